@@ -1,0 +1,46 @@
+/**
+ * What the gate needs of a recorder: append in memory, write once per tick, tell when it is on disk. Implemented by
+ * `evidence/recording/`. Every method but `sync` and `close` is synchronous; the first failed write makes the
+ * recorder refuse everything after it (EvidenceError `recording-failed`), so that nothing unrecorded can follow.
+ */
+import type { Outcome } from '../model/outcome.ts';
+
+export interface ConnectionInfo {
+  /** Start-up parameters as the client sent them, names in the client's order; never a password. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** What the target says it is, e.g. `15.18`; null when it did not say. */
+  readonly serverVersion: string | null;
+}
+
+export interface Recorder {
+  connectionOpened(connection: number, info: ConnectionInfo): void;
+  connectionClosed(connection: number, reason: string): void;
+  /**
+   * A prepared statement's text; recorded now, and again on first use in each later segment. `statement` is unique in
+   * the session. The recorder copies `text`.
+   */
+  statement(connection: number, statement: number, text: Uint8Array, parameterTypes: readonly number[]): void;
+  /** The statement will not be used again; frees the recorder's copy. Leaves no record. */
+  forgetStatement(statement: number): void;
+  /**
+   * A command about to be forwarded. `text` is its bytes (client encoding), or the id of a recorded statement.
+   * `parameters`: for PostgreSQL the Bind message from the parameter format codes on, verbatim; null when none.
+   */
+  command(
+    connection: number,
+    command: number,
+    text: Uint8Array | number,
+    parameters: Uint8Array | null,
+    verdict: 'allow' | 'deny',
+  ): void;
+  /** Bytes of a command's input stream (COPY FROM), as the target will get them. */
+  input(connection: number, command: number, bytes: Uint8Array): void;
+  /** Bytes as they will be delivered to the client: whole or partial protocol messages. `command` 0: of no command. */
+  output(connection: number, command: number, bytes: Uint8Array): void;
+  outcome(connection: number, command: number, outcome: Outcome): void;
+
+  /** Writes all that was appended, with one write(2). @throws EvidenceError `recording-failed` */
+  flush(): void;
+  /** Resolves when everything flushed before the call is on disk; calls in flight share one fdatasync. */
+  sync(): Promise<void>;
+}

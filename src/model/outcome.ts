@@ -1,0 +1,23 @@
+/** How a command ended, as the record says it. */
+export type OutcomeKind = 'succeeded' | 'failed' | 'blocked' | 'cancelled';
+
+export interface Outcome {
+  readonly kind: OutcomeKind;
+  /** The protocol's own completion text (`SELECT 3`); several of one command joined with `; `; null when none came. */
+  readonly tag: string | null;
+  /** Rows delivered to the client. */
+  readonly rows: number;
+  /** The protocol's error code (SQLSTATE, exit status) or hoop's own; null on success. */
+  readonly errorCode: string | null;
+}
+
+/** How a session ended, in `session.closed`. */
+export type SessionEnd =
+  | 'ended' // the person closed it
+  | 'deadline' // wall-clock deadline reached
+  | 'killed' // somebody with the right to stopped it
+  | 'access-ended' // login revoked, expired unrenewed, or user removed
+  | 'disconnected' // the tunnel went away and did not return
+  | 'relay-stopped' // drain
+  | 'evidence-failed' // recorder could not write
+  | 'interrupted'; // the relay was killed; said by recovery
