@@ -1,0 +1,130 @@
+/**
+ * The relay's HTTP API, as schemas: the relay validates requests with them and derives its OpenAPI document, the CLI
+ * validates answers. Version 1; unknown keys in requests are refused, in answers ignored.
+ *
+ * Every call but discovery, health, metrics and `/log/…` carries `Authorization: DPoP <token>` and a `DPoP` proof
+ * (RFC 9449) with the relay's nonce; `POST /v1/login` carries the proof alone. Errors are RFC 9457 problem documents.
+ */
+import { z } from 'zod';
+
+const rfc3339 = z.iso.datetime({ offset: false, precision: 3 });
+const name = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
+const ulid = z.string().regex(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
+const printable = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .regex(/^[^\p{Cc}]*$/u, 'control characters are not allowed');
+
+/** `GET /.well-known/hoop`: all that a CLI needs to know of a relay it has never met. */
+export const Discovery = z.object({
+  version: z.literal(1),
+  /** Base URL of the API, without trailing slash; proofs are made for it. */
+  relay: z.url(),
+  /** OpenID provider to sign in at, its client id and scopes for the device grant. */
+  issuer: z.url(),
+  clientId: z.string().min(1),
+  scopes: z.array(z.string()).min(1),
+  log: z.object({ origin: z.string(), vkey: z.string(), url: z.url() }),
+});
+export type Discovery = z.infer<typeof Discovery>;
+
+export const PrincipalView = z.object({
+  kind: z.enum(['person', 'service', 'agent']),
+  issuer: z.string(),
+  subject: z.string(),
+  email: z.string().nullable(),
+  groups: z.array(z.string()),
+});
+
+/** `POST /v1/login`: an ID token against the relay's own token, bound to the key of the DPoP proof. */
+export const LoginRequest = z.strictObject({
+  idToken: z.string().max(65_536),
+  /** The login that this one renews; absent at the first sign-in. */
+  renews: ulid.optional(),
+});
+export const LoginAnswer = z.object({
+  login: ulid,
+  accessToken: z.string(),
+  /** Lifetime of the access token from now; the login ends unless it is renewed before. */
+  expiresInSeconds: z.number().positive(),
+  principal: PrincipalView,
+});
+export type LoginAnswer = z.infer<typeof LoginAnswer>;
+
+export const TargetView = z.object({
+  name,
+  protocol: z.enum(['postgres']),
+  description: z.string().nullable(),
+  /** May the caller connect? Targets that the caller may not even see are not listed. */
+  allowed: z.boolean(),
+  database: z.string().nullable(),
+});
+export type TargetView = z.infer<typeof TargetView>;
+export const TargetList = z.object({ targets: z.array(TargetView) });
+
+/**
+ * What the person's key signs (compact JWS, ES256, `typ` `hoop-request+jwt`, `kid` = RFC 7638 thumbprint) when a
+ * session is opened or killed. The JWS goes into the log as it came. Canonical JSON (RFC 8785).
+ */
+export const SessionOpenClaims = z.strictObject({
+  v: z.literal(1),
+  action: z.literal('session.open'),
+  relay: z.url(),
+  target: name,
+  reason: printable(1024).min(1).optional(),
+  task: printable(128).min(1).optional(),
+  /** Asked for; the relay grants at most its own maximum. */
+  durationSeconds: z.int().min(1).max(604_800).optional(),
+  iat: z.int(),
+  jti: z.string().min(16).max(64),
+});
+export type SessionOpenClaims = z.infer<typeof SessionOpenClaims>;
+export const SessionKillClaims = z.strictObject({
+  v: z.literal(1),
+  action: z.literal('session.kill'),
+  relay: z.url(),
+  session: ulid,
+  reason: printable(1024).min(1).optional(),
+  iat: z.int(),
+  jti: z.string().min(16).max(64),
+});
+export type SessionKillClaims = z.infer<typeof SessionKillClaims>;
+
+/** Body of `POST /v1/sessions` and `POST /v1/sessions/:id/kill`. */
+export const SignedRequest = z.strictObject({ request: z.string().max(16_384) });
+
+export const SessionAnswer = z.object({
+  session: ulid,
+  target: name,
+  protocol: z.enum(['postgres']),
+  /** `PostgreSQL 15.18`. */
+  server: z.string(),
+  database: z.string().nullable(),
+  deadline: rfc3339,
+  /** The deadline again as a duration, for the monotonic clock of the receiver. */
+  remainingMs: z.number().positive(),
+});
+export type SessionAnswer = z.infer<typeof SessionAnswer>;
+
+/** `GET /v1/sessions`: live sessions that the caller may see (own ones; all with the right to kill). */
+export const LiveSessionView = z.object({
+  session: ulid,
+  target: name,
+  principal: PrincipalView,
+  openedAt: rfc3339,
+  deadline: rfc3339,
+  reason: z.string().nullable(),
+  task: z.string().nullable(),
+});
+export const LiveSessionList = z.object({ sessions: z.array(LiveSessionView) });
+
+/** RFC 9457 problem document; `code` is one of docs/errors.md. */
+export const Problem = z.object({
+  type: z.string().optional(),
+  title: z.string(),
+  status: z.int(),
+  code: z.string(),
+  hint: z.string().optional(),
+});
+export type Problem = z.infer<typeof Problem>;
