@@ -4,16 +4,20 @@
  *   client → target:  command | input  → decide → record → (written) → release → forward
  *   target → client:  output | outcome → mask   → record → (written) → release → deliver
  *
- * A protocol hands bytes to the gate, keeps what it may forward or deliver in a list of its own, and calls
- * `whenRecorded(this)`; the gate calls `release()` once everything handed to it before is in the segment's file (or on
- * disk, under `durability: disk`). Releases of one tick share one write. When recording fails `release` is never
- * called: the session ends instead.
+ * A protocol hands bytes to the gate, keeps what it may forward or deliver in a pending list of its own, and calls
+ * `whenRecorded(this)`. At the end of the tick the gate writes the record once for all connections and calls `stage()`:
+ * what is pending now is in the segment's file. Then, at once or (under `durability: disk`) when it is on disk, it calls
+ * `release()`: what was staged may go. What became pending in between waits for its own turn. When recording fails
+ * neither is called again: the session ends instead.
  */
 import type { ConnectionInfo } from './recorder.ts';
 import type { Outcome } from '../model/outcome.ts';
 
-/** Something a protocol forwards or delivers after it has been recorded. */
+/** Something a protocol forwards or delivers after it has been recorded. Always `stage` then `release`, in turn. */
 export interface Releasable {
+  /** Moves the pending list to the staged list (empty at this moment). Sends nothing. */
+  stage(): void;
+  /** Sends the staged list, one write per direction, and empties it. */
   release(): void;
 }
 
