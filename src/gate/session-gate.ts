@@ -32,15 +32,19 @@ export class SessionGate {
   #statements = 0;
   /** Asked for release since the last flush, each once. */
   #waiting: Releasable[] = [];
-  /** Staged, and waiting for the disk. Empty under `durability: process`. */
+  /** Staged, and waiting for the disk. Empty between ticks under `durability: process`. */
   #staged: Releasable[] = [];
   readonly #queued = new Set<Releasable>();
   #scheduled = false;
   #syncing = false;
-  #failed = false;
+  #stopped = false;
 
   constructor(options: SessionGateOptions) {
     this.#options = options;
+  }
+
+  get recorder(): Recorder {
+    return this.#options.recorder;
   }
 
   get totals(): GateTotals {
@@ -49,31 +53,24 @@ export class SessionGate {
 
   /** A new connection's view of the gate; its number is unique in the session, from 1. */
   connection(): ConnectionGate {
-    const number = ++this.#connections;
-    const recorder = this.#options.recorder;
-    return {
-      opened: (info: ConnectionInfo) => this.#record(() => recorder.connectionOpened(number, info)),
-      statement: (text, parameterTypes) => {
-        const statement = ++this.#statements;
-        this.#record(() => recorder.statement(number, statement, text, parameterTypes));
-        return statement;
-      },
-      forgetStatement: (statement) => recorder.forgetStatement(statement),
-      nextCommand: () => ++this.#commands,
-      command: (command, text, parameters) => {
-        // Policy on single commands is decided here: the verdict goes into the record before anything is forwarded.
-        this.#record(() => recorder.command(number, command, text, parameters, 'allow'));
-        return allow;
-      },
-      input: (command, bytes) => this.#record(() => recorder.input(number, command, bytes)),
-      output: (command, bytes) => {
-        this.#record(() => recorder.output(number, command, bytes));
-        return bytes;
-      },
-      outcome: (command, outcome: Outcome) => this.#record(() => recorder.outcome(number, command, outcome)),
-      whenRecorded: (releasable) => this.#whenRecorded(releasable),
-      closed: (reason) => this.#record(() => recorder.connectionClosed(number, reason)),
-    };
+    return new GatedConnection(this, ++this.#connections);
+  }
+
+  nextCommand(): number {
+    return ++this.#commands;
+  }
+
+  nextStatement(): number {
+    return ++this.#statements;
+  }
+
+  whenRecorded(releasable: Releasable): void {
+    if (this.#stopped || this.#queued.has(releasable)) return;
+    this.#queued.add(releasable);
+    this.#waiting.push(releasable);
+    if (this.#scheduled || this.#syncing) return;
+    this.#scheduled = true;
+    this.#options.schedule(() => this.flush());
   }
 
   /**
@@ -82,11 +79,11 @@ export class SessionGate {
    */
   flush(): void {
     this.#scheduled = false;
-    if (this.#failed || this.#syncing || this.#waiting.length === 0) return;
+    if (this.#stopped || this.#syncing || this.#waiting.length === 0) return;
     try {
-      this.#options.recorder.flush();
+      this.recorder.flush();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
       return;
     }
     const staged = this.#waiting;
@@ -98,56 +95,124 @@ export class SessionGate {
     else this.#releaseWhenOnDisk();
   }
 
-  /** No release follows; used when the session ends for another reason than the recorder's. */
+  /** No release follows; for a session that ends. */
   stop(): void {
-    this.#failed = true;
+    this.#stopped = true;
     this.#waiting = [];
     this.#staged = [];
     this.#queued.clear();
   }
 
-  #whenRecorded(releasable: Releasable): void {
-    if (this.#failed || this.#queued.has(releasable)) return;
-    this.#queued.add(releasable);
-    this.#waiting.push(releasable);
-    if (this.#scheduled || this.#syncing) return;
-    this.#scheduled = true;
-    this.#options.schedule(() => this.flush());
+  /** Anything thrown inside the gate ends the session: what could not be recorded is not passed on. */
+  fail(error: unknown): void {
+    if (this.#stopped) return;
+    this.stop();
+    this.#options.onFailure(error instanceof Error ? error : new Error(String(error)));
   }
 
   #release(): void {
     const staged = this.#staged;
-    for (let i = 0; i < staged.length && !this.#failed; i++) staged[i]!.release();
+    for (let i = 0; i < staged.length && !this.#stopped; i++) staged[i]!.release();
     staged.length = 0;
     this.#options.onReleased();
   }
 
   #releaseWhenOnDisk(): void {
     this.#syncing = true;
-    this.#options.recorder.sync().then(
+    this.recorder.sync().then(
       () => {
         this.#syncing = false;
-        if (this.#failed) return;
+        if (this.#stopped) return;
         this.#release();
         // What arrived meanwhile forms the next group at once.
         this.flush();
       },
-      (error: unknown) => this.#fail(error),
+      (error: unknown) => this.fail(error),
     );
   }
+}
 
-  #record(append: () => void): void {
-    if (this.#failed) return;
+class GatedConnection implements ConnectionGate {
+  readonly #session: SessionGate;
+  readonly #recorder: Recorder;
+  readonly #number: number;
+
+  constructor(session: SessionGate, number: number) {
+    this.#session = session;
+    this.#recorder = session.recorder;
+    this.#number = number;
+  }
+
+  opened(info: ConnectionInfo): void {
     try {
-      append();
+      this.#recorder.connectionOpened(this.#number, info);
     } catch (error) {
-      this.#fail(error);
+      this.#session.fail(error);
     }
   }
 
-  #fail(error: unknown): void {
-    if (this.#failed) return;
-    this.stop();
-    this.#options.onFailure(error instanceof Error ? error : new Error(String(error)));
+  statement(text: Uint8Array, parameterTypes: readonly number[]): number {
+    const statement = this.#session.nextStatement();
+    try {
+      this.#recorder.statement(this.#number, statement, text, parameterTypes);
+    } catch (error) {
+      this.#session.fail(error);
+    }
+    return statement;
+  }
+
+  forgetStatement(statement: number): void {
+    this.#recorder.forgetStatement(statement);
+  }
+
+  nextCommand(): number {
+    return this.#session.nextCommand();
+  }
+
+  /** Policy on single commands is decided here, before the record: the record holds the verdict. */
+  command(command: number, text: Uint8Array | number, parameters: Uint8Array | null): Verdict {
+    try {
+      this.#recorder.command(this.#number, command, text, parameters, allow.kind);
+    } catch (error) {
+      this.#session.fail(error);
+    }
+    return allow;
+  }
+
+  input(command: number, bytes: Uint8Array): void {
+    try {
+      this.#recorder.input(this.#number, command, bytes);
+    } catch (error) {
+      this.#session.fail(error);
+    }
+  }
+
+  output(command: number, bytes: Buffer): Buffer {
+    try {
+      this.#recorder.output(this.#number, command, bytes);
+    } catch (error) {
+      this.#session.fail(error);
+    }
+    return bytes;
+  }
+
+  outcome(command: number, outcome: Outcome): void {
+    try {
+      this.#recorder.outcome(this.#number, command, outcome);
+    } catch (error) {
+      this.#session.fail(error);
+    }
+  }
+
+  whenRecorded(releasable: Releasable): void {
+    this.#session.whenRecorded(releasable);
+  }
+
+  closed(reason: string): void {
+    try {
+      this.#recorder.connectionClosed(this.#number, reason);
+    } catch (error) {
+      this.#session.fail(error);
+    }
   }
 }
