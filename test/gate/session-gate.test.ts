@@ -1,0 +1,126 @@
+/** The order that gate.ts states: decide, record, write, release; and nothing at all once recording has failed. */
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { SessionGate } from '../../src/gate/session-gate.ts';
+import type { Recorder } from '../../src/gate/recorder.ts';
+
+/** Notes every call in `events`; fails where told to. */
+function scriptedRecorder(events: string[], failing: Set<string> = new Set()) {
+  const syncs: { resolve: () => void; reject: (error: Error) => void }[] = [];
+  const note = (name: string) => {
+    if (failing.has(name)) throw new Error(`${name} failed`);
+    events.push(name);
+  };
+  const recorder: Recorder = {
+    connectionOpened: (connection) => note(`opened ${connection}`),
+    connectionClosed: (connection, reason) => note(`closed ${connection} ${reason}`),
+    statement: (connection, statement) => note(`statement ${connection} ${statement}`),
+    forgetStatement: () => {},
+    command: (connection, command) => note(`command ${connection} ${command}`),
+    input: (connection, command) => note(`input ${connection} ${command}`),
+    output: (connection, command) => note(`output ${connection} ${command}`),
+    outcome: (connection, command, outcome) => note(`outcome ${connection} ${command} ${outcome.kind}`),
+    flush: () => note('flush'),
+    sync: () => new Promise<void>((resolve, reject) => syncs.push({ resolve, reject })),
+  };
+  return { recorder, syncs };
+}
+
+function gateWith(durability: 'process' | 'disk', failing?: Set<string>) {
+  const events: string[] = [];
+  const scheduled: (() => void)[] = [];
+  const failures: Error[] = [];
+  const { recorder, syncs } = scriptedRecorder(events, failing);
+  const gate = new SessionGate({
+    recorder,
+    durability,
+    schedule: (flush) => scheduled.push(flush),
+    onFailure: (error) => failures.push(error),
+    onReleased: () => events.push('released'),
+  });
+  const releasable = (name: string) => ({
+    stage: () => void events.push(`stage ${name}`),
+    release: () => void events.push(`release ${name}`),
+  });
+  const tick = () => scheduled.splice(0).forEach((flush) => flush());
+  return { gate, events, failures, syncs, releasable, tick, scheduled };
+}
+
+const text = Buffer.from('select 1');
+
+test('one write for all connections of a tick, then each is released once', () => {
+  const { gate, events, releasable, tick } = gateWith('process');
+  const [first, second] = [gate.connection(), gate.connection()];
+  const [a, b] = [releasable('a'), releasable('b')];
+  assert.deepEqual(first.command(first.nextCommand(), text, null), { kind: 'allow' });
+  first.whenRecorded(a);
+  second.command(second.nextCommand(), text, null);
+  second.whenRecorded(b);
+  second.whenRecorded(b);
+  assert.deepEqual(events, ['command 1 1', 'command 2 2'], 'nothing is released before the write');
+  tick();
+  assert.deepEqual(events.slice(2), ['flush', 'stage a', 'stage b', 'release a', 'release b', 'released']);
+  assert.deepEqual(gate.totals, { connections: 2, commands: 2 });
+});
+
+test('a failed write releases nothing, then or later, and is told once', () => {
+  const { gate, events, failures, releasable, tick } = gateWith('process', new Set(['flush']));
+  const connection = gate.connection();
+  connection.command(connection.nextCommand(), text, null);
+  connection.whenRecorded(releasable('a'));
+  tick();
+  connection.whenRecorded(releasable('a'));
+  tick();
+  gate.flush();
+  assert.deepEqual(events, ['command 1 1']);
+  assert.equal(failures.length, 1);
+});
+
+for (const [verb, use] of [
+  ['command 1 1', (c: ReturnType<SessionGate['connection']>) => void c.command(1, text, null)],
+  ['output 1 1', (c: ReturnType<SessionGate['connection']>) => void c.output(1, Buffer.from('x'))],
+  ['input 1 1', (c: ReturnType<SessionGate['connection']>) => c.input(1, Buffer.from('x'))],
+  ['statement 1 1', (c: ReturnType<SessionGate['connection']>) => void c.statement(text, [])],
+  [
+    'outcome 1 1 failed',
+    (c: ReturnType<SessionGate['connection']>) =>
+      c.outcome(1, { kind: 'failed', tag: null, rows: 0, errorCode: '22012' }),
+  ],
+] as const) {
+  test(`whatever throws inside the gate ends the session: ${verb}`, () => {
+    const { gate, events, failures, releasable, tick } = gateWith('process', new Set([verb]));
+    const connection = gate.connection();
+    use(connection);
+    connection.whenRecorded(releasable('a'));
+    tick();
+    assert.deepEqual(events, []);
+    assert.equal(failures[0]?.message, `${verb} failed`);
+  });
+}
+
+test('durability disk: what arrives during a sync waits for its own', async () => {
+  const { gate, events, syncs, releasable, tick } = gateWith('disk');
+  const connection = gate.connection();
+  connection.whenRecorded(releasable('a'));
+  tick();
+  connection.whenRecorded(releasable('b'));
+  tick();
+  assert.deepEqual(events, ['flush', 'stage a'], 'staged, not released; b not even staged');
+  syncs[0]!.resolve();
+  await Promise.resolve();
+  assert.deepEqual(events.slice(2), ['release a', 'released', 'flush', 'stage b']);
+  syncs[1]!.resolve();
+  await Promise.resolve();
+  assert.deepEqual(events.slice(6), ['release b', 'released']);
+});
+
+test('durability disk: a failed sync releases nothing', async () => {
+  const { gate, events, failures, syncs, releasable, tick } = gateWith('disk');
+  gate.connection().whenRecorded(releasable('a'));
+  tick();
+  syncs[0]!.reject(new Error('EIO'));
+  await Promise.resolve();
+  await Promise.resolve();
+  assert.deepEqual(events, ['flush', 'stage a']);
+  assert.equal(failures[0]?.message, 'EIO');
+});
