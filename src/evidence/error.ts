@@ -1,0 +1,14 @@
+/** Failures of the log and of the recordings; codes are listed in docs/errors.md. Texts never hold recorded content. */
+import { HoopError } from '../errors.ts';
+
+export type EvidenceErrorCode =
+  | 'log-locked' // another process writes this log
+  | 'log-write-failed' // an entry could not be made durable; nothing that depends on it may happen
+  | 'log-damaged' // what is on disk contradicts itself; people must look before anything is appended
+  | 'log-closed'
+  | 'entry-invalid' // a program asked for an entry that the format forbids
+  | 'recording-failed' // a record could not be written, or stalled past its bound; the session must end
+  | 'recording-damaged' // bytes of a recording that are not the format
+  | 'evidence-not-found';
+
+export class EvidenceError extends HoopError<EvidenceErrorCode> {}
