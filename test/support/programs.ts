@@ -1,0 +1,59 @@
+/**
+ * Foreign programs that the tests use, in one place: where each is looked for, which Debian packages bring it, and
+ * what is not shown without it. Every one is optional: a test that needs one says `{skip: missing('haproxy')}`.
+ */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { findPostgres } from '../../src/cli/demo/cluster.ts';
+
+interface Program {
+  readonly packages: readonly string[];
+  readonly purpose: string;
+  /** Programs (looked for on PATH and in the system's directories) or absolute files; all must be there. */
+  readonly needs: readonly string[];
+}
+
+export const programs = {
+  postgresql: {
+    packages: ['postgresql', 'postgresql-client'],
+    purpose: 'the real server and psql, pg_dump, pgbench: everything on the data path',
+    needs: [],
+  },
+  openssl: { packages: ['openssl'], purpose: 'certificates of the tests’ own authority', needs: ['openssl'] },
+  stunnel: { packages: ['stunnel4'], purpose: 'the bench compares with a stunnel pair', needs: ['stunnel4'] },
+  haproxy: { packages: ['haproxy'], purpose: 'the bench compares with a haproxy pair', needs: ['haproxy'] },
+  go: {
+    packages: ['golang-go', 'golang-golang-x-mod-dev'],
+    purpose: 'Go’s own note and tlog packages read a real log',
+    needs: ['go', '/usr/share/gocode/src/golang.org/x/mod'],
+  },
+  keyring: {
+    packages: ['gnome-keyring', 'dbus', 'dbus-bin'],
+    purpose: 'tokens in a real secret service',
+    needs: ['gnome-keyring-daemon', 'dbus-run-session'],
+  },
+  python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
+} satisfies Record<string, Program>;
+
+export type ProgramName = keyof typeof programs;
+
+const system = ['/usr/local/bin', '/usr/bin', '/bin', '/usr/sbin', '/sbin'];
+
+/** Full path of a program, or null. */
+export function findProgram(name: string): string | null {
+  if (path.isAbsolute(name)) return existsSync(name) ? name : null;
+  const directories = [...(process.env['PATH'] ?? '').split(path.delimiter), ...system];
+  return directories.map((directory) => path.join(directory, name)).find((file) => existsSync(file)) ?? null;
+}
+
+/** False when it is there; else the reason for a skipped test. */
+export function missing(name: ProgramName): string | false {
+  const { packages, needs }: Program = programs[name];
+  const found = name === 'postgresql' ? hasPostgres() : needs.every((need) => findProgram(need) !== null);
+  return found ? false : `${name} is not installed (Debian: ${packages.join(' ')})`;
+}
+
+function hasPostgres(): boolean {
+  const directory = findPostgres();
+  return directory !== null && existsSync(path.join(directory, 'psql'));
+}
