@@ -1,0 +1,62 @@
+import type { Principal } from '../model/principal.ts';
+import type { Action } from './schema.ts';
+
+/** Only this folder can make a decision: what holds one was answered by the policies. */
+const minted = Symbol('decision');
+
+/** What was decided about one request. Immutable; may be shared by many equal requests. */
+export class Decision {
+  readonly #principal: string;
+  readonly action: Action;
+  /** Name of the target, id of the session, or `this` for the relay. */
+  readonly resource: string;
+  readonly decision: 'allow' | 'deny';
+  /** Ids of the policies that determined it, sorted; empty when no policy spoke (default deny) or on failure. */
+  readonly policies: readonly string[];
+  /** Policies that failed to evaluate, by id, or `engine`; not empty means deny. For the operator's log. */
+  readonly errors: readonly string[];
+
+  private constructor(request: DecidedRequest, answer: Answer) {
+    this.#principal = `${request.principal.issuer}#${request.principal.subject}`;
+    this.action = request.action;
+    this.resource = request.resource;
+    this.decision = answer.errors.length === 0 ? answer.decision : 'deny';
+    this.policies = [...answer.policies].toSorted();
+    this.errors = [...answer.errors].toSorted();
+    Object.freeze(this.policies);
+    Object.freeze(this.errors);
+    Object.freeze(this);
+  }
+
+  /** For `policy/` alone; `key` cannot be had outside. */
+  static mint(key: symbol, request: DecidedRequest, answer: Answer): Decision {
+    if (key !== minted) throw new TypeError('only policy/ decides');
+    return new Decision(request, answer);
+  }
+
+  /** True only for an allow of exactly this action by this principal on this resource. */
+  allows(action: Action, principal: Pick<Principal, 'issuer' | 'subject'>, resource: string): boolean {
+    return (
+      this.decision === 'allow' &&
+      this.action === action &&
+      this.resource === resource &&
+      this.#principal === `${principal.issuer}#${principal.subject}`
+    );
+  }
+}
+
+interface DecidedRequest {
+  readonly principal: Pick<Principal, 'issuer' | 'subject'>;
+  readonly action: Action;
+  readonly resource: string;
+}
+
+interface Answer {
+  readonly decision: 'allow' | 'deny';
+  readonly policies: readonly string[];
+  readonly errors: readonly string[];
+}
+
+/** Makes a decision; imported by `policies.ts` alone. */
+export const decide = (request: DecidedRequest, answer: Answer): Decision =>
+  Decision.mint(minted, request, answer);

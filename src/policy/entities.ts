@@ -1,0 +1,61 @@
+/** hoop's nouns as Cedar entities. Groups and target groups need no entity of their own: a parent's id is enough. */
+import type { CedarValueJson, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Principal } from '../model/principal.ts';
+import type { SessionId, TargetName } from '../model/ids.ts';
+import { relayId } from './schema.ts';
+
+/** What policy may know of a target; from configuration. */
+export interface TargetResource {
+  readonly name: TargetName;
+  readonly protocol: string;
+  /** Names of target groups. */
+  readonly groups: readonly string[];
+}
+
+/** What policy may know of a session. */
+export interface SessionResource {
+  readonly session: SessionId;
+  readonly target: TargetResource;
+  readonly owner: Pick<Principal, 'issuer' | 'subject'>;
+}
+
+const principalTypes = { person: 'Person', service: 'Service', agent: 'Agent' } as const;
+
+/**
+ * @throws TypeError when the issuer could make two principals look alike (a `#` in it); the caller turns it into deny
+ */
+export function principalEntity(principal: Principal): EntityJson {
+  if (principal.issuer === '' || principal.issuer.includes('#') || principal.subject === '')
+    throw new TypeError('an issuer has no fragment, and issuer and subject are not empty');
+  const attrs: Record<string, CedarValueJson> = { issuer: principal.issuer, subject: principal.subject };
+  if (principal.email !== null) attrs['email'] = principal.email;
+  return {
+    uid: { type: principalTypes[principal.kind], id: `${principal.issuer}#${principal.subject}` },
+    attrs,
+    parents: principal.groups.map((id) => ({ type: 'Group', id })),
+  };
+}
+
+/** A target as entity, in its target groups. */
+export function targetEntity(target: TargetResource): EntityJson {
+  return {
+    uid: { type: 'Target', id: target.name },
+    attrs: { name: target.name, protocol: target.protocol },
+    parents: target.groups.map((id) => ({ type: 'TargetGroup', id })),
+  };
+}
+
+/** A session as entity, in its target. */
+export function sessionEntity(session: SessionResource): EntityJson {
+  return {
+    uid: { type: 'Session', id: session.session },
+    attrs: { ownerIssuer: session.owner.issuer, ownerSubject: session.owner.subject },
+    parents: [{ type: 'Target', id: session.target.name }],
+  };
+}
+
+/** The relay itself. */
+export const relayEntity: EntityJson = { uid: { type: 'Relay', id: relayId }, attrs: {}, parents: [] };
+
+/** Cedar's own form of an entity's name, for messages: `Target::"db-prod"`. */
+export const entityName = (uid: TypeAndId): string => `${uid.type}::${JSON.stringify(uid.id)}`;

@@ -1,0 +1,131 @@
+/** A question to the policies, as hoop asks it and as Cedar takes it. */
+import type { CedarValueJson, EntityJson, StatefulAuthorizationCall } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Principal } from '../model/principal.ts';
+import { principalEntity, relayEntity, sessionEntity, targetEntity } from './entities.ts';
+import type { SessionResource, TargetResource } from './entities.ts';
+
+/** Where and when somebody asks. */
+export interface Circumstances {
+  /** Wall clock, milliseconds since the epoch. */
+  readonly timeMs: number;
+  /** The requester's IP address as the relay sees it; IPv4 in IPv6 form is taken as IPv4. */
+  readonly sourceAddress: string;
+}
+
+/** What a request for a session adds. */
+export interface ConnectCircumstances extends Circumstances {
+  /** The duration that will be granted if allowed. */
+  readonly durationSeconds: number;
+  readonly reason: string | null;
+  readonly task: string | null;
+}
+
+/** What a command adds. */
+export interface ExecuteCircumstances extends Circumstances {
+  readonly effects: readonly string[];
+  readonly relations: readonly string[];
+  readonly programs: readonly string[];
+  readonly unbounded: boolean;
+  readonly task: string | null;
+}
+
+/** One question. `session: null` asks for the record of everything. */
+export type PolicyRequest = { readonly principal: Principal } & (
+  | {
+      readonly action: 'connect';
+      readonly target: TargetResource;
+      readonly circumstances: ConnectCircumstances;
+    }
+  | {
+      readonly action: 'execute';
+      readonly target: TargetResource;
+      readonly circumstances: ExecuteCircumstances;
+    }
+  | {
+      readonly action: 'kill' | 'unseal' | 'review';
+      readonly session: SessionResource;
+      readonly circumstances: Circumstances;
+    }
+  | {
+      readonly action: 'readEvidence';
+      readonly session: SessionResource | null;
+      readonly circumstances: Circumstances;
+    }
+  | { readonly action: 'administer'; readonly circumstances: Circumstances }
+);
+
+/** Cedar's call but for the policies, and the id of the resource. */
+export interface CedarRequest {
+  readonly call: Pick<
+    StatefulAuthorizationCall,
+    'principal' | 'action' | 'resource' | 'context' | 'entities'
+  >;
+  /** Id of the resource. */
+  readonly id: string;
+}
+
+/** @throws TypeError, RangeError for values that cannot be asked about; the caller denies */
+export function cedarRequest(request: PolicyRequest): CedarRequest {
+  const principal = principalEntity(request.principal);
+  const { resource, others } = resourceOf(request);
+  return {
+    call: {
+      principal: principal.uid,
+      action: { type: 'Action', id: request.action },
+      resource: resource.uid,
+      context: contextOf(request),
+      entities: [principal, resource, ...others],
+    },
+    id: '__entity' in resource.uid ? resource.uid.__entity.id : resource.uid.id,
+  };
+}
+
+/** Everything about a request that a decision may depend on, except the time. */
+export function shapeOf(request: PolicyRequest): string {
+  const { kind, issuer, subject, email, groups } = request.principal;
+  return JSON.stringify([
+    request.action,
+    kind,
+    issuer,
+    subject,
+    email,
+    groups,
+    'target' in request ? request.target : null,
+    'session' in request ? request.session : null,
+    { ...request.circumstances, timeMs: 0 },
+  ]);
+}
+
+function resourceOf(request: PolicyRequest): { resource: EntityJson; others: EntityJson[] } {
+  if ('target' in request) return { resource: targetEntity(request.target), others: [] };
+  if ('session' in request && request.session !== null)
+    return { resource: sessionEntity(request.session), others: [targetEntity(request.session.target)] };
+  return { resource: relayEntity, others: [] };
+}
+
+function contextOf(request: PolicyRequest): Record<string, CedarValueJson> {
+  const { timeMs, sourceAddress } = request.circumstances;
+  const context: Record<string, CedarValueJson> = {
+    time: { __extn: { fn: 'datetime', arg: new Date(timeMs).toISOString() } },
+    sourceAddress: { __extn: { fn: 'ip', arg: plainAddress(sourceAddress) } },
+  };
+  if (request.action === 'administer') return context;
+  if ('session' in request) return { ...context, own: isOwner(request.principal, request.session) };
+  if (request.circumstances.task !== null) context['task'] = request.circumstances.task;
+  if (request.action === 'connect') {
+    context['durationSeconds'] = request.circumstances.durationSeconds;
+    if (request.circumstances.reason !== null) context['reason'] = request.circumstances.reason;
+    return context;
+  }
+  const { effects, relations, programs, unbounded } = request.circumstances;
+  return { ...context, effects: [...effects], relations: [...relations], programs: [...programs], unbounded };
+}
+
+function isOwner(principal: Principal, session: SessionResource | null): boolean {
+  return session?.owner.issuer === principal.issuer && session.owner.subject === principal.subject;
+}
+
+/** `::ffff:192.0.2.1` is how a dual-stack socket shows IPv4; `%eth0` is a zone, no part of the address. */
+function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '').replace(/%.*$/, '');
+}

@@ -1,0 +1,86 @@
+/**
+ * The vocabulary of hoop's policies, as a Cedar schema (https://docs.cedarpolicy.com/schema/human-readable-schema.html).
+ * Every policy is validated against it before the relay starts: a misspelt action, group attribute or context key is
+ * an error with line and column, never a rule that silently does not apply.
+ *
+ * Entity ids: a principal is `issuer#subject` (an OpenID issuer has no fragment, so the first `#` separates), a target
+ * and the groups are their names, a session is its ULID, the relay is `Relay::"this"`. E-mail is an optional attribute
+ * that a policy may read; it never identifies anybody.
+ */
+
+/** Actions of the schema, as they stand in `Action::"…"`. */
+export const actions = [
+  'connect',
+  'execute',
+  'review',
+  'kill',
+  'readEvidence',
+  'unseal',
+  'administer',
+] as const;
+export type Action = (typeof actions)[number];
+
+/** Id of the one `Relay` entity. */
+export const relayId = 'this';
+
+export const schema = `
+entity Group;
+entity Person, Service, Agent in [Group] {
+  issuer: String,
+  subject: String,
+  email?: String,
+};
+
+entity TargetGroup;
+entity Target in [TargetGroup] {
+  name: String,
+  protocol: String,
+};
+
+// A session is "in" its target, so that a rule for a target covers the sessions at it.
+entity Session in [Target] {
+  ownerIssuer: String,
+  ownerSubject: String,
+};
+entity Relay;
+
+action connect appliesTo {
+  principal: [Person, Service, Agent],
+  resource: [Target],
+  context: { time: datetime, sourceAddress: ipaddr, durationSeconds: Long, reason?: String, task?: String },
+};
+
+action execute appliesTo {
+  principal: [Person, Service, Agent],
+  resource: [Target],
+  context: {
+    time: datetime,
+    sourceAddress: ipaddr,
+    effects: Set<String>,
+    relations: Set<String>,
+    programs: Set<String>,
+    unbounded: Bool,
+    task?: String,
+  },
+};
+
+// "own": the session belongs to the principal who asks.
+action kill, unseal, review appliesTo {
+  principal: [Person, Service, Agent],
+  resource: [Session],
+  context: { time: datetime, sourceAddress: ipaddr, own: Bool },
+};
+
+// On the relay: everything it ever recorded, sign-ins included.
+action readEvidence appliesTo {
+  principal: [Person, Service, Agent],
+  resource: [Session, Relay],
+  context: { time: datetime, sourceAddress: ipaddr, own: Bool },
+};
+
+action administer appliesTo {
+  principal: [Person, Service, Agent],
+  resource: [Relay],
+  context: { time: datetime, sourceAddress: ipaddr },
+};
+`;
