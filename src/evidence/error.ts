@@ -6,6 +6,9 @@ export type EvidenceErrorCode =
   | 'log-write-failed' // an entry could not be made durable; nothing that depends on it may happen
   | 'log-damaged' // what is on disk contradicts itself; people must look before anything is appended
   | 'log-closed'
+  | 'note-malformed' // not a signed note, a verifier key or a signer key in the C2SP form
+  | 'note-unverified' // no valid signature of the expected key
+  | 'log-key-exposed' // the file of the log's signing key is readable by others
   | 'entry-invalid' // a program asked for an entry that the format forbids
   | 'recording-failed' // a record could not be written, or stalled past its bound; the session must end
   | 'recording-damaged' // bytes of a recording that are not the format

@@ -1,0 +1,333 @@
+/**
+ * Entries: the leaves of the log. One JSON object in canonical form (RFC 8785, https://www.rfc-editor.org/rfc/rfc8785),
+ * UTF-8, at most 65,535 bytes; whatever is larger stands in the recording and is named here by its digest.
+ *
+ * Versioning: a key may be added to a kind without a new version, and a reader ignores keys and kinds that it does not
+ * know; a change of meaning raises `v`. Entries hold what auditors may read: never a secret, never a result.
+ *
+ * An entry does not hold its own index: that is its place in the log.
+ */
+import canonicalize from 'canonicalize';
+import { z } from 'zod';
+import { EvidenceError } from './error.ts';
+
+/** C2SP tlog-tiles: the length of an entry is written as uint16. */
+export const maxEntryBytes = 65_535;
+
+const ulid = z.string().regex(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
+const session = ulid.describe('SessionId');
+const login = ulid.describe('LoginId');
+const target = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'SHA-256 in lower-case hexadecimal');
+const time = z.string().regex(/^\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\.\d{3}Z$/, 'RFC 3339, UTC, ms');
+const count = z.int().nonnegative();
+const jws = z.string().regex(/^[\w-]+\.[\w-]+\.[\w-]+$/);
+const policies = z.array(z.string());
+
+const PersonActor = z.object({
+  kind: z.enum(['person', 'service', 'agent']),
+  issuer: z.string(),
+  subject: z.string(),
+  /** For people to read; decides nothing. */
+  email: z.string().nullable(),
+});
+/** Who caused the entry: the relay by itself, or a verified principal. */
+const Actor = z.discriminatedUnion('kind', [z.object({ kind: z.literal('relay') }), PersonActor]);
+export type Actor = z.infer<typeof Actor>;
+
+const base = { v: z.literal(1), time, actor: Actor };
+const byPerson = { v: z.literal(1), time, actor: PersonActor };
+
+const RelayStarted = z.object({
+  ...base,
+  kind: z.literal('relay.started'),
+  version: z.string(),
+  configDigest: sha256,
+});
+
+/** Appended before `relay.started` when the run before did not close everything; `session.closed` entries precede it. */
+const RelayRecovered = z.object({
+  ...base,
+  kind: z.literal('relay.recovered'),
+  /** Sessions closed as `interrupted`; the first 1,000 by name. */
+  sessions: z.array(session).max(1000),
+  sessionCount: count,
+  /** Segments that were found open and sealed as they were. */
+  segments: count,
+  /** Bytes of torn, never acknowledged writes that recovery cut. */
+  logBytesCut: count,
+  recordingBytesCut: count,
+});
+
+const ConfigChanged = z.object({
+  ...base,
+  kind: z.literal('config.changed'),
+  configDigest: sha256,
+  previousDigest: sha256.nullable(),
+});
+
+const IssuerKeys = z.object({
+  ...base,
+  kind: z.literal('issuer.keys'),
+  issuer: z.string(),
+  /** Of the JWKS document in canonical form. */
+  jwksDigest: sha256,
+  /** Null when it is too large for an entry. */
+  jwks: z.record(z.string(), z.json()).nullable(),
+});
+
+/** Public key of a login: what the person's requests are signed with. */
+export const LoginKey = z.object({
+  kty: z.literal('EC'),
+  crv: z.literal('P-256'),
+  x: z.string().regex(/^[\w-]{43}$/),
+  y: z.string().regex(/^[\w-]{43}$/),
+});
+
+const Login = z.object({
+  ...byPerson,
+  kind: z.literal('login'),
+  login,
+  /** The login that this one renews; null at a sign-in. */
+  renews: login.nullable(),
+  groups: z.array(z.string()),
+  /** How the identity was proven, e.g. `device-code`. */
+  method: z.string(),
+  key: LoginKey,
+  /** RFC 7638, SHA-256, base64url. */
+  thumbprint: z.string().regex(/^[\w-]{43}$/),
+  binding: z.enum(['cnf-by-issuer', 'bound-by-relay']),
+  /** SHA-256 of the compact ID token as it came. */
+  idTokenDigest: sha256,
+});
+
+const LoginEnded = z.object({
+  ...base,
+  kind: z.literal('login.ended'),
+  login,
+  reason: z.enum(['logout', 'expired', 'revoked', 'user-removed']),
+});
+
+const SessionOpened = z.object({
+  ...byPerson,
+  kind: z.literal('session.opened'),
+  session,
+  login,
+  target,
+  protocol: z.string(),
+  reason: z.string().nullable(),
+  task: z.string().nullable(),
+  deadline: time,
+  /** Ids of the policies that determined the decision. */
+  policies,
+  /** The person's signed request, compact JWS as it came (`SessionOpenClaims`). */
+  request: jws,
+});
+
+const Segment = z.object({
+  ...base,
+  kind: z.literal('segment'),
+  session,
+  /** From 0, consecutive in the session. */
+  index: count,
+  /** Of the stored file, `<index>.cbor.zst`. */
+  sha256,
+  /** Length of the stored file. */
+  bytes: count,
+  /** Length of the CBOR sequence in it. */
+  rawBytes: count,
+  /** Smallest and largest `t` of its records: microseconds since `session.opened`. */
+  firstMicros: count,
+  lastMicros: count,
+  /** Commands whose `command` record stands in this segment. */
+  commands: count,
+  redactions: count,
+  /** SHA-256 of `<index>.age`; null when nothing was sealed. */
+  sealed: sha256.nullable(),
+});
+
+const commandStopped = {
+  ...byPerson,
+  session,
+  connection: count,
+  command: count,
+  /** SHA-256 of the text's bytes. */
+  digest: sha256,
+  /** The text when it is short; the recording has it in any case. */
+  text: z.string().max(4096).nullable(),
+  policies,
+};
+const CommandHeld = z.object({ ...commandStopped, kind: z.literal('command.held'), review: ulid });
+const CommandBlocked = z.object({ ...commandStopped, kind: z.literal('command.blocked') });
+
+/** Sums over all segments of a session. */
+export const SessionTotals = z.object({
+  segments: count,
+  commands: count,
+  bytes: count,
+  rawBytes: count,
+  redactions: count,
+});
+export type SessionTotals = z.infer<typeof SessionTotals>;
+
+const SessionClosed = z.object({
+  ...base,
+  kind: z.literal('session.closed'),
+  session,
+  outcome: z.enum([
+    'ended',
+    'deadline',
+    'killed',
+    'access-ended',
+    'disconnected',
+    'relay-stopped',
+    'evidence-failed',
+    'interrupted',
+  ]),
+  /** Null when nothing was recorded. */
+  lastSegment: count.nullable(),
+  totals: SessionTotals,
+});
+
+const SessionKilled = z.object({
+  ...byPerson,
+  kind: z.literal('session.killed'),
+  session,
+  /** The killer's login, whose key signed `request` (`SessionKillClaims`). */
+  login,
+  reason: z.string().nullable(),
+  request: jws,
+});
+
+const EvidenceRead = z.object({
+  ...base,
+  kind: z.literal('evidence.read'),
+  action: z.enum(['sessions', 'show', 'export', 'replay', 'tail', 'files', 'unseal']),
+  /** Null when more than one session was asked for. */
+  session: session.nullable(),
+  from: time.nullable(),
+  to: time.nullable(),
+  /** The other filters as asked. */
+  filters: z.record(z.string(), z.string()),
+});
+
+/** What could not be recorded, told as soon as it could be written. */
+const Gap = z.object({
+  ...base,
+  kind: z.literal('gap'),
+  /** Literal code of the cause. */
+  reason: z.string(),
+  session: session.nullable(),
+  /** Entries that were refused. */
+  count,
+  from: time,
+  to: time,
+});
+
+export const Entry = z.discriminatedUnion('kind', [
+  RelayStarted,
+  RelayRecovered,
+  ConfigChanged,
+  IssuerKeys,
+  Login,
+  LoginEnded,
+  SessionOpened,
+  Segment,
+  CommandHeld,
+  CommandBlocked,
+  SessionClosed,
+  SessionKilled,
+  EvidenceRead,
+  Gap,
+]);
+export type Entry = z.infer<typeof Entry>;
+export type EntryKind = Entry['kind'];
+export type EntryOf<Kind extends EntryKind> = Extract<Entry, { kind: Kind }>;
+
+type WithoutStamp<E> = E extends unknown ? Omit<E, 'v' | 'time'> : never;
+/** An entry as a program asks for it: the log adds `v` and `time`. */
+export type NewEntry = WithoutStamp<Entry>;
+
+/** For entries that no person caused. */
+export const relayActor: Actor = { kind: 'relay' };
+
+/**
+ * Checks an entry and writes its canonical form.
+ * @throws EvidenceError `entry-invalid` when the format forbids it, or when it is longer than 65,535 bytes
+ */
+export function encodeEntry(entry: Entry): Buffer {
+  const checked = Entry.safeParse(entry);
+  if (!checked.success) {
+    // Names of the fields only: their values may be what somebody typed.
+    const fields = checked.error.issues.map((issue) => issue.path.join('.')).join(', ');
+    throw new EvidenceError(
+      'entry-invalid',
+      `a ${entry.kind} entry has a value that is not allowed in: ${fields}`,
+    );
+  }
+  let text: string;
+  try {
+    text = canonicalize(checked.data) ?? '';
+  } catch (cause) {
+    throw new EvidenceError('entry-invalid', `a ${entry.kind} entry has no canonical form`, { cause });
+  }
+  const bytes = Buffer.from(text);
+  if (bytes.length > maxEntryBytes) {
+    throw new EvidenceError(
+      'entry-invalid',
+      `a ${entry.kind} entry of ${bytes.length} bytes is longer than ${maxEntryBytes}`,
+    );
+  }
+  return bytes;
+}
+
+/** What a leaf turned out to be. `unknown`: a kind or version of a later program; its digest still counts. */
+export type DecodedEntry =
+  | { readonly state: 'known'; readonly entry: Entry }
+  | { readonly state: 'unknown'; readonly kind: string; readonly time: string }
+  | { readonly state: 'malformed'; readonly reason: string };
+
+const kinds: ReadonlySet<string> = new Set(Entry.options.map((option) => option.shape.kind.value));
+const Stamp = z.object({ v: z.int().positive(), kind: z.string(), time });
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Reads a leaf of any origin. */
+export function decodeEntry(bytes: Uint8Array): DecodedEntry {
+  let text: string;
+  let value: unknown;
+  try {
+    text = utf8.decode(bytes);
+    value = JSON.parse(text);
+  } catch {
+    return { state: 'malformed', reason: 'not JSON' };
+  }
+  if (!isCanonical(text, value)) return { state: 'malformed', reason: 'not in canonical form' };
+  const entry = Entry.safeParse(value);
+  if (entry.success) return { state: 'known', entry: entry.data };
+  const stamp = Stamp.safeParse(value);
+  if (stamp.success && (stamp.data.v > 1 || !kinds.has(stamp.data.kind)))
+    return { state: 'unknown', kind: stamp.data.kind, time: stamp.data.time };
+  const fields = entry.error.issues.map((issue) => issue.path.join('.') || 'kind').join(', ');
+  return { state: 'malformed', reason: `a value that is not allowed in: ${fields}` };
+}
+
+/** RFC 8785 with the engine's own serializer, which differs only in the order of keys. */
+function isCanonical(text: string, value: unknown): boolean {
+  if (JSON.stringify(value) === text && keysInOrder(value)) return true;
+  try {
+    return canonicalize(value) === text;
+  } catch {
+    return false;
+  }
+}
+
+function keysInOrder(value: unknown): boolean {
+  if (value === null || typeof value !== 'object') return true;
+  if (Array.isArray(value)) return value.every(keysInOrder);
+  let before = '';
+  for (const [key, inner] of Object.entries(value)) {
+    if (key < before || (inner !== null && typeof inner === 'object' && !keysInOrder(inner))) return false;
+    before = key;
+  }
+  return true;
+}
