@@ -10,6 +10,8 @@ const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
 const names = Object.keys(programs).filter((name): name is ProgramName => name in programs);
 const wanted = names.filter((name) => missing(name) !== false);
 
+const packages = (name: ProgramName): string[] => [...programs[name].packages];
+
 function apt(...options: string[]): boolean {
   const { status, stderr, error } = spawnSync('apt-get', ['-qq', ...options], { env, encoding: 'utf8' });
   if (status !== 0) console.error(`apt-get ${options[0]}: ${error?.message ?? stderr.trim()}`);
@@ -18,7 +20,6 @@ function apt(...options: string[]): boolean {
 
 if (wanted.length > 0 && process.getuid?.() === 0 && findProgram('apt-get') !== null) {
   const install = ['install', '-y', '--no-install-recommends', '-o', 'Dpkg::Options::=--force-confold'];
-  const packages = (name: ProgramName) => [...programs[name].packages];
   console.error(`installing what the tests use: ${wanted.flatMap(packages).join(' ')}`);
   apt('update');
   // All at once is fastest; one by one when one of them cannot be had.

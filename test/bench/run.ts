@@ -1,0 +1,115 @@
+/**
+ * `npm run bench [-- --quick] [-- --only WORD]`: the whole path (agent, TLS, relay with policy and recording) against
+ * a direct connection and two pairs of TLS proxies, in one run, alternating, medians. Only ratios carry over from one
+ * machine to another. Ends by verifying the evidence of its own run: speed by recording less does not count.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { makeAuthority } from '../support/certificates.ts';
+import { startPostgres, type PostgresServer } from '../support/postgres.ts';
+import { missing } from '../support/programs.ts';
+import { judge, type Figures } from './floors.ts';
+import { direct, haproxyPair, stunnelPair, type Material, type Path } from './paths.ts';
+import { scenarios, type Load } from './scenarios.ts';
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    /** Scenarios whose name contains it. */
+    only: { type: 'string', default: '' },
+    rounds: { type: 'string' },
+  },
+});
+const rounds = Number(options.rounds ?? (options.quick ? 2 : 5));
+const chosen = scenarios.filter(({ name }) => name.includes(options.only));
+
+async function fill(server: PostgresServer, rows: number): Promise<void> {
+  await server.sql(`CREATE ROLE bench LOGIN; GRANT bench TO app; GRANT pg_read_all_data TO app;
+    GRANT ALL ON SCHEMA public TO bench`);
+  await server.sql(`CREATE TABLE bulk AS SELECT id, 'customer number ' || id AS name,
+    repeat('some ordinary words of a note ', 6) AS note, id * 1.25 AS amount,
+    timestamp '2026-01-01' + id * interval '1 second' AS created FROM generate_series(1, ${rows}) AS id`);
+  await server.sql('GRANT ALL ON bulk TO bench; VACUUM ANALYZE bulk');
+  const { execFileSync } = await import('node:child_process');
+  const pgbench = path.join(server.binDir, 'pgbench');
+  execFileSync(pgbench, ['-i', '-q', '-s', '10'], { env: server.env('postgres'), stdio: 'ignore' });
+  await server.sql('GRANT ALL ON ALL TABLES IN SCHEMA public TO app, bench');
+}
+
+const samples = new Map<string, number[]>();
+const key = (scenario: string, way: string) => `${scenario}\n${way}`;
+const median: Figures = (scenario, way) => {
+  const values = samples.get(key(scenario, way))?.toSorted((a, b) => a - b);
+  return values?.[Math.floor(values.length / 2)];
+};
+
+async function measure(ways: readonly Path[], load: Load): Promise<void> {
+  for (let round = 1; round <= rounds; round++)
+    for (const scenario of chosen) {
+      if (scenario.once && round > 1) continue;
+      for (const way of ways) {
+        if (scenario.against === null && way.name === 'direct') continue;
+        const value = await scenario.measure(way, load);
+        samples.set(key(scenario.name, way.name), [
+          ...(samples.get(key(scenario.name, way.name)) ?? []),
+          value,
+        ]);
+      }
+      console.error(`round ${round} of ${rounds}: ${scenario.name}`);
+    }
+}
+
+function printTable(ways: readonly Path[]): void {
+  const width = 18;
+  console.log(`${''.padEnd(46)}${ways.map(({ name }) => name.padStart(width)).join('')}`);
+  for (const { name, unit, against } of chosen) {
+    const cells = ways.map((way) => {
+      const value = median(name, way.name);
+      if (value === undefined) return '-'.padStart(width);
+      const digits = value >= 100 ? 0 : 1;
+      const base = against === null ? undefined : median(name, against);
+      const relative = base === undefined ? '' : ` (${(value / base).toFixed(2)})`;
+      return `${value.toFixed(digits)}${relative}`.padStart(width);
+    });
+    console.log(`${`${name}, ${unit}`.padEnd(46)}${cells.join('')}`);
+  }
+}
+
+const directory = mkdtempSync(path.join(tmpdir(), 'hoop-bench-'));
+const load = {
+  user: 'bench',
+  database: 'app',
+  seconds: options.quick ? 2 : 4,
+  bulkRows: options.quick ? 400_000 : 2_000_000,
+  idleConnections: 500,
+};
+const ways: Path[] = [];
+const server = await startPostgres({
+  settings: { max_connections: '1000', shared_buffers: '512MB' },
+  hba: ['host all bench 127.0.0.1/32 trust'],
+});
+try {
+  await fill(server, load.bulkRows);
+  const authority = await makeAuthority(path.join(directory, 'tls'));
+  const certificate = await authority.issue('localhost', ['localhost', '127.0.0.1']);
+  const material: Material = { directory, serverPort: server.port, caFile: authority.caFile, ...certificate };
+  ways.push(direct(server.port));
+  for (const [name, make] of [
+    ['stunnel', stunnelPair],
+    ['haproxy', haproxyPair],
+  ] as const) {
+    const reason = missing(name);
+    if (reason === false) ways.push(await make(material));
+    else console.error(`not compared: ${reason}`);
+  }
+  await measure(ways, { ...load, binDir: server.binDir });
+  printTable(ways);
+  const { lines } = judge(median);
+  console.log(`\n${lines.join('\n')}`);
+} finally {
+  for (const way of ways) await way.stop();
+  await server.stop();
+  rmSync(directory, { recursive: true, force: true });
+}
