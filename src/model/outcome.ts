@@ -18,6 +18,7 @@ export type SessionEnd =
   | 'killed' // somebody with the right to stopped it
   | 'access-ended' // login revoked, expired unrenewed, or user removed
   | 'disconnected' // the tunnel went away and did not return
+  | 'target-unreachable' // the target did not answer, or refused the relay's credential
   | 'relay-stopped' // drain
   | 'evidence-failed' // recorder could not write
   | 'interrupted'; // the relay was killed; said by recovery
