@@ -180,6 +180,7 @@ const SessionClosed = z.object({
     'killed',
     'access-ended',
     'disconnected',
+    'target-unreachable',
     'relay-stopped',
     'evidence-failed',
     'interrupted',
