@@ -1,0 +1,29 @@
+/** Where a recording stands under the evidence directory; FORMAT.md says it in prose. */
+import path from 'node:path';
+
+/** A segment closes when it holds this much (before compression). */
+export const segmentBytes = 1024 * 1024;
+/** Content over this stands apart, as blobs of at most this size. */
+export const inlineBytes = 65_536;
+
+/** `<evidence>/recordings/<yyyy>/<mm>/<dd>/<session>`, by the UTC date of `session.opened`. */
+export function sessionDirectory(evidence: string, openedAtMs: number, session: string): string {
+  const [year, month, day] = new Date(openedAtMs).toISOString().slice(0, 10).split('-');
+  return path.join(evidence, 'recordings', year!, month!, day!, session);
+}
+
+/** An open segment: appended to, never rewritten. */
+export const openName = (index: number): string => `${index}.cbor`;
+export const sealedName = (index: number): string => `${index}.cbor.zst`;
+/** While it is being written; means nothing after a crash. */
+export const unfinishedName = (index: number): string => `${index}.cbor.zst.tmp`;
+
+/** What a file name in a session's directory is; null for a foreign file. */
+export function parseName(
+  name: string,
+): { readonly index: number; readonly state: 'open' | 'sealed' | 'unfinished' } | null {
+  const match = /^(0|[1-9]\d{0,14})\.cbor(\.zst(\.tmp)?)?$/.exec(name);
+  if (match === null) return null;
+  const state = match[2] === undefined ? 'open' : match[3] === undefined ? 'sealed' : 'unfinished';
+  return { index: Number(match[1]), state };
+}

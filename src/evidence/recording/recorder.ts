@@ -1,0 +1,433 @@
+/**
+ * The recorder of one session. Records are encoded into one batch in memory; `flush` puts the batch into the open
+ * segment's file with one write(2), and only then may anything of it be forwarded or delivered. It deliberately neither
+ * compresses nor hashes segments nor touches the log: that is the sealer's, off the data path.
+ *
+ * Invariant: the segment's file holds whole flushes in order; its first failed write is its last. A batch stands in one
+ * segment. Format: FORMAT.md.
+ */
+import { createHash } from 'node:crypto';
+import type { ConnectionInfo, Recorder } from '../../gate/recorder.ts';
+import type { Outcome } from '../../model/outcome.ts';
+import type { SessionId } from '../../model/ids.ts';
+import type { Clock } from '../../system/clock.ts';
+import type { SessionTotals } from '../entry.ts';
+import { EvidenceError } from '../error.ts';
+import { Batch } from './encode.ts';
+import { GroupSync, type SyncCalls } from './group-sync.ts';
+import { inlineBytes, segmentBytes, sessionDirectory } from './layout.ts';
+import * as words from './words.ts';
+import { SegmentFile } from './segment-file.ts';
+import type { Sealer } from './sealer.ts';
+
+export interface RecorderOptions {
+  /** The evidence directory; the recording goes to `recordings/…` under it. */
+  readonly directory: string;
+  readonly session: SessionId;
+  /** Name of the protocol, e.g. `postgres`; says how to read `input`, `output` and parameters. */
+  readonly protocol: string;
+  /** Time of the `session.opened` entry, which must be durable already; its date is part of the path. */
+  readonly openedAtMs: number;
+  readonly clock: Clock;
+  /** `process`: bytes come to disk in the background. `disk`: only `sync` brings them there; the gate calls it. */
+  readonly durability: 'process' | 'disk';
+  readonly sealer: Sealer;
+  /** Called once, in a microtask of its own, after the first failure; end the session. */
+  readonly onFailure: (error: EvidenceError) => void;
+  /** A sync that takes longer fails the recorder. Default 10 s. */
+  readonly syncTimeoutMs?: number;
+  /** Age at which a segment with data closes. Default 1 s. */
+  readonly segmentAgeMs?: number;
+  readonly syncCalls?: SyncCalls;
+}
+
+export interface ClosedRecording {
+  /** Null when nothing was recorded. */
+  readonly lastSegmentIndex: number | null;
+  readonly totals: SessionTotals;
+}
+
+/** A prepared statement, to be told again in each segment that uses it. */
+interface KnownStatement {
+  readonly connection: number;
+  readonly text: Buffer | LargeReference;
+  readonly parameterTypes: readonly number[];
+  /** Last segment that tells it. */
+  segment: number;
+}
+
+interface LargeReference {
+  readonly blob: number;
+  readonly bytes: number;
+  readonly sha256: Buffer;
+}
+
+const defaultSyncTimeoutMs = 10_000;
+const defaultSegmentAgeMs = 1000;
+/** One output record holds at most this; a longer chunk becomes several. Bounds the batch. */
+const outputBytes = 262_144;
+
+export class SessionRecorder implements Recorder {
+  readonly #options: RecorderOptions;
+  readonly #directory: string;
+  readonly #openedMonotonicMs: number;
+  readonly #sync: GroupSync;
+  readonly #batch = new Batch();
+  readonly #statements = new Map<number, KnownStatement>();
+  #segment: SegmentFile | null = null;
+  /** Index of the segment that the batch goes to. */
+  #index = 0;
+  #t = 0;
+  /** Of the open segment's header. */
+  #firstT = 0;
+  #batchCommands = 0;
+  #blobs = 0;
+  #ageTimer: NodeJS.Timeout | null = null;
+  #closing: Promise<ClosedRecording> | null = null;
+  #failure: EvidenceError | null = null;
+  #unsealed = 0;
+  #allSealed: (() => void) | null = null;
+  #totals = { segments: 0, commands: 0, bytes: 0, rawBytes: 0, redactions: 0 };
+
+  constructor(options: RecorderOptions) {
+    this.#options = options;
+    this.#directory = sessionDirectory(options.directory, options.openedAtMs, options.session);
+    this.#openedMonotonicMs = options.clock.monotonicMs();
+    this.#sync = new GroupSync({
+      timeoutMs: options.syncTimeoutMs ?? defaultSyncTimeoutMs,
+      onFailure: (error) => this.#fail('could not be brought to disk', error),
+      ...(options.syncCalls && { calls: options.syncCalls }),
+    });
+  }
+
+  connectionOpened(connection: number, info: ConnectionInfo): void {
+    const batch = this.#begin();
+    batch.array(4);
+    batch.uint(this.#t);
+    batch.encoded(words.connection);
+    batch.uint(connection);
+    batch.map(2);
+    batch.encoded(words.parameters);
+    const parameters = Object.entries(info.parameters);
+    batch.map(parameters.length);
+    for (const [name, value] of parameters) {
+      batch.text(name);
+      batch.text(value);
+    }
+    batch.encoded(words.serverVersion);
+    this.#textOrNull(info.serverVersion);
+    this.#appended();
+  }
+
+  connectionClosed(connection: number, reason: string): void {
+    const batch = this.#begin();
+    batch.array(4);
+    batch.uint(this.#t);
+    batch.encoded(words.connectionClosed);
+    batch.uint(connection);
+    batch.text(reason);
+    this.#appended();
+  }
+
+  statement(
+    connection: number,
+    statement: number,
+    text: Uint8Array,
+    parameterTypes: readonly number[],
+  ): void {
+    this.#begin();
+    const known = {
+      connection,
+      text: text.length > inlineBytes ? this.#blob(text) : Buffer.from(text),
+      parameterTypes: [...parameterTypes],
+      segment: -1,
+    };
+    this.#statements.set(statement, known);
+    this.#tell(statement, known);
+    this.#appended();
+  }
+
+  forgetStatement(statement: number): void {
+    this.#statements.delete(statement);
+  }
+
+  command(
+    connection: number,
+    command: number,
+    text: Uint8Array | number,
+    parameters: Uint8Array | null,
+    verdict: 'allow' | 'deny',
+  ): void {
+    const batch = this.#begin();
+    const largeText = typeof text !== 'number' && text.length > inlineBytes ? this.#blob(text) : null;
+    const largeParameters =
+      parameters !== null && parameters.length > inlineBytes ? this.#blob(parameters) : null;
+    // Blobs may have filled the segment: the rest of the command begins in the one that is open now.
+    this.#begin();
+    this.#readClock();
+    if (typeof text === 'number') {
+      const known = this.#statements.get(text);
+      if (known === undefined) throw this.#fail('was asked to refer to a statement that it does not know');
+      if (known.segment !== this.#index) this.#tell(text, known);
+    }
+    batch.array(7);
+    batch.uint(this.#t);
+    batch.encoded(words.command);
+    batch.uint(connection);
+    batch.uint(command);
+    if (typeof text === 'number') batch.uint(text);
+    else if (largeText !== null) this.#large(largeText);
+    else batch.byteString(text);
+    if (largeParameters !== null) this.#large(largeParameters);
+    else if (parameters === null) batch.null();
+    else batch.byteString(parameters);
+    batch.encoded(verdict === 'allow' ? words.allow : words.deny);
+    this.#batchCommands++;
+    this.#appended();
+  }
+
+  input(connection: number, command: number, bytes: Uint8Array): void {
+    this.#stream(words.input, connection, command, bytes);
+  }
+
+  output(connection: number, command: number, bytes: Uint8Array): void {
+    this.#stream(words.output, connection, command, bytes);
+  }
+
+  outcome(connection: number, command: number, outcome: Outcome): void {
+    const batch = this.#begin();
+    this.#readClock();
+    batch.array(8);
+    batch.uint(this.#t);
+    batch.encoded(words.outcome);
+    batch.uint(connection);
+    batch.uint(command);
+    batch.encoded(words.outcomes[outcome.kind]);
+    this.#textOrNull(outcome.tag);
+    batch.uint(outcome.rows);
+    this.#textOrNull(outcome.errorCode);
+    this.#appended();
+  }
+
+  flush(): void {
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#batch.length === 0) return;
+    try {
+      this.#segment ??= new SegmentFile(this.#directory, this.#index, this.#firstT);
+      this.#segment.append(this.#batch.bytes());
+    } catch (cause) {
+      throw this.#fail('could not be written', cause);
+    }
+    this.#batch.clear();
+    this.#segment.lastT = this.#t;
+    this.#segment.commands += this.#batchCommands;
+    this.#batchCommands = 0;
+    this.#sync.wrote(this.#segment);
+    if (this.#segment.length >= segmentBytes) this.#closeSegment(true);
+    if (this.#options.durability === 'process') this.#sync.background();
+  }
+
+  sync(): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    return this.#sync.sync().catch(() => {
+      throw this.#failure!;
+    });
+  }
+
+  /**
+   * Ends the recording; resolves when every segment is sealed and committed to the log, so that `session.closed` may
+   * follow. After a failure it still seals what was written. It waits as long as the disk refuses. Idempotent.
+   */
+  close(): Promise<ClosedRecording> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<ClosedRecording> {
+    try {
+      if (this.#failure === null) this.flush();
+    } catch {
+      // `onFailure` tells; what was written before is still sealed.
+    }
+    this.#closeSegment(false);
+    this.#failure ??= new EvidenceError('recording-failed', 'The recording is closed.');
+    this.#sync.stop();
+    this.#statements.clear();
+    if (this.#unsealed > 0) await new Promise<void>((resolve) => (this.#allSealed = resolve));
+    return {
+      lastSegmentIndex: this.#totals.segments === 0 ? null : this.#totals.segments - 1,
+      totals: { ...this.#totals },
+    };
+  }
+
+  /** Opens a batch where none is open: reads the clock, and writes the segment's header. */
+  #begin(): Batch {
+    if (this.#failure !== null) throw this.#failure;
+    const batch = this.#batch;
+    if (batch.length > 0) return batch;
+    this.#readClock();
+    if (this.#segment !== null) return batch;
+    this.#firstT = this.#t;
+    batch.array(3);
+    batch.uint(this.#t);
+    batch.encoded(words.segment);
+    batch.map(4);
+    batch.encoded(words.version);
+    batch.uint(1);
+    batch.encoded(words.index);
+    batch.uint(this.#index);
+    batch.encoded(words.session);
+    batch.text(this.#options.session);
+    batch.encoded(words.protocol);
+    batch.text(this.#options.protocol);
+    this.#ageTimer ??= setTimeout(
+      () => this.#aged(),
+      this.#options.segmentAgeMs ?? defaultSegmentAgeMs,
+    ).unref();
+    return batch;
+  }
+
+  #readClock(): void {
+    const elapsedMs = this.#options.clock.monotonicMs() - this.#openedMonotonicMs;
+    this.#t = Math.max(this.#t, Math.floor(elapsedMs * 1000));
+  }
+
+  /** Keeps the batch bounded: what is over a segment's size goes to the file before the tick ends. */
+  #appended(): void {
+    if (this.#batch.length >= segmentBytes) this.flush();
+  }
+
+  #stream(kind: Buffer, connection: number, command: number, bytes: Uint8Array): void {
+    for (let start = 0; start < bytes.length; start += outputBytes) {
+      const piece =
+        bytes.length <= outputBytes
+          ? bytes
+          : bytes.subarray(start, Math.min(start + outputBytes, bytes.length));
+      const batch = this.#begin();
+      batch.array(5);
+      batch.uint(this.#t);
+      batch.encoded(kind);
+      batch.uint(connection);
+      batch.uint(command);
+      batch.byteString(piece);
+      this.#appended();
+    }
+  }
+
+  #tell(statement: number, known: KnownStatement): void {
+    const batch = this.#begin();
+    batch.array(6);
+    batch.uint(this.#t);
+    batch.encoded(words.statement);
+    batch.uint(known.connection);
+    batch.uint(statement);
+    if ('blob' in known.text) this.#large(known.text);
+    else batch.byteString(known.text);
+    batch.array(known.parameterTypes.length);
+    for (const type of known.parameterTypes) batch.uint(type);
+    known.segment = this.#index;
+  }
+
+  #blob(content: Uint8Array): LargeReference {
+    const blob = ++this.#blobs;
+    for (let offset = 0; offset < content.length; offset += inlineBytes) {
+      const batch = this.#begin();
+      batch.array(5);
+      batch.uint(this.#t);
+      batch.encoded(words.blob);
+      batch.uint(blob);
+      batch.uint(offset);
+      batch.byteString(content.subarray(offset, offset + inlineBytes));
+      this.#appended();
+    }
+    return { blob, bytes: content.length, sha256: createHash('sha256').update(content).digest() };
+  }
+
+  #large(reference: LargeReference): void {
+    const batch = this.#batch;
+    batch.map(3);
+    batch.encoded(words.blob);
+    batch.uint(reference.blob);
+    batch.encoded(words.bytes);
+    batch.uint(reference.bytes);
+    batch.encoded(words.sha256);
+    batch.byteString(reference.sha256);
+  }
+
+  #textOrNull(text: string | null): void {
+    if (text === null) this.#batch.null();
+    else this.#batch.text(text);
+  }
+
+  #aged(): void {
+    this.#ageTimer = null;
+    try {
+      this.flush();
+    } catch {
+      return; // `onFailure` tells
+    }
+    this.#closeSegment(false);
+    this.#batch.release();
+  }
+
+  /** Hands the open segment to the sealer. `full`: it closes by size, a sign of load. */
+  #closeSegment(full: boolean): void {
+    const file = this.#segment;
+    if (this.#ageTimer !== null) clearTimeout(this.#ageTimer);
+    this.#ageTimer = null;
+    this.#segment = null;
+    if (file === null) return;
+    this.#index++;
+    file.finish();
+    if (file.length === 0) return; // its first write failed: it says nothing, and recovery ignores it
+    this.#unsealed++;
+    const { session } = this.#options;
+    this.#options.sealer
+      .seal({
+        session,
+        directory: file.directory,
+        index: file.index,
+        length: file.length,
+        full,
+        ...span(file),
+      })
+      .then(
+        ({ bytes }) => {
+          this.#totals.segments++;
+          this.#totals.commands += file.commands;
+          this.#totals.bytes += bytes;
+          this.#totals.rawBytes += file.length;
+          if (--this.#unsealed === 0) this.#allSealed?.();
+        },
+        () => {
+          // The sealer was closed: recovery at the next start goes on. `close` stays pending, as the record says: unfinished.
+        },
+      );
+  }
+
+  /** Returns the error, for `throw`. Only the first failure is told. */
+  #fail(what: string, cause?: unknown): EvidenceError {
+    if (this.#failure !== null) return this.#failure;
+    const error = new EvidenceError(
+      'recording-failed',
+      `The record of this session ${what}; the session ends.`,
+      {
+        hint: 'See that the relay has space and a working disk for its evidence directory.',
+        cause,
+      },
+    );
+    this.#failure = error;
+    this.#batch.release();
+    this.#segment?.cut();
+    this.#closeSegment(false);
+    this.#sync.stop();
+    queueMicrotask(() => this.#options.onFailure(error));
+    return error;
+  }
+}
+
+const span = ({ firstT, lastT, commands }: SegmentFile) => ({
+  firstMicros: firstT,
+  lastMicros: lastT,
+  commands,
+});

@@ -1,0 +1,87 @@
+/**
+ * The steps that turn an open segment into a sealed one. Each may be the last before a crash:
+ *
+ * 1. `write`: compress into `<index>.cbor.zst.tmp`, fdatasync. Crash: the `.tmp` means nothing; recovery starts again.
+ * 2. `publish`: rename to `<index>.cbor.zst`; fsync the directory. Crash: the log does not name the segment yet, so
+ *    recovery seals again from the open file, over this one.
+ * 3. The `segment` entry is durable in the log (`sealer.ts`, `recover.ts`). Crash: the log names the digest of the file
+ *    that step 2 made durable; recovery finds both and goes on with step 4.
+ * 4. `removeOpen`. Crash before: see 3. Crash after, with the removal lost: the same.
+ *
+ * The open file is never touched before the log names the sealed one, and the sealed one never after.
+ */
+import { createHash } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { constants, zstdCompress } from 'node:zlib';
+import { EvidenceError } from '../error.ts';
+import { openName, sealedName, unfinishedName } from './layout.ts';
+
+const compressZstd = promisify(zstdCompress);
+/** zstd's fast end: sealing competes with the data path for processor time. */
+const level = 1;
+
+export interface SealedFile {
+  /** Of the stored file, hexadecimal. */
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+/** One frame, with content size and checksum; in the thread pool, in one piece. */
+export function compressSegment(raw: Buffer): Promise<Buffer> {
+  return compressZstd(raw, {
+    // The worst case of zstd, so that one piece is enough.
+    chunkSize: raw.length + (raw.length >>> 8) + 1024,
+    pledgedSrcSize: raw.length,
+    params: {
+      [constants.ZSTD_c_compressionLevel]: level,
+      [constants.ZSTD_c_checksumFlag]: 1,
+      [constants.ZSTD_c_contentSizeFlag]: 1,
+    },
+  });
+}
+
+/** The first `length` bytes of an open segment. @throws EvidenceError `recording-damaged` when it is shorter */
+export async function readOpen(directory: string, index: number, length: number): Promise<Buffer> {
+  const handle = await open(path.join(directory, openName(index)), 'r');
+  try {
+    const raw = Buffer.allocUnsafeSlow(length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await handle.read(raw, filled, length - filled, filled);
+      if (bytesRead === 0)
+        throw new EvidenceError(
+          'recording-damaged',
+          'An open segment is shorter than what was written to it.',
+        );
+      filled += bytesRead;
+    }
+    return raw;
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Step 1. */
+export async function write(directory: string, index: number, raw: Buffer): Promise<SealedFile> {
+  const compressed = await compressSegment(raw);
+  const handle = await open(path.join(directory, unfinishedName(index)), 'w', 0o600);
+  try {
+    await handle.writeFile(compressed);
+    await handle.datasync();
+  } finally {
+    await handle.close();
+  }
+  return { sha256: createHash('sha256').update(compressed).digest('hex'), bytes: compressed.length };
+}
+
+/** Step 2 without the directory's fsync, which many segments share. */
+export function publish(directory: string, index: number): Promise<void> {
+  return rename(path.join(directory, unfinishedName(index)), path.join(directory, sealedName(index)));
+}
+
+/** Step 4. */
+export function removeOpen(directory: string, index: number): Promise<void> {
+  return rm(path.join(directory, openName(index)), { force: true });
+}

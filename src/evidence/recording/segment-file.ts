@@ -1,0 +1,74 @@
+/**
+ * One open segment on disk: a file that is only appended to. `length` counts bytes of flushes that succeeded whole; what
+ * a failed write left behind them is cut off, because nothing of that flush was forwarded or delivered.
+ */
+import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { openName } from './layout.ts';
+
+export class SegmentFile {
+  readonly directory: string;
+  readonly index: number;
+  /** Bytes of whole flushes. */
+  length = 0;
+  /** Microseconds since `session.opened` of its first and last record. */
+  readonly firstT: number;
+  lastT: number;
+  commands = 0;
+  /** The entry in the directory is on disk. */
+  directorySynced = false;
+  readonly fd: number;
+  #finished = false;
+  #users = 0;
+
+  /** @throws Error of the system call; 0600 in a 0700 directory, never an existing file. */
+  constructor(directory: string, index: number, firstT: number) {
+    this.directory = directory;
+    this.index = index;
+    this.firstT = firstT;
+    this.lastT = firstT;
+    if (index === 0) mkdirSync(directory, { recursive: true, mode: 0o700 });
+    this.fd = openSync(path.join(directory, openName(index)), 'ax', 0o600);
+  }
+
+  /** @throws Error of the system call; the file may then hold a part of `bytes` after `length`. */
+  append(bytes: Buffer): void {
+    let written = 0;
+    while (written < bytes.length) {
+      const count = writeSync(this.fd, bytes, written, bytes.length - written);
+      if (count === 0) throw new Error('write(2) wrote nothing');
+      written += count;
+    }
+    this.length += bytes.length;
+  }
+
+  /** Removes what a failed append left. Where even that fails the sealer still reads no more. */
+  cut(): void {
+    try {
+      if (this.length > 0) ftruncateSync(this.fd, this.length);
+      else rmSync(path.join(this.directory, openName(this.index)));
+    } catch {
+      // The sealer reads `length` bytes and no more.
+    }
+  }
+
+  /** The descriptor is needed until `releaseFd`. */
+  useFd(): void {
+    this.#users++;
+  }
+
+  releaseFd(): void {
+    this.#users--;
+    this.#closeWhenUnused();
+  }
+
+  /** No more appends. */
+  finish(): void {
+    this.#finished = true;
+    this.#closeWhenUnused();
+  }
+
+  #closeWhenUnused(): void {
+    if (this.#finished && this.#users === 0) closeSync(this.fd);
+  }
+}
