@@ -1,0 +1,183 @@
+/**
+ * The relay's configuration: one file, `relay.yaml`, read and validated as a whole before anything starts. What is
+ * unknown, misspelt or contradictory is refused with file, line, column and path; no option weakens a fail-closed rule.
+ * Described in docs/configuration.md.
+ *
+ * This folder reads files and the environment; it opens no socket and keeps no secret: credentials are references that
+ * are resolved when they are used.
+ */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import type { TargetName } from '../../model/ids.ts';
+import { ConfigDocument } from './document.ts';
+import { ConfigError } from './error.ts';
+import type { ConfigProblem } from './error.ts';
+import { prepareEmbedded } from './embedded.ts';
+import { RelayFile } from './schema.ts';
+import { ruleProblems } from './rules.ts';
+import { resolveConfig } from './resolve.ts';
+import { refuseIfOthersWrite } from './secret-file.ts';
+import type { SecretReference, Setting } from './secret.ts';
+
+/** Everything that a relay needs to know to start. Paths are absolute, defaults filled in. */
+export interface RelayConfig {
+  /** Where it came from; `digest` is the SHA-256 of the file's bytes, hex. */
+  readonly source: { readonly file: string; readonly digest: string };
+  readonly listen: { readonly host: string; readonly port: number };
+  /** Base URL as clients write it, without trailing slash and path. */
+  readonly publicUrl: string;
+  /** Null: plain HTTP, on loopback or behind a proxy. */
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+  /** Null: the peer's address is the client's. Else addresses and networks whose `X-Forwarded-*` is believed. */
+  readonly behindProxy: { readonly trusted: readonly string[] } | null;
+  readonly dataDir: string;
+  /** Keys that the relays of one installation share. */
+  readonly keys: { readonly directory: string };
+  /** `keyFile`: the log's signing key, this process's own. */
+  readonly log: { readonly origin: string; readonly keyFile: string };
+  readonly logging: { readonly level: 'debug' | 'info' | 'warn' | 'error' };
+  /** Who may read `/metrics`. */
+  readonly metrics: { readonly allow: readonly string[] };
+  readonly evidence: {
+    /** Holds `log/` and `recordings/`. */
+    readonly directory: string;
+    readonly durability: 'process' | 'disk';
+    readonly syncTimeoutMs: number;
+    /** Closed segments that may wait for compression. */
+    readonly backlogBytes: number;
+  };
+  readonly state: StateConfig;
+  readonly identity: IdentityConfig;
+  readonly tokens: { readonly lifetimeMs: number };
+  readonly sessions: {
+    readonly defaultDurationMs: number;
+    readonly maxDurationMs: number;
+    /** How long live sessions may go on after SIGTERM. */
+    readonly drainMs: number;
+  };
+  readonly limits: { readonly statementBytes: number };
+  readonly policies: readonly string[];
+  readonly targets: ReadonlyMap<TargetName, TargetConfig>;
+}
+
+/** `url` of PostgreSQL holds a password: it is a reference. */
+export type StateConfig =
+  | { readonly kind: 'sqlite'; readonly file: string }
+  | { readonly kind: 'postgres'; readonly url: SecretReference };
+
+export type IdentityConfig =
+  | { readonly kind: 'embedded' }
+  | {
+      readonly kind: 'oidc';
+      readonly issuer: string;
+      readonly clientId: string;
+      readonly scopes: readonly string[];
+      readonly groupsClaim: string;
+    };
+
+export interface TargetConfig {
+  readonly name: TargetName;
+  readonly protocol: 'postgres';
+  readonly description: string | null;
+  /** Target groups, for policy. */
+  readonly groups: readonly string[];
+  /** Host name, address, or absolute path of the directory of a Unix socket. */
+  readonly host: string;
+  readonly port: number;
+  /** The database when the client names none; null: the client must name one. */
+  readonly database: string | null;
+  readonly databases: readonly string[] | 'any';
+  readonly user: Setting;
+  /** Null: the target asks for none (client certificate, socket peer). */
+  readonly password: SecretReference | null;
+  readonly tls: TargetTlsConfig;
+}
+
+export type TargetTlsConfig =
+  | { readonly mode: 'disable' }
+  | {
+      readonly mode: 'verify-full';
+      /** Null: the system's certificate authorities. */
+      readonly caFile: string | null;
+      readonly clientCertificate: { readonly certFile: string; readonly keyFile: string } | null;
+      /** Name that the certificate must have; null: `host`. */
+      readonly serverName: string | null;
+    };
+
+/**
+ * Reads and validates a configuration. With null: the embedded default, whose files are written at its first use.
+ * @throws ConfigError `config-unreadable`, `config-invalid`, `config-exposed`
+ * @throws PrivateFileError `private-path-unsafe`
+ */
+export async function loadConfig(file: string | null): Promise<RelayConfig> {
+  const name = path.resolve(file ?? (await prepareEmbedded(process.env)));
+  let text: string;
+  try {
+    text = readFileSync(name, 'utf8');
+  } catch (cause) {
+    throw new ConfigError('config-unreadable', `cannot read the configuration ${name}`, { cause });
+  }
+  const config = parseConfig(name, text);
+  for (const trusted of [name, ...config.policies]) refuseIfOthersWrite(trusted);
+  return config;
+}
+
+/**
+ * Validates a configuration's text; `file` names it in messages, and relative paths start at its directory.
+ * @throws ConfigError `config-invalid` with every problem found
+ */
+export function parseConfig(file: string, text: string): RelayConfig {
+  const document = new ConfigDocument(text);
+  if (document.problems.length > 0) throw invalid(file, document.problems);
+  const parsed = RelayFile.safeParse(document.value);
+  if (!parsed.success)
+    throw invalid(
+      file,
+      parsed.error.issues.flatMap((issue) => problemsOf(document, issue)),
+    );
+  const problems = ruleProblems(parsed.data).map(({ path: where, message }) => {
+    const { line, column } = document.valueAt(where);
+    return { line, column, path: where.join('.'), message };
+  });
+  if (problems.length > 0) throw invalid(file, problems);
+  const digest = createHash('sha256').update(text).digest('hex');
+  return resolveConfig({ file, digest }, parsed.data);
+}
+
+interface Issue {
+  readonly code: string;
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+  readonly keys?: readonly string[];
+}
+
+function problemsOf(document: ConfigDocument, issue: Issue): ConfigProblem[] {
+  if (issue.code === 'unrecognized_keys' && issue.keys !== undefined) {
+    const messages = issue.message.split('\n');
+    return issue.keys.map((key, index) => {
+      const where = [...issue.path, key];
+      return { ...document.keyAt(where), path: where.join('.'), message: messages[index] ?? 'unknown key' };
+    });
+  }
+  const where = issue.path.join('.');
+  if (issue.code === 'invalid_key')
+    return [{ ...document.keyAt(issue.path), path: where, message: `expected ${nameRule}` }];
+  if (document.has(issue.path))
+    return [{ ...document.valueAt(issue.path), path: where, message: issue.message }];
+  return [{ ...document.keyAt(issue.path), path: where, message: `missing: ${issue.message}` }];
+}
+
+const nameRule = 'a name of at most 63 of a–z, 0–9 and -, beginning with a letter or digit';
+
+function invalid(file: string, problems: readonly ConfigProblem[]): ConfigError {
+  const sorted = problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
+  const lines = sorted.map(
+    ({ line, column, path: where, message }) =>
+      `${file}:${line}:${column}: ${where === '' ? '' : `${where}: `}${message}`,
+  );
+  return new ConfigError('config-invalid', `the configuration cannot be used:\n${lines.join('\n')}`, {
+    problems: sorted,
+    hint: 'docs/configuration.md lists every key',
+  });
+}

@@ -1,0 +1,110 @@
+/** From the file's shape to the relay's: absolute paths, defaults that depend on other keys, references. */
+import path from 'node:path';
+import { isTargetName } from '../../model/ids.ts';
+import type { TargetName } from '../../model/ids.ts';
+import type { RelayConfig, TargetConfig, TargetTlsConfig } from './config.ts';
+import type { RelayFile } from './schema.ts';
+import { SecretReference } from './secret.ts';
+
+type TargetFile = RelayFile['targets'][keyof RelayFile['targets']];
+
+/** The configuration that a file means; the file has passed schema and rules. */
+export function resolveConfig(source: RelayConfig['source'], file: RelayFile): RelayConfig {
+  const base = path.dirname(source.file);
+  const dataDir = path.resolve(base, file.dataDir);
+  const keys = path.resolve(base, file.keys.directory ?? path.join(dataDir, 'keys'));
+  const publicUrl = file.publicUrl ?? `${file.tls ? 'https' : 'http'}://localhost:${file.listen.port}`;
+  const { evidence, sessions } = file;
+  return {
+    source,
+    listen: file.listen,
+    publicUrl,
+    tls: file.tls
+      ? { certFile: path.resolve(base, file.tls.certFile), keyFile: path.resolve(base, file.tls.keyFile) }
+      : null,
+    behindProxy: file.behindProxy ?? null,
+    dataDir,
+    keys: { directory: keys },
+    log: {
+      origin: file.log.origin ?? `${new URL(publicUrl).host}/log`,
+      keyFile: path.resolve(base, file.log.keyFile ?? path.join(keys, 'log.key')),
+    },
+    logging: file.logging,
+    metrics: file.metrics,
+    evidence: {
+      directory: path.resolve(base, evidence.directory ?? path.join(dataDir, 'evidence')),
+      durability: evidence.durability,
+      syncTimeoutMs: evidence.syncTimeout,
+      backlogBytes: evidence.backlog,
+    },
+    state: stateOf(file, base, dataDir),
+    identity: identityOf(file),
+    tokens: { lifetimeMs: file.tokens.lifetime },
+    sessions: {
+      defaultDurationMs: sessions.defaultDuration,
+      maxDurationMs: sessions.maxDuration,
+      drainMs: sessions.drain,
+    },
+    limits: { statementBytes: file.limits.statement },
+    policies: file.policies.map((name) => path.resolve(base, name)),
+    targets: targetsOf(file, base),
+  };
+}
+
+function stateOf({ state }: RelayFile, base: string, dataDir: string): RelayConfig['state'] {
+  if (state.postgres !== undefined) return { kind: 'postgres', url: reference(state.postgres, base) };
+  return { kind: 'sqlite', file: path.resolve(base, state.sqlite ?? path.join(dataDir, 'state.db')) };
+}
+
+function identityOf({ identity }: RelayFile): RelayConfig['identity'] {
+  if (identity.issuer === 'embedded') return { kind: 'embedded' };
+  return {
+    kind: 'oidc',
+    issuer: identity.issuer,
+    clientId: identity.clientId ?? '',
+    scopes: identity.scopes ?? ['openid', 'email', 'offline_access'],
+    groupsClaim: identity.groupsClaim ?? 'groups',
+  };
+}
+
+function targetsOf(file: RelayFile, base: string): ReadonlyMap<TargetName, TargetConfig> {
+  const targets = new Map<TargetName, TargetConfig>();
+  for (const [name, target] of Object.entries(file.targets))
+    if (isTargetName(name)) targets.set(name, targetOf(name, target, base));
+  return targets;
+}
+
+function targetOf(name: TargetName, target: TargetFile, base: string): TargetConfig {
+  return {
+    name,
+    protocol: target.protocol,
+    description: target.description ?? null,
+    groups: target.groups.toSorted(),
+    host: target.host,
+    port: target.port,
+    database: target.database ?? null,
+    databases: target.databases ?? (target.database === undefined ? [] : [target.database]),
+    user: SecretReference.parse(target.user, base) ?? target.user,
+    password: target.password === undefined ? null : reference(target.password, base),
+    tls: tlsOf(target, base),
+  };
+}
+
+function tlsOf({ host, tls }: TargetFile, base: string): TargetTlsConfig {
+  if (host.startsWith('/') || tls.mode === 'disable') return { mode: 'disable' };
+  return {
+    mode: 'verify-full',
+    caFile: tls.caFile === undefined ? null : path.resolve(base, tls.caFile),
+    clientCertificate:
+      tls.certFile === undefined || tls.keyFile === undefined
+        ? null
+        : { certFile: path.resolve(base, tls.certFile), keyFile: path.resolve(base, tls.keyFile) },
+    serverName: tls.serverName ?? null,
+  };
+}
+
+function reference(text: string, base: string): SecretReference {
+  const parsed = SecretReference.parse(text, base);
+  if (parsed === null) throw new TypeError('a reference that the rules let through');
+  return parsed;
+}

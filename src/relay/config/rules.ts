@@ -1,0 +1,139 @@
+/** Rules of `relay.yaml` that join several keys: above all, what never travels in plain text. */
+import { BlockList, isIP } from 'node:net';
+import type { RelayFile } from './schema.ts';
+import { SecretReference } from './secret.ts';
+
+/** A broken rule, at the value (or the nearest parent) that `path` names. */
+export interface RuleProblem {
+  readonly path: readonly string[];
+  readonly message: string;
+}
+
+type TargetFile = RelayFile['targets'][keyof RelayFile['targets']];
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** Is this host this machine, whatever the network says? */
+export function isLoopback(host: string): boolean {
+  const plain = host.replace(/^\[(.*)\]$/, '$1');
+  if (plain === 'localhost') return true;
+  const family = isIP(plain);
+  return family !== 0 && loopback.check(plain, family === 4 ? 'ipv4' : 'ipv6');
+}
+
+/** All broken rules of a file that has the right shape. */
+export function ruleProblems(file: RelayFile): RuleProblem[] {
+  return [
+    ...listenProblems(file),
+    ...publicUrlProblems(file),
+    ...stateProblems(file),
+    ...identityProblems(file),
+    ...sessionProblems(file),
+    ...Object.entries(file.targets).flatMap(([name, target]) =>
+      [...targetProblems(target)].map(({ path, message }) => ({ path: ['targets', name, ...path], message })),
+    ),
+  ];
+}
+
+function* listenProblems({ listen, tls, behindProxy }: RelayFile): Generator<RuleProblem> {
+  if (!isLoopback(listen.host) && tls === undefined && behindProxy === undefined)
+    yield {
+      path: ['listen', 'host'],
+      message:
+        'plain HTTP is served on loopback addresses only: set tls, or behindProxy when a proxy does TLS',
+    };
+}
+
+function* publicUrlProblems({ listen, tls, behindProxy, publicUrl }: RelayFile): Generator<RuleProblem> {
+  const path = ['publicUrl'];
+  if (publicUrl === undefined) {
+    if (!isLoopback(listen.host) || behindProxy !== undefined)
+      yield {
+        path,
+        message: 'missing: expected the URL that clients use, when it is not this machine alone',
+      };
+    return;
+  }
+  const { protocol, hostname, pathname } = new URL(publicUrl);
+  if (pathname !== '/') yield { path, message: 'expected a URL without a path' };
+  if (protocol === 'http:' && !isLoopback(hostname))
+    yield { path, message: 'expected https: http is for loopback only' };
+  else if (protocol === 'http:' && tls !== undefined)
+    yield { path, message: 'expected https, because tls is set' };
+  else if (protocol === 'https:' && tls === undefined && behindProxy === undefined)
+    yield { path, message: 'https needs tls, or behindProxy when a proxy does TLS' };
+}
+
+function* stateProblems({ state }: RelayFile): Generator<RuleProblem> {
+  if (state.sqlite !== undefined && state.postgres !== undefined)
+    yield { path: ['state', 'postgres'], message: 'expected sqlite or postgres, not both' };
+  if (state.postgres !== undefined && SecretReference.parse(state.postgres, '/') === null)
+    yield {
+      path: ['state', 'postgres'],
+      message:
+        'a connection string holds a password and does not belong in this file: use env:NAME or file:PATH',
+    };
+}
+
+function* identityProblems({ identity }: RelayFile): Generator<RuleProblem> {
+  const { issuer, clientId, scopes, groupsClaim } = identity;
+  if (issuer === 'embedded') {
+    for (const [key, value] of Object.entries({ clientId, scopes, groupsClaim }))
+      if (value !== undefined)
+        yield { path: ['identity', key], message: 'only for an issuer that is not embedded' };
+    return;
+  }
+  const { protocol, hostname } = new URL(issuer);
+  if (protocol === 'http:' && !isLoopback(hostname))
+    yield { path: ['identity', 'issuer'], message: 'expected https: http is for loopback only' };
+  if (clientId === undefined)
+    yield {
+      path: ['identity', 'clientId'],
+      message: 'missing: expected the client id that the provider gave',
+    };
+  if (scopes !== undefined && !scopes.includes('openid'))
+    yield { path: ['identity', 'scopes'], message: 'expected openid among the scopes' };
+}
+
+function* sessionProblems({ sessions }: RelayFile): Generator<RuleProblem> {
+  if (sessions.defaultDuration > sessions.maxDuration)
+    yield { path: ['sessions', 'defaultDuration'], message: 'expected at most sessions.maxDuration' };
+}
+
+function* targetProblems(target: TargetFile): Generator<RuleProblem> {
+  const { user, password, database, databases } = target;
+  if (password !== undefined && SecretReference.parse(password, '/') === null)
+    yield {
+      path: ['password'],
+      message: 'a password does not belong in this file: use env:NAME or file:PATH',
+    };
+  if (/^(env|file):/.test(user) && SecretReference.parse(user, '/') === null)
+    yield { path: ['user'], message: 'expected env:NAME or file:PATH' };
+  if (database === undefined && databases === undefined)
+    yield { path: ['database'], message: 'missing: expected database, or databases (a list, or any)' };
+  if (database !== undefined && Array.isArray(databases) && !databases.includes(database))
+    yield { path: ['database'], message: 'expected one of databases' };
+  yield* targetTlsProblems(target);
+}
+
+function* targetTlsProblems({ host, tls }: TargetFile): Generator<RuleProblem> {
+  const socket = host.startsWith('/');
+  if (socket && tls.mode === 'verify-full')
+    yield { path: ['tls', 'mode'], message: 'a Unix socket has no TLS: use disable, or leave it out' };
+  if (!socket && tls.mode === 'disable' && !isLoopback(host) && tls.acknowledgePlaintext !== true)
+    yield {
+      path: ['tls', 'mode'],
+      message:
+        'would send credentials and results in plain text over the network: use verify-full, or set acknowledgePlaintext: true',
+    };
+  if (tls.mode === 'disable' || socket)
+    for (const key of ['caFile', 'certFile', 'keyFile', 'serverName'] as const)
+      if (tls[key] !== undefined) yield { path: ['tls', key], message: 'has no meaning without TLS' };
+  if ((tls.certFile === undefined) !== (tls.keyFile === undefined))
+    yield {
+      path: ['tls', tls.certFile === undefined ? 'keyFile' : 'certFile'],
+      message: 'certFile and keyFile go together',
+    };
+}
