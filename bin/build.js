@@ -25,6 +25,8 @@ const isEntry = (file) =>
   file === 'cli/main.ts' ||
   /(^|[-/])worker\.ts$/.test(file);
 
+const builtin = (name) => `process.getBuiltinModule('node:${name}')`;
+
 /**
  * Bundling moves modules, so a file that names its neighbours through `import.meta` (an asset, a worker) is told where
  * it would be: `dist/` mirrors `src/`.
@@ -39,7 +41,10 @@ const placeOfModules = {
       const url = `(import.meta.url.slice(0, import.meta.url.lastIndexOf('/dist/')) + '/dist/${place}')`;
       const contents = text
         .replaceAll('import.meta.url', url)
-        .replaceAll('import.meta.dirname', `new URL('.', ${url}).pathname.replace(/\\/$/, '')`)
+        .replaceAll(
+          'import.meta.dirname',
+          `${builtin('path')}.dirname(${builtin('url')}.fileURLToPath(${url}))`,
+        )
         .replaceAll(/worker\.ts'/g, "worker.js'");
       return { contents, loader: 'ts' };
     });
