@@ -1,0 +1,29 @@
+/** Failures of the local agent and of the calls to a relay; codes are listed in docs/errors.md. */
+import { HoopError } from '../errors.ts';
+
+export type AgentErrorCode =
+  | 'relay-unknown' // no relay named, none signed in to
+  | 'relay-address-invalid'
+  | 'relay-insecure' // plain HTTP to somewhere else than this machine
+  | 'relay-mismatch' // the discovery document belongs to another address
+  | 'relay-unreachable'
+  | 'relay-untrusted' // TLS: certificate or name
+  | 'relay-answer-invalid' // not the API's schema
+  | 'ca-file-unreadable'
+  | 'not-signed-in'
+  | 'login-expired' // the issuer or the relay will not renew it
+  | 'device-login-denied'
+  | 'device-login-expired'
+  | 'device-login-unsupported'
+  | 'log-key-changed'
+  | 'settings-damaged'
+  | 'credential-damaged'
+  | 'port-taken'
+  | 'session-ended'
+  | 'client-not-found'
+  | 'target-not-connected'
+  | 'target-already-connected'
+  | 'agent-unreachable'
+  | 'agent-request-invalid';
+
+export class AgentError extends HoopError<AgentErrorCode> {}

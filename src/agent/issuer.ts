@@ -1,0 +1,210 @@
+/**
+ * The OpenID provider as this client meets it: discovery, the device grant (RFC 8628) and rotation of the refresh
+ * token, by openid-client. PKCE and DPoP are used where the provider's metadata offers them. The ID token is not
+ * trusted here: the relay verifies it.
+ */
+import * as oidc from 'openid-client';
+import { HoopError } from '../errors.ts';
+import { IdentityError } from '../identity/error.ts';
+import type { LoginKey } from '../identity/login-key.ts';
+import { AgentError } from './error.ts';
+import type { HttpClient } from './http.ts';
+import { readText } from './http.ts';
+import { requireSecure } from './relay-address.ts';
+
+export interface IssuerClient {
+  readonly issuer: string;
+  readonly clientId: string;
+}
+
+/** What a grant brought. Secret. */
+export interface IssuerTokens {
+  readonly idToken: string;
+  /** Null when the provider gave none: the sign-in then cannot be renewed. */
+  readonly refreshToken: string | null;
+}
+
+/** What the person has to do; told before the polling starts. */
+export interface DevicePrompt {
+  readonly url: string;
+  readonly code: string;
+  /** The same with the code inside, for a browser; null when the provider has none. */
+  readonly completeUrl: string | null;
+  readonly expiresInSeconds: number;
+}
+
+const answerLimitBytes = 4 * 1024 * 1024;
+
+export class Issuer {
+  readonly #config: oidc.Configuration;
+  readonly #dpop: oidc.DPoPHandle | undefined;
+
+  private constructor(config: oidc.Configuration, dpop: oidc.DPoPHandle | undefined) {
+    this.#config = config;
+    this.#dpop = dpop;
+  }
+
+  /**
+   * @param key DPoP key at the issuer too, where it takes ES256 proofs: a stolen refresh token is then of no use
+   * @throws IdentityError `issuer-unreachable`, `issuer-invalid`; AgentError `relay-insecure`
+   */
+  static async discover(client: IssuerClient, key: LoginKey, http: HttpClient): Promise<Issuer> {
+    const url = new URL(client.issuer);
+    requireSecure(url);
+    const options: oidc.DiscoveryRequestOptions = {
+      [oidc.customFetch]: (target, init) => fetchBy(http, target, init),
+      timeout: 30,
+      // Loopback only, as was just checked; fetchBy checks every endpoint again.
+      ...(url.protocol === 'http:' && { execute: [oidc.allowInsecureRequests] }),
+    };
+    const config = await told(() => oidc.discovery(url, client.clientId, {}, oidc.None(), options));
+    const offered = config.serverMetadata().dpop_signing_alg_values_supported ?? [];
+    const pair = { privateKey: key.privateKey, publicKey: key.publicKey };
+    return new Issuer(config, offered.includes('ES256') ? oidc.getDPoPHandle(config, pair) : undefined);
+  }
+
+  /**
+   * Asks for a code, tells it, and polls until the person has decided.
+   * @throws AgentError `device-login-denied`, `device-login-expired`, `device-login-unsupported`; as `discover`
+   */
+  async deviceGrant(
+    scopes: readonly string[],
+    prompt: (prompt: DevicePrompt) => void,
+    signal: AbortSignal,
+  ): Promise<IssuerTokens> {
+    const metadata = this.#config.serverMetadata();
+    if (metadata.device_authorization_endpoint === undefined)
+      throw new AgentError('device-login-unsupported', `${metadata.issuer} offers no device sign-in`);
+    const proofKey = await this.#proofKey();
+    const started = await told(() =>
+      oidc.initiateDeviceAuthorization(this.#config, { scope: scopes.join(' '), ...proofKey?.challenge }),
+    );
+    prompt({
+      url: started.verification_uri,
+      code: started.user_code,
+      completeUrl: started.verification_uri_complete ?? null,
+      expiresInSeconds: started.expires_in,
+    });
+    return this.#poll(started, proofKey?.verifier ?? {}, signal);
+  }
+
+  /**
+   * Uses up the refresh token; the answer holds the next one.
+   * @throws AgentError `login-expired` when the provider refuses; as `discover`
+   */
+  async refresh(refreshToken: string): Promise<IssuerTokens> {
+    const options = this.#dpop === undefined ? {} : { DPoP: this.#dpop };
+    const answer = await told(() => oidc.refreshTokenGrant(this.#config, refreshToken, {}, options));
+    // A provider that does not rotate sends no new one: the old one stays.
+    return tokensOf(answer, refreshToken);
+  }
+
+  async #poll(
+    started: Awaited<ReturnType<typeof oidc.initiateDeviceAuthorization>>,
+    parameters: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<IssuerTokens> {
+    const expired = AbortSignal.timeout(started.expires_in * 1000);
+    const options = {
+      signal: AbortSignal.any([signal, expired]),
+      ...(this.#dpop !== undefined && { DPoP: this.#dpop }),
+    };
+    for (;;) {
+      try {
+        const grant = () => oidc.pollDeviceAuthorizationGrant(this.#config, started, parameters, options);
+        return tokensOf(await told(grant), null);
+      } catch (error) {
+        if (signal.aborted) throw signal.reason;
+        if (expired.aborted)
+          throw new AgentError('device-login-expired', 'the code was not entered in time', {
+            hint: 'try again: hoop login',
+          });
+        // A network that fails for a moment must not cost the person the code just typed in.
+        if (!(error instanceof IdentityError) || error.code !== 'issuer-unreachable') throw error;
+      }
+    }
+  }
+
+  /** PKCE (RFC 7636) is not part of RFC 8628; providers that offer it bind the code to this process by it. */
+  async #proofKey() {
+    const methods = this.#config.serverMetadata().code_challenge_methods_supported ?? [];
+    if (!methods.includes('S256')) return null;
+    const verifier = oidc.randomPKCECodeVerifier();
+    const challenge = await oidc.calculatePKCECodeChallenge(verifier);
+    return {
+      challenge: { code_challenge: challenge, code_challenge_method: 'S256' },
+      verifier: { code_verifier: verifier },
+    };
+  }
+}
+
+function tokensOf(
+  answer: { id_token?: string | undefined; refresh_token?: string | undefined },
+  previousRefreshToken: string | null,
+): IssuerTokens {
+  if (answer.id_token === undefined)
+    throw new AgentError('login-expired', 'the identity provider sent no ID token', {
+      hint: 'sign in again: hoop login',
+    });
+  return { idToken: answer.id_token, refreshToken: answer.refresh_token ?? previousRefreshToken };
+}
+
+async function fetchBy(
+  http: HttpClient,
+  url: string,
+  init: Parameters<oidc.CustomFetch>[1],
+): Promise<Response> {
+  requireSecure(new URL(url));
+  const { body } = init;
+  const text = body === null || body === undefined ? undefined : String(body);
+  const answer = await http.send({
+    method: init.method,
+    url,
+    headers: init.headers,
+    ...(text !== undefined && { body: text }),
+    signal: init.signal,
+  });
+  const content = await readText(answer, url, answerLimitBytes);
+  const empty = answer.status === 204 || answer.status === 304;
+  return new Response(empty ? null : content, { status: answer.status, headers: { ...answer.headers } });
+}
+
+/** Tells the library's failures in our own words; its texts may quote a token. */
+async function told<T>(call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw explain(error);
+  }
+}
+
+function explain(error: unknown): unknown {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof AgentError && cause.code === 'relay-unreachable')
+      return new IdentityError('issuer-unreachable', `the identity provider ${cause.message}`, { cause });
+    if (cause instanceof HoopError) return cause;
+    if (cause instanceof oidc.ResponseBodyError) return ofOAuth(cause.error);
+  }
+  if (error instanceof DOMException) return error;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'no code';
+  if (code === 'OAUTH_TIMEOUT')
+    return new IdentityError('issuer-unreachable', 'the identity provider does not answer');
+  if (code === 'OAUTH_ABORT') return error;
+  return new IdentityError(
+    'issuer-invalid',
+    `the identity provider answered in a way not expected (${code})`,
+  );
+}
+
+/** RFC 6749 §5.2, RFC 8628 §3.5. The code comes from outside: it is told only when it is one of those known. */
+function ofOAuth(code: string): HoopError {
+  const again = { hint: 'sign in again: hoop login' };
+  if (code === 'access_denied')
+    return new AgentError('device-login-denied', 'the sign-in was refused', again);
+  if (code === 'expired_token')
+    return new AgentError('device-login-expired', 'the code was not entered in time', again);
+  if (code === 'invalid_grant')
+    return new AgentError('login-expired', 'the identity provider ended this sign-in', again);
+  const known = /^[a-z_]{1,40}$/.test(code) ? code : 'unknown error';
+  return new IdentityError('issuer-invalid', `the identity provider refused the request (${known})`);
+}

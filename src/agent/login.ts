@@ -1,0 +1,84 @@
+/**
+ * Signing in: the relay says which provider to ask, the person signs in there with any browser (RFC 8628), and the
+ * relay answers with a token of its own, bound to a key pair made here.
+ */
+import { generateLoginKey, importLoginKey } from '../identity/login-key.ts';
+import { LoginAnswer } from '../wire/api.ts';
+import type { Discovery } from '../wire/api.ts';
+import type { Credential, CredentialStore } from './credentials.ts';
+import { AgentError } from './error.ts';
+import { HttpClient } from './http.ts';
+import { Issuer } from './issuer.ts';
+import type { DevicePrompt } from './issuer.ts';
+import { discover, RelayClient } from './relay-client.ts';
+import type { Settings, SettingsFile } from './settings.ts';
+import { withAnswer } from './sign-in.ts';
+
+export interface LoginOptions {
+  /** Normal form (`relayAddress`). */
+  readonly relay: string;
+  readonly caFile: string | null;
+  readonly store: CredentialStore;
+  readonly settings: SettingsFile;
+  /** Takes a log key that differs from the one seen before. */
+  readonly acceptNewLogKey: boolean;
+  prompt(prompt: DevicePrompt): void;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The new sign-in, stored; the relay becomes the one of commands that name none.
+ * @throws AgentError, IdentityError, RelayProblem, KeychainError
+ */
+export async function login(options: LoginOptions): Promise<Credential> {
+  const { relay, caFile, store, settings } = options;
+  const http = await HttpClient.open(relay, caFile);
+  try {
+    const discovery = await discover(relay, http);
+    refuseChangedLog(await settings.read(), discovery, options.acceptNewLogKey);
+    const secret = await generateLoginKey();
+    const key = await importLoginKey(secret);
+    const { issuer, clientId } = discovery;
+    const tokens = await signInAtIssuer(options, discovery, key);
+    const client = new RelayClient(relay, http, { caller: async () => ({ key, accessToken: null }) });
+    const answer = await client.post('/v1/login', { idToken: tokens.idToken }, LoginAnswer);
+    const base = { v: 1 as const, issuer, clientId, key: secret, refreshToken: tokens.refreshToken };
+    const credential = withAnswer(base, answer);
+    await store.save(relay, credential);
+    await settings.change((content) => {
+      const logs = { ...content.relays[relay]?.logs, [discovery.log.origin]: discovery.log.vkey };
+      content.relays[relay] = { caFile, logs };
+      content.defaultRelay = relay;
+    });
+    return credential;
+  } finally {
+    await http.close();
+  }
+}
+
+async function signInAtIssuer(
+  { caFile, prompt, signal }: LoginOptions,
+  { issuer, clientId, scopes }: Discovery,
+  key: Awaited<ReturnType<typeof importLoginKey>>,
+) {
+  const http = await HttpClient.open(issuer, caFile);
+  try {
+    const provider = await Issuer.discover({ issuer, clientId }, key, http);
+    return await provider.deviceGrant(scopes, prompt, signal);
+  } finally {
+    await http.close();
+  }
+}
+
+/** The log's key is what `hoop audit verify` trusts: a relay that changes it must be looked at by a person. */
+function refuseChangedLog(settings: Settings, { relay, log }: Discovery, accept: boolean): void {
+  const known = settings.relays[relay]?.logs[log.origin];
+  if (known === undefined || known === log.vkey || accept) return;
+  throw new AgentError(
+    'log-key-changed',
+    `${relay} signs its log with another key than at your last sign-in`,
+    {
+      hint: 'ask who runs it whether that is meant; then: hoop login --accept-new-log-key',
+    },
+  );
+}

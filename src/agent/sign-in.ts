@@ -1,0 +1,154 @@
+/**
+ * A sign-in at one relay and its silent renewal: refresh token → ID token → the relay's next access token.
+ *
+ * Refresh tokens rotate, and a provider that sees an old one again takes it for stolen and ends the whole grant. So
+ * one process at a time renews, under a lock, and first reads what another may have brought meanwhile; and the new
+ * refresh token is kept before anything else can fail.
+ */
+import { hash } from 'node:crypto';
+import path from 'node:path';
+import type { LoginKey } from '../identity/login-key.ts';
+import { importLoginKey } from '../identity/login-key.ts';
+import { withProcessLock } from '../system/process-lock.ts';
+import { LoginAnswer } from '../wire/api.ts';
+import type { Credential, CredentialStore } from './credentials.ts';
+import { AgentError } from './error.ts';
+import { HttpClient } from './http.ts';
+import { RelayProblem } from './problem.ts';
+import { RelayClient } from './relay-client.ts';
+import type { Caller, CallerSource } from './relay-client.ts';
+
+export interface SignInOptions {
+  readonly relay: string;
+  readonly store: CredentialStore;
+  /** `Directories.config`: where the lock lies, the same for every process that shares the store. */
+  readonly directory: string;
+  readonly http: HttpClient;
+  readonly caFile: string | null;
+}
+
+const lockTimeoutMs = 60_000;
+const marginMs = 60_000;
+
+export class SignIn implements CallerSource {
+  readonly #options: SignInOptions;
+  #credential: Credential | null = null;
+  #key: LoginKey | null = null;
+  #renewal: Promise<Credential> | null = null;
+
+  constructor(options: SignInOptions) {
+    this.#options = options;
+  }
+
+  /** @throws AgentError `not-signed-in`; KeychainError */
+  async credential(): Promise<Credential> {
+    this.#credential ??= await this.#load();
+    return this.#credential;
+  }
+
+  /** The key of the sign-in, for requests that the person signs. @throws as `credential` */
+  async key(): Promise<LoginKey> {
+    const { key } = await this.credential();
+    this.#key ??= await importLoginKey(key);
+    return this.#key;
+  }
+
+  /** @throws as `credential`; AgentError `login-expired`; IdentityError `issuer-unreachable` */
+  async caller(refused: string | null): Promise<Caller> {
+    let credential = await this.credential();
+    const margin = Math.min(marginMs, credential.accessTokenLifetimeMs / 3);
+    if (credential.accessToken === refused || endsWithin(credential, margin))
+      credential = await this.renew(refused);
+    return { key: await this.key(), accessToken: credential.accessToken };
+  }
+
+  /**
+   * Renews now; calls at the same time share one renewal.
+   * @param refused a token that must not come back, even if it has not ended
+   */
+  renew(refused: string | null): Promise<Credential> {
+    this.#renewal ??= this.#renewLocked(refused).finally(() => {
+      this.#renewal = null;
+    });
+    return this.#renewal;
+  }
+
+  async #load(): Promise<Credential> {
+    const { relay, store } = this.#options;
+    const credential = await store.load(relay);
+    if (credential === null)
+      throw new AgentError('not-signed-in', `you are not signed in at ${relay}`, {
+        hint: `hoop login ${relay}`,
+      });
+    return credential;
+  }
+
+  #use(credential: Credential): Credential {
+    if (credential.login !== this.#credential?.login) this.#key = null;
+    this.#credential = credential;
+    return credential;
+  }
+
+  #renewLocked(refused: string | null): Promise<Credential> {
+    const name = `renewal-${hash('sha256', this.#options.relay).slice(0, 16)}.lock`;
+    return withProcessLock(path.join(this.#options.directory, name), lockTimeoutMs, async () => {
+      const before = this.#credential?.accessToken;
+      const stored = this.#use(await this.#load());
+      const fresh = stored.accessToken !== before && stored.accessToken !== refused;
+      return fresh && !endsWithin(stored, 0) ? stored : this.#use(await this.#rotate(stored));
+    });
+  }
+
+  async #rotate(credential: Credential): Promise<Credential> {
+    const { relay, store, http } = this.#options;
+    if (credential.refreshToken === null) throw expired(relay);
+    const key = await this.key();
+    const { Issuer } = await import('./issuer.ts');
+    const issuerHttp = await HttpClient.open(credential.issuer, this.#options.caFile);
+    const tokens = await Issuer.discover(credential, key, issuerHttp)
+      .then((issuer) => issuer.refresh(credential.refreshToken ?? ''))
+      .finally(() => issuerHttp.close());
+    const rotated = { ...credential, refreshToken: tokens.refreshToken };
+    await store.save(relay, rotated);
+    const client = new RelayClient(relay, http, { caller: async () => ({ key, accessToken: null }) });
+    try {
+      const body = { idToken: tokens.idToken, renews: credential.login };
+      const renewed = withAnswer(rotated, await client.post('/v1/login', body, LoginAnswer));
+      await store.save(relay, renewed);
+      return renewed;
+    } catch (error) {
+      if (error instanceof RelayProblem && error.status < 500) throw expired(relay, error);
+      throw error;
+    }
+  }
+}
+
+/** The credential with what `POST /v1/login` answered. */
+export function withAnswer(
+  credential: Omit<
+    Credential,
+    'login' | 'accessToken' | 'accessTokenEndsAtMs' | 'accessTokenLifetimeMs' | 'principal'
+  >,
+  answer: LoginAnswer,
+): Credential {
+  const lifetimeMs = answer.expiresInSeconds * 1000;
+  return {
+    ...credential,
+    login: answer.login,
+    accessToken: answer.accessToken,
+    accessTokenEndsAtMs: Date.now() + lifetimeMs,
+    accessTokenLifetimeMs: lifetimeMs,
+    principal: answer.principal,
+  };
+}
+
+function endsWithin(credential: Credential, marginMs: number): boolean {
+  return credential.accessTokenEndsAtMs - marginMs <= Date.now();
+}
+
+function expired(relay: string, cause?: unknown): AgentError {
+  return new AgentError('login-expired', `your sign-in at ${relay} has ended`, {
+    hint: `sign in again: hoop login ${relay}`,
+    cause,
+  });
+}

@@ -1,0 +1,20 @@
+/** Colour for people: off when the stream is no terminal, or when NO_COLOR (https://no-color.org) says so. */
+import { Chalk, supportsColor, supportsColorStderr } from 'chalk';
+import type { ChalkInstance, ColorInfo } from 'chalk';
+
+const quiet = (process.env.NO_COLOR ?? '') !== '';
+const palette = (support: ColorInfo): ChalkInstance =>
+  new Chalk({ level: quiet || support === false ? 0 : support.level });
+
+/** For what goes to stdout. */
+export const colour = palette(supportsColor);
+/** For what goes to stderr. */
+export const colourStderr = palette(supportsColorStderr);
+
+/**
+ * Text from outside (a relay, a policy, another person) made safe to print: no control character, no change of
+ * writing direction reaches the terminal, so nobody can hide or fake a line with it.
+ */
+export function visible(text: string): string {
+  return text.replaceAll(/[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '\ufffd');
+}

@@ -1,0 +1,52 @@
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
+import { openAccount } from '../agent/account.ts';
+import { login } from '../agent/login.ts';
+import { openBrowser } from '../cli/browser.ts';
+import { RelayCommand } from '../cli/relay-command.ts';
+import { nameOf } from '../cli/person.ts';
+import { timeOfDay } from '../cli/time.ts';
+import { interruption } from '../cli/signals.ts';
+
+export default class Login extends RelayCommand {
+  static override description = 'sign in at a relay with your browser, here or on any other device';
+  static override examples = [
+    '<%= config.bin %> login https://relay.example.com',
+    '<%= config.bin %> login --no-browser',
+  ];
+  static override args = {
+    url: Args.string({ description: 'address of the relay; the one of your last sign-in otherwise' }),
+  };
+  static override flags = {
+    browser: Flags.boolean({ description: 'open the page in a browser', default: true, allowNo: true }),
+    'accept-new-log-key': Flags.boolean({
+      description: 'trust the key that the relay signs its log with, although it has changed',
+    }),
+  };
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(Login);
+    const account = await openAccount({
+      relay: args.url ?? flags.relay ?? null,
+      caFile: flags['ca-file'] ?? null,
+      warn: (message) => this.note(`hoop: ${message}`),
+    });
+    await account.close();
+    const { relay, caFile, store, settings } = account;
+    const prompt = (page: { url: string; code: string; completeUrl: string | null }) => {
+      this.note(`  Open ${page.url} and enter  ${page.code}`);
+      if (flags.browser)
+        void openBrowser(page.completeUrl ?? page.url).then((opened) => {
+          if (opened) this.note('  (opened in your browser)');
+        });
+    };
+    const acceptNewLogKey = flags['accept-new-log-key'];
+    const signal = interruption();
+    const credential = await login({ relay, caFile, store, settings, acceptNewLogKey, prompt, signal });
+    const { principal } = credential;
+    const until = new Date(credential.accessTokenEndsAtMs);
+    const groups = principal.groups.length === 0 ? 'no groups' : principal.groups.join(', ');
+    this.print(`  Signed in as ${nameOf(principal)} (${groups}), until ${timeOfDay(until)}`);
+    return { relay, login: credential.login, principal, until: until.toISOString() };
+  }
+}

@@ -1,0 +1,26 @@
+import { RelayCommand } from '../cli/relay-command.ts';
+
+export default class Logout extends RelayCommand {
+  static override description = 'end your sign-in at a relay, with its live sessions';
+  static override examples = ['<%= config.bin %> logout'];
+
+  async run(): Promise<unknown> {
+    const { flags } = await this.parse(Logout);
+    return this.withAccount(flags, async ({ relay, client, store }) => {
+      const credential = await store.load(relay);
+      if (credential === null) {
+        this.print(`  You were not signed in at ${relay}`);
+        return { relay, signedOut: false };
+      }
+      try {
+        await client.send('POST', '/v1/logout');
+      } catch (error) {
+        // The secret goes in any case; the relay lets the sign-in end by itself when nobody renews it.
+        this.note(`hoop: the relay was not told: ${error instanceof Error ? error.message : 'unknown'}`);
+      }
+      await store.remove(relay);
+      this.print(`  Signed out of ${relay}`);
+      return { relay, signedOut: true };
+    });
+  }
+}

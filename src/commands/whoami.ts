@@ -1,0 +1,29 @@
+import { nameOf } from '../cli/person.ts';
+import { RelayCommand } from '../cli/relay-command.ts';
+import { timeOfDay } from '../cli/time.ts';
+
+export default class Whoami extends RelayCommand {
+  static override description = 'show who you are to a relay, as it sees you now';
+  static override examples = ['<%= config.bin %> whoami', '<%= config.bin %> whoami --json'];
+
+  async run(): Promise<unknown> {
+    const { flags } = await this.parse(Whoami);
+    return this.withAccount(flags, async ({ relay, client, signIn }) => {
+      await client.send('GET', '/v1/me');
+      const { principal, issuer, login, accessTokenEndsAtMs } = await signIn.credential();
+      const until = new Date(accessTokenEndsAtMs);
+      this.print(`  ${nameOf(principal)} at ${relay}`);
+      this.printTable(
+        ['', ''],
+        [
+          ['kind', principal.kind],
+          ['subject', principal.subject],
+          ['issuer', issuer],
+          ['groups', principal.groups.join(', ')],
+          ['until', timeOfDay(until)],
+        ],
+      );
+      return { relay, login, principal, until: until.toISOString() };
+    });
+  }
+}
