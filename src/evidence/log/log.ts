@@ -1,0 +1,391 @@
+/**
+ * The log: the one writer of one append-only history. https://c2sp.org/tlog-tiles over a journal (journal.ts).
+ *
+ * Life of an entry, and what a crash after each step leaves:
+ *  1. `append` stamps and checks it and puts it in line: nothing on disk.
+ *  2. it is written to the journal with all that waited while the write before was in flight: it may be there or not or
+ *     in part; nobody was told, and recovery takes it when it is whole.
+ *  3. fdatasync: it is there for good.
+ *  4. the tree takes it and `append` resolves: nothing else changed on disk.
+ *  5. within a second tiles and a signed checkpoint name it (publication.ts): only entries of step 4 are ever signed, so
+ *     what was signed is always a prefix of what recovery finds.
+ *  6. once the journal is long and its entries are published, a new short one replaces it by rename: the old or the new,
+ *     each with every entry that the checkpoint does not name yet.
+ *
+ * The first failed or stalled write stops everything: whoever waits is refused, and so is every later `append`. The log
+ * then tries to write all that is not published, and a `gap` entry that counts the refusals, into a new journal; only when
+ * that is on disk does it take entries again. A refused entry may still be found by recovery (its bytes may have reached
+ * the disk before the relay died); an acknowledged one is never lost.
+ */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { hasErrno } from '../../errors.ts';
+import type { Clock } from '../../system/clock.ts';
+import { durableFiles, type DurableFiles } from '../../system/durable-file.ts';
+import { tryLock, type FileLock } from '../../system/file-lock.ts';
+import { encodeEntry, relayActor, type NewEntry } from '../entry.ts';
+import { EvidenceError } from '../error.ts';
+import { History } from './history.ts';
+import { JournalFile } from './journal-file.ts';
+import type { NoteSigner } from './note.ts';
+import { Publisher } from './publication.ts';
+import { recover, type Recovered } from './recovery.ts';
+import { TreeEdge } from './tile.ts';
+
+export interface LogOptions {
+  /** Holds `checkpoint`, `tile/…`, `journal` and `lock`; made when absent, in a directory that exists. */
+  readonly directory: string;
+  /** Its name is the log's origin. */
+  readonly signer: NoteSigner;
+  readonly clock: Clock;
+  readonly files?: DurableFiles;
+  /** Longest wait from an acknowledged entry to the start of its publication. Default 800. */
+  readonly checkpointMs?: number;
+  /** A write that takes longer counts as failed. Default 10,000. */
+  readonly stallMs?: number;
+  /** Between attempts to write again after a failure. Default 1,000. */
+  readonly retryMs?: number;
+  /** The journal is replaced once it is longer and published. Default 1 MiB. */
+  readonly journalBytes?: number;
+  /** For the operator's log and metrics: the log refuses entries from now on. */
+  readonly onFailure?: (error: EvidenceError) => void;
+  /** The log takes entries again. */
+  readonly onRepaired?: () => void;
+}
+
+export interface Appended {
+  readonly index: number;
+  /** As stamped: RFC 3339, UTC, milliseconds. */
+  readonly time: string;
+}
+
+interface Waiting extends Appended {
+  readonly bytes: Buffer;
+  readonly resolve: (appended: Appended) => void;
+  readonly reject: (error: EvidenceError) => void;
+}
+
+type Settings = LogOptions & Required<Omit<LogOptions, 'onFailure' | 'onRepaired'>>;
+
+export class Log {
+  readonly #options: Settings;
+  readonly #lock: FileLock;
+  readonly #history: History;
+  readonly #publisher: Publisher;
+  #journal: JournalFile;
+  #state: 'ready' | 'failed' | 'closed' = 'ready';
+  #lastTimeMs: number;
+  #waiting: Waiting[] = [];
+  #inFlight: readonly Waiting[] = [];
+  #journalBusy = false;
+  #journalWork: Promise<void> = Promise.resolve();
+  #publication: Promise<void> = Promise.resolve();
+  #publicationTimer: NodeJS.Timeout | null = null;
+  #repairTimer: NodeJS.Timeout | null = null;
+  #closing: Promise<void> | null = null;
+  #refused = { count: 0, from: '', reason: '' };
+  readonly #listeners = new Set<(index: number, entry: Buffer) => void>();
+
+  /** What the last run left: entries beyond its checkpoint, and bytes of torn writes that nobody was told of. */
+  readonly recovered: { readonly entries: number; readonly bytesCut: number };
+
+  private constructor(
+    options: Settings,
+    lock: FileLock,
+    publisher: Publisher,
+    found: { history: History; journal: JournalFile; recovered: Recovered },
+  ) {
+    this.#options = options;
+    this.#lock = lock;
+    this.#publisher = publisher;
+    this.#history = found.history;
+    this.#journal = found.journal;
+    this.#lastTimeMs = found.recovered.lastTimeMs;
+    this.recovered = { entries: found.recovered.entries.length, bytesCut: found.recovered.torn };
+  }
+
+  /**
+   * Opens the log as its one writer, and makes what the last run left whole.
+   * @throws EvidenceError `log-locked`, `log-damaged`, `log-write-failed`
+   */
+  static async open(given: LogOptions): Promise<Log> {
+    const options = {
+      files: durableFiles,
+      checkpointMs: 800,
+      stallMs: 10_000,
+      retryMs: 1000,
+      journalBytes: 1_048_576,
+      ...given,
+    };
+    const { files, directory, signer } = options;
+    let lock: FileLock | null = null;
+    try {
+      await files.makeDirectory(directory);
+      await files.syncDirectory(path.dirname(directory));
+      lock = tryLock(path.join(directory, 'lock'));
+      if (lock === null) {
+        throw new EvidenceError('log-locked', 'another process writes this log', {
+          hint: 'stop the other relay, or give this one an evidence directory of its own',
+        });
+      }
+      const publisher = new Publisher(files, directory, signer);
+      const recovered =
+        (await recover(files, directory, signer.verifier)) ?? (await begin(directory, publisher));
+      const history = new History(recovered);
+      for (const entry of recovered.entries) history.append(entry);
+      const journal = await JournalFile.replace(files, directory, recovered.published, history.unpublished());
+      const log = new Log(options, lock, publisher, { history, journal, recovered });
+      await log.checkpoint();
+      return log;
+    } catch (error) {
+      lock?.release();
+      throw error instanceof EvidenceError ? error : writeFailed(error);
+    }
+  }
+
+  /** Acknowledged entries. */
+  get size(): number {
+    return this.#history.size;
+  }
+
+  /** Entries that the checkpoint on disk names. */
+  get published(): number {
+    return this.#history.published;
+  }
+
+  /** False while entries are refused. */
+  get ready(): boolean {
+    return this.#state === 'ready' && this.#closing === null;
+  }
+
+  /**
+   * Resolves when the entry is on disk. Entries stand in the log in the order of the calls, with times that never
+   * decrease, whatever the wall clock does.
+   * @throws EvidenceError `entry-invalid`, `log-write-failed`, `log-closed` (as rejections)
+   */
+  async append(entry: NewEntry): Promise<Appended> {
+    if (this.#closing !== null) throw new EvidenceError('log-closed', 'the log is closed');
+    const { bytes, time } = this.#stamp(entry);
+    if (this.#state !== 'ready') {
+      this.#refused.count += 1;
+      throw writeFailed(null, this.#refused.reason);
+    }
+    return await new Promise((resolve, reject) => {
+      this.#waiting.push({ index: -1, time, bytes, resolve, reject });
+      this.#workOnJournal();
+    });
+  }
+
+  /** Calls `listener` with each entry right after it was acknowledged; it must not throw. Returns how to stop. */
+  subscribe(listener: (index: number, entry: Buffer) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Publishes tiles and a signed checkpoint of everything acknowledged before the call. @throws EvidenceError `log-write-failed` */
+  checkpoint(): Promise<void> {
+    const turn = this.#publication.then(() => this.#publish());
+    this.#publication = turn.catch(() => undefined);
+    return turn;
+  }
+
+  /** Writes what waits, publishes it, and gives up the lock. What cannot be published now is at the next open. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  #stamp(entry: NewEntry): { bytes: Buffer; time: string } {
+    const now = this.#now();
+    const time = now.toISOString();
+    const bytes = encodeEntry({ ...entry, v: 1, time });
+    this.#lastTimeMs = now.getTime();
+    return { bytes, time };
+  }
+
+  #workOnJournal(): void {
+    if (this.#journalBusy) return;
+    this.#journalBusy = true;
+    this.#journalWork = this.#drainJournalWork();
+  }
+
+  /** Groups form by themselves: whatever arrives while one is written is the next one. */
+  async #drainJournalWork(): Promise<void> {
+    while (this.#state === 'ready') {
+      if (this.#waiting.length > 0) await this.#commitGroup();
+      else if (this.#journal.bytes > this.#options.journalBytes && this.size === this.published)
+        await this.#shortenJournal();
+      else break;
+    }
+    this.#journalBusy = false;
+  }
+
+  async #commitGroup(): Promise<void> {
+    const group = this.#waiting;
+    this.#waiting = [];
+    this.#inFlight = group;
+    try {
+      const entries = group.map(({ bytes }) => bytes);
+      await this.#bounded(this.#journal.append(this.size, entries));
+    } catch (error) {
+      this.#fail(error);
+    }
+    // A group that came through after its bound was already refused; the repair writes a journal without it.
+    if (this.#inFlight !== group) return;
+    this.#inFlight = [];
+    for (const { bytes, time, resolve } of group) {
+      const index = this.size;
+      this.#history.append(bytes);
+      resolve({ index, time });
+      for (const listener of this.#listeners) listener(index, bytes);
+    }
+    this.#publishSoon();
+  }
+
+  async #shortenJournal(): Promise<void> {
+    try {
+      await this.#bounded(this.#replaceJournal([]));
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #replaceJournal(more: readonly Buffer[]): Promise<void> {
+    const { files, directory } = this.#options;
+    const entries = [...this.#history.unpublished(), ...more];
+    const journal = await JournalFile.replace(files, directory, this.published, entries);
+    const old = this.#journal;
+    this.#journal = journal;
+    // It is nobody's file by now, and everything in it was written elsewhere.
+    await old.close().catch(() => undefined);
+  }
+
+  #publishSoon(): void {
+    if (this.#publicationTimer !== null || this.#closing !== null) return;
+    this.#publicationTimer = setTimeout(() => {
+      this.#publicationTimer = null;
+      if (this.#state === 'ready') this.checkpoint().catch(() => undefined); // #fail has told it
+    }, this.#options.checkpointMs).unref();
+  }
+
+  async #publish(): Promise<void> {
+    if (this.size === this.published) return;
+    const snapshot = this.#history.snapshot();
+    try {
+      await this.#bounded(this.#publisher.publish(snapshot));
+      this.#history.markPublished(snapshot);
+      await this.#bounded(this.#publisher.removePartials(snapshot));
+    } catch (error) {
+      this.#fail(error);
+      throw writeFailed(error);
+    }
+    if (this.#state === 'ready') this.#workOnJournal();
+    if (this.size > this.published) this.#publishSoon();
+  }
+
+  /** Fails the log when `work` takes too long, and goes on waiting for it: two writers of one file must never be. */
+  async #bounded(work: Promise<void>): Promise<void> {
+    const stalled = () => this.#fail(new Error('a write stalled'));
+    const timer = setTimeout(stalled, this.#options.stallMs);
+    try {
+      await work;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#state !== 'ready') return;
+    this.#state = 'failed';
+    const reason = hasErrno(cause, 'ENOSPC', 'EDQUOT') ? 'disk-full' : 'write-failed';
+    const from = this.#now().toISOString();
+    const refused = [...this.#inFlight, ...this.#waiting];
+    this.#inFlight = [];
+    this.#waiting = [];
+    this.#refused = { count: this.#refused.count + refused.length, from, reason };
+    const error = writeFailed(cause, reason);
+    for (const { reject } of refused) reject(error);
+    this.#options.onFailure?.(error);
+    this.#repairSoon();
+  }
+
+  #repairSoon(): void {
+    if (this.#closing !== null) return;
+    this.#repairTimer = setTimeout(() => {
+      this.#repairTimer = null;
+      this.#publication = this.#publication.then(() => this.#repair());
+    }, this.#options.retryMs).unref();
+  }
+
+  /** Proves that the log can write again: what is unpublished, then a new journal with the gap in it. Never rejects. */
+  async #repair(): Promise<void> {
+    try {
+      await this.#journalWork;
+      await this.#publish();
+      const { count } = this.#refused;
+      const { bytes } = this.#stamp(this.#gap());
+      await this.#replaceJournal([bytes]);
+      this.#history.append(bytes);
+      this.#refused.count -= count;
+      this.#state = 'ready';
+    } catch {
+      this.#repairSoon();
+      return;
+    }
+    // Refused while the gap was on its way: told by a gap of their own.
+    if (this.#refused.count > 0 && this.#closing === null) this.append(this.#gap()).catch(() => undefined);
+    this.#refused.count = 0;
+    this.#options.onRepaired?.();
+    this.#publishSoon();
+    this.#workOnJournal();
+  }
+
+  #gap(): NewEntry {
+    const { count, from, reason } = this.#refused;
+    return {
+      kind: 'gap',
+      actor: relayActor,
+      session: null,
+      reason,
+      count,
+      from,
+      to: this.#now().toISOString(),
+    };
+  }
+
+  /** The wall clock, never before the last entry. */
+  #now(): Date {
+    return new Date(Math.max(this.#options.clock.wallMs(), this.#lastTimeMs));
+  }
+
+  async #close(): Promise<void> {
+    for (const timer of [this.#publicationTimer, this.#repairTimer]) if (timer !== null) clearTimeout(timer);
+    await this.#journalWork;
+    await this.#publication;
+    if (this.#state === 'failed') await this.#repair();
+    await this.checkpoint().catch(() => undefined); // the journal has it
+    await this.#journalWork;
+    this.#state = 'closed';
+    await this.#journal.close().catch(() => undefined);
+    this.#lock.release();
+  }
+}
+
+function writeFailed(cause: unknown, reason = 'write-failed'): EvidenceError {
+  return new EvidenceError('log-write-failed', 'the log could not be written', {
+    cause,
+    hint:
+      reason === 'disk-full' || hasErrno(cause, 'ENOSPC', 'EDQUOT')
+        ? 'free space where the evidence is stored; the relay goes on by itself'
+        : 'look at the disk where the evidence is stored; the relay goes on by itself once it can write',
+  });
+}
+
+/** The first checkpoint of a new log says that it is empty; only then come its journal and its tiles. */
+async function begin(directory: string, publisher: Publisher): Promise<Recovered> {
+  if (existsSync(path.join(directory, 'tile')))
+    throw new EvidenceError('log-damaged', 'the log has tiles and no checkpoint');
+  const edge = new TreeEdge();
+  await publisher.publish(new History({ published: 0, edge, framed: [] }).snapshot());
+  return { published: 0, edge, framed: [], entries: [], torn: 0, lastTimeMs: 0 };
+}

@@ -1,0 +1,111 @@
+/**
+ * From durable entries to files that anybody can verify: tiles, then the checkpoint that names them.
+ *
+ * Order, and what a crash after each step leaves behind:
+ *  1. entry bundles and tiles, each by temporary file, fdatasync and rename: files that no checkpoint names yet. They
+ *     hold only acknowledged entries, so a later publication writes the very same bytes under the same names.
+ *  2. their directories are synced: as above.
+ *  3. the checkpoint is replaced: the old one or the new one, and either's tiles are all on disk.
+ *  4. its directory is synced: only now is the publication counted, and the journal may shrink.
+ *  5. partial tiles of a full one are removed: left over they do no harm.
+ */
+import path from 'node:path';
+import { replaceFile, type DurableFiles } from '../../system/durable-file.ts';
+import { signCheckpoint } from './checkpoint.ts';
+import type { NoteSigner } from './note.ts';
+import { tilePath, tilesAt, tileWidth, type TileLevel } from './tile.ts';
+import type { Hash } from './tlog.ts';
+
+/** What one publication writes; taken at one moment, so that the log may grow meanwhile. */
+export interface Snapshot {
+  readonly size: number;
+  readonly root: Hash;
+  /** Size of the checkpoint before. */
+  readonly before: number;
+  /** Framed entries from `framedFrom` (start of the bundle that `before` falls into) to `size`. */
+  readonly framed: readonly Buffer[];
+  readonly framedFrom: number;
+  /** Tiles of hashes that became full since the checkpoint before. */
+  readonly fullTiles: readonly {
+    readonly level: number;
+    readonly n: number;
+    readonly hashes: readonly Hash[];
+  }[];
+  /** Tiles of hashes that are not full, lowest level first. */
+  readonly partials: readonly (readonly Hash[])[];
+}
+
+export class Publisher {
+  readonly #files: DurableFiles;
+  readonly #directory: string;
+  readonly #signer: NoteSigner;
+  /** Directories whose own names are known to be on disk; only saves work, so it may be emptied. */
+  readonly #durable = new Set<string>();
+
+  constructor(files: DurableFiles, directory: string, signer: NoteSigner) {
+    this.#files = files;
+    this.#directory = directory;
+    this.#signer = signer;
+  }
+
+  /** Rejects with the system's error when a step failed; then nothing was published, and it may be done again. */
+  async publish(snapshot: Snapshot): Promise<void> {
+    const touched = new Set<string>();
+    if (this.#durable.size > 1000) this.#durable.clear();
+    await this.#writeBundles(snapshot, touched);
+    for (const { level, n, hashes } of snapshot.fullTiles) {
+      await this.#writeTile(tilePath(level, n), Buffer.concat(hashes), touched);
+    }
+    for (const [level, hashes] of snapshot.partials.entries()) {
+      const [now, then] = [tilesAt(level, snapshot.size), tilesAt(level, snapshot.before)];
+      if (now.partial === 0 || (now.full === then.full && now.partial === then.partial)) continue;
+      await this.#writeTile(tilePath(level, now.full, now.partial), Buffer.concat(hashes), touched);
+    }
+    for (const directory of touched) await this.#files.syncDirectory(directory);
+    for (const directory of touched) this.#durable.add(directory);
+
+    const checkpoint = { origin: this.#signer.name, size: snapshot.size, root: snapshot.root };
+    const signed = Buffer.from(signCheckpoint(checkpoint, this.#signer));
+    await replaceFile(this.#files, path.join(this.#directory, 'checkpoint'), signed);
+    await this.#files.syncDirectory(this.#directory);
+  }
+
+  /** Step 5, after `publish`. */
+  async removePartials(snapshot: Snapshot): Promise<void> {
+    const full: { level: TileLevel; n: number }[] = [...snapshot.fullTiles];
+    for (const { level, n } of snapshot.fullTiles) if (level === 0) full.push({ level: 'entries', n });
+    for (const { level, n } of full) {
+      await this.#files.remove(path.join(this.#directory, `${tilePath(level, n)}.p`));
+    }
+  }
+
+  async #writeBundles(snapshot: Snapshot, touched: Set<string>): Promise<void> {
+    const { framed, framedFrom, size, before } = snapshot;
+    for (let from = framedFrom; from < size; from += tileWidth) {
+      const to = Math.min(from + tileWidth, size);
+      if (to <= before) continue;
+      const bundle = Buffer.concat(framed.slice(from - framedFrom, to - framedFrom));
+      await this.#writeTile(tilePath('entries', from / tileWidth, to - from), bundle, touched);
+    }
+  }
+
+  async #writeTile(name: string, bytes: Buffer, touched: Set<string>): Promise<void> {
+    const file = path.join(this.#directory, name);
+    await this.#makeParents(name, touched);
+    await replaceFile(this.#files, file, bytes);
+    touched.add(path.dirname(file));
+  }
+
+  async #makeParents(name: string, touched: Set<string>): Promise<void> {
+    let parent = this.#directory;
+    for (const part of name.split('/').slice(0, -1)) {
+      const child = path.join(parent, part);
+      if (!this.#durable.has(child)) {
+        await this.#files.makeDirectory(child);
+        // Also when it was there already: a failed publication may have made it and not come to sync its parent.
+        touched.add(parent);
+      }
+      parent = child;
+    }
+  }
+}
