@@ -27,12 +27,13 @@ function pinnedNode() {
   return process.exit(2);
 }
 
+const keep = () => {};
+
 /** Runs a program in our terminal; Ctrl-C reaches it by itself, and it decides when it is over. */
 function run(file, args) {
   return new Promise((resolve) => {
     const child = spawn(file, args, { cwd: root, stdio: 'inherit' });
     const pass = (signal) => child.kill(signal);
-    const keep = () => {};
     process.on('SIGTERM', pass).on('SIGHUP', pass).on('SIGINT', keep);
     child.once('error', (error) => {
       console.error(`${file}: ${error.message}`);

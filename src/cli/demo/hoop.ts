@@ -13,6 +13,35 @@ export class ProgramError extends HoopError<'program-ended'> {}
 /** The package's `bin/run.js`; the same from `src/` and from `dist/`. */
 export const hoopBinary = path.resolve(import.meta.dirname, '../../../bin/run.js');
 
+/** Every program that runs now. None outlives this process. */
+const alive = new Map<ChildProcess, Promise<unknown>>();
+process.once('exit', () => {
+  for (const child of alive.keys()) child.kill('SIGKILL');
+});
+
+function keep(child: ChildProcess): void {
+  const ended = new Promise<void>((resolve) => {
+    const over = () => {
+      alive.delete(child);
+      resolve();
+    };
+    child.once('error', over);
+    child.once('exit', over);
+  });
+  alive.set(child, ended);
+}
+
+/** Ends all of them, in order, or by force after ten seconds; resolves when they have ended. */
+export async function stopAll(): Promise<void> {
+  const signal = (name: NodeJS.Signals) => {
+    for (const child of alive.keys()) child.kill(name);
+  };
+  const impatient = setTimeout(signal, 10_000, 'SIGKILL');
+  signal('SIGTERM');
+  await Promise.all(alive.values());
+  clearTimeout(impatient);
+}
+
 export interface Finished {
   /** Null when a signal ended it. */
   readonly code: number | null;
@@ -29,6 +58,7 @@ export interface RunOptions {
 /** Runs to the end; any exit code is a result. */
 export async function run(file: string, args: readonly string[], options: RunOptions): Promise<Finished> {
   const child = spawn(file, args, { env: options.env, cwd: options.cwd, stdio: ['pipe', 'pipe', 'pipe'] });
+  keep(child);
   child.stdin.on('error', () => {}); // it may end without reading
   child.stdin.end(options.input ?? '');
   const ended = new Promise<number | null>((resolve, reject) => {
@@ -54,6 +84,7 @@ export class Running {
 
   constructor(file: string, args: readonly string[], env: NodeJS.ProcessEnv) {
     this.child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    keep(this.child);
     this.child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
       this.#stdout += chunk;
       this.#wake();
