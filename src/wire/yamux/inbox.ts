@@ -1,3 +1,5 @@
+import { ChunkQueue } from './chunk-queue.ts';
+
 /**
  * Bytes of a stream whose reader does not want them now. Small chunks are copied together: a peer that sends its window
  * in frames of one byte each must not cost an object, and a whole socket read kept alive, per byte.
@@ -6,18 +8,19 @@ const blockBytes = 8 * 1024;
 const keepFromBytes = 4 * 1024;
 
 export class Inbox {
-  bytes = 0;
-  #chunks: Buffer[] = [];
-  #next = 0;
-  /** Last chunk when it is a block of ours with room left; else null. */
+  readonly #whole = new ChunkQueue<Buffer>();
+  /** Block of ours with room left; null when there is none. */
   #block: Buffer | null = null;
   #filled = 0;
 
+  get bytes(): number {
+    return this.#whole.bytes + (this.#block === null ? 0 : this.#filled);
+  }
+
   push(chunk: Buffer): void {
-    this.bytes += chunk.length;
     if (chunk.length >= keepFromBytes) {
       this.#closeBlock();
-      this.#chunks.push(chunk);
+      this.#whole.push(chunk);
       return;
     }
     let at = 0;
@@ -35,21 +38,13 @@ export class Inbox {
 
   /** The oldest bytes, or null when nothing waits. */
   shift(): Buffer | null {
-    if (this.#next === this.#chunks.length) this.#closeBlock();
-    const chunk = this.#chunks[this.#next];
-    if (chunk === undefined) return null;
-    this.#next += 1;
-    if (this.#next === this.#chunks.length) {
-      this.#chunks = [];
-      this.#next = 0;
-    }
-    this.bytes -= chunk.length;
-    return chunk;
+    if (this.#whole.bytes === 0) this.#closeBlock();
+    return this.#whole.shift();
   }
 
   #closeBlock(): void {
     if (this.#block === null) return;
-    this.#chunks.push(this.#block.subarray(0, this.#filled));
+    this.#whole.push(this.#block.subarray(0, this.#filled));
     this.#block = null;
   }
 }

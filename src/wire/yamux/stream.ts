@@ -1,6 +1,7 @@
 /** One stream of a tunnel, as the data path sees it: a ByteChannel. Made by the mux only. */
 import type { ByteChannel, ByteReceiver } from '../../bytes/channel.ts';
 import { Flag, YamuxError, initialWindowBytes, violation } from './frame.ts';
+import { ChunkQueue } from './chunk-queue.ts';
 import { Inbox } from './inbox.ts';
 
 /** `write` answers false while more than this waits for credit or for the pipe. */
@@ -42,9 +43,8 @@ export class MuxStream implements ByteChannel {
   /** Taken by the reader and not yet given back to the peer. */
   #taken = 0;
   #inbox: Inbox | null = null;
-  #outgoing: Uint8Array[] = [];
-  #outgoingNext = 0;
-  #outgoingBytes = 0;
+  /** Waits for credit or for the pipe; null when nothing does. */
+  #outgoing: ChunkQueue<Uint8Array> | null = null;
   #paused = true;
   #delivering = false;
   #writerWaits = false;
@@ -74,15 +74,15 @@ export class MuxStream implements ByteChannel {
   write(chunk: Uint8Array): boolean {
     if (this.#closed || this.#ending || chunk.length === 0) return true;
     const fits = chunk.length <= this.#sendCredit && chunk.length <= atOnceBytes;
-    if (fits && this.#outgoingBytes === 0 && this.#carrier.writable) {
+    if (fits && this.#outgoing === null && this.#carrier.writable) {
       this.#sendCredit -= chunk.length;
       this.#carrier.data(this, chunk, 0);
       return true;
     }
+    this.#outgoing ??= new ChunkQueue();
     this.#outgoing.push(chunk);
-    this.#outgoingBytes += chunk.length;
     if (this.#sendCredit > 0) this.#carrier.waitTurn(this);
-    if (this.#outgoingBytes <= boundBytes) return true;
+    if (this.#outgoing.bytes <= boundBytes) return true;
     this.#writerWaits = true;
     return false;
   }
@@ -100,7 +100,7 @@ export class MuxStream implements ByteChannel {
   end(): void {
     if (this.#ending || this.#closed) return;
     this.#ending = true;
-    if (this.#outgoingBytes === 0) this.#sendFin();
+    if (this.#outgoing === null) this.#sendFin();
   }
 
   destroy(): void {
@@ -150,7 +150,7 @@ export class MuxStream implements ByteChannel {
     const credit = this.#sendCredit + bytes;
     if (credit > 0xffffffff) throw violation(`window of stream ${this.id} too large`);
     this.#sendCredit = credit;
-    if (this.#outgoingBytes > 0 && credit > 0) this.#carrier.waitTurn(this);
+    if (this.#outgoing !== null) this.#carrier.waitTurn(this);
   }
 
   /** The peer dropped the stream, or the tunnel is gone. */
@@ -162,26 +162,23 @@ export class MuxStream implements ByteChannel {
   takeTurn(quantum: number): boolean {
     if (this.#closed) return false;
     let left = Math.min(quantum, this.#sendCredit);
-    while (left > 0 && this.#outgoingBytes > 0) left -= this.#sendFirst(left);
-    if (this.#outgoingBytes === 0 && this.#ending) this.#sendFin();
-    if (this.#writerWaits && this.#outgoingBytes <= refillBytes) {
+    while (left > 0 && this.#outgoing !== null) left -= this.#sendFirst(this.#outgoing, left);
+    if (this.#outgoing === null && this.#ending) this.#sendFin();
+    if (this.#writerWaits && (this.#outgoing === null || this.#outgoing.bytes <= refillBytes)) {
       this.#writerWaits = false;
       this.#receiver?.drained();
     }
-    return this.#outgoingBytes > 0 && this.#sendCredit > 0;
+    return this.#outgoing !== null && this.#sendCredit > 0;
   }
 
   /** Sends the oldest waiting chunk, or as much of it as `limit` allows. */
-  #sendFirst(limit: number): number {
-    let chunk = this.#outgoing[this.#outgoingNext]!;
+  #sendFirst(waiting: ChunkQueue<Uint8Array>, limit: number): number {
+    let chunk = waiting.shift()!;
     if (chunk.length > limit) {
-      this.#outgoing[this.#outgoingNext] = chunk.subarray(limit);
+      waiting.unshift(chunk.subarray(limit));
       chunk = chunk.subarray(0, limit);
-    } else if (++this.#outgoingNext === this.#outgoing.length) {
-      this.#outgoing = [];
-      this.#outgoingNext = 0;
     }
-    this.#outgoingBytes -= chunk.length;
+    if (waiting.bytes === 0) this.#outgoing = null;
     this.#sendCredit -= chunk.length;
     this.#carrier.data(this, chunk, 0);
     return chunk.length;
@@ -238,8 +235,7 @@ export class MuxStream implements ByteChannel {
     this.#closedBy = error;
     if (this.#inbox !== null) this.#carrier.hold(-this.#inbox.bytes);
     this.#inbox = null;
-    this.#outgoing = [];
-    this.#outgoingBytes = 0;
+    this.#outgoing = null;
     this.#carrier.forget(this);
     const receiver = this.#receiver;
     if (receiver !== null) process.nextTick(() => receiver.closed(error));
