@@ -1,0 +1,17 @@
+/** What the relay refuses to callers of its API, beyond identity, policy and configuration. */
+import { HoopError } from '../errors.ts';
+
+export type RelayErrorCode =
+  | 'request-invalid' // the request is not what the schema says
+  | 'target-unknown' // no such target, or none that the caller may see
+  | 'connect-denied' // policy does not allow this principal to connect to this target
+  | 'target-unreachable' // the target did not answer, or refused the relay's credential
+  | 'session-unknown' // no live session of this id that the caller may act on
+  | 'kill-denied' // policy does not allow this principal to end this session
+  | 'evidence-denied' // policy does not allow this principal to read evidence
+  | 'evidence-unavailable' // the relay cannot record, so it opens no session
+  | 'relay-draining' // the relay is stopping and opens no session
+  | 'relay-overloaded' // a bound of the relay is reached
+  | 'relay-bind-failed'; // the address cannot be listened on
+
+export class RelayError extends HoopError<RelayErrorCode> {}

@@ -1,0 +1,142 @@
+/**
+ * A session while it lives in this process: its gate, its recorder, its connections, the tunnel that carries them, its
+ * deadline. Self-contained: it shares nothing mutable with other sessions but the log and the sealer.
+ *
+ * Invariant: it ends once, for one reason, and after that delivers nothing but the error that says so. `session.closed`
+ * follows when its last segment is committed.
+ */
+import type { ByteChannel } from '../../bytes/channel.ts';
+import type { ClosedRecording, SessionRecorder } from '../../evidence/recording/recorder.ts';
+import { SessionGate } from '../../gate/session-gate.ts';
+import type { Authorization } from '../../gate/authorization.ts';
+import type { LoginId, SessionId } from '../../model/ids.ts';
+import type { SessionEnd } from '../../model/outcome.ts';
+import type { ServedConnection, SessionProtocol } from './protocol.ts';
+
+/** The tunnel as the session sees it. */
+export interface SessionTunnel {
+  /** Sends the frames of the tick. */
+  flush(): void;
+  /** Tells the agent why, and closes. */
+  close(why: SessionEnd): void;
+}
+
+export interface SessionFacts {
+  readonly id: SessionId;
+  readonly login: LoginId;
+  readonly authorization: Authorization;
+  readonly reason: string | null;
+  readonly task: string | null;
+  readonly openedAtMs: number;
+  readonly deadlineMs: number;
+}
+
+export interface LiveSessionOptions extends SessionFacts {
+  readonly protocol: SessionProtocol;
+  readonly durability: 'process' | 'disk';
+  /** Made with the session's `onFailure`. */
+  readonly recorder: (onFailure: (error: Error) => void) => SessionRecorder;
+  /** Time without a tunnel after which the session ends. */
+  readonly detachedMs: number;
+  /** The recording is complete; resolves when `session.closed` is durable. */
+  readonly onEnded: (session: LiveSession, why: SessionEnd, recording: ClosedRecording) => Promise<void>;
+  /** It ends now, and this is why; before anything is waited for. */
+  readonly onEnding: (session: LiveSession, why: SessionEnd, error: Error | null) => void;
+}
+
+/** Connections get this long to say goodbye once the session ends. */
+const farewellMs = 500;
+
+export class LiveSession {
+  readonly facts: SessionFacts;
+  readonly gate: SessionGate;
+  readonly #options: LiveSessionOptions;
+  readonly #recorder: SessionRecorder;
+  readonly #connections = new Set<ServedConnection>();
+  readonly #deadline: NodeJS.Timeout;
+  #detached: NodeJS.Timeout | null = null;
+  #tunnel: SessionTunnel | null = null;
+  #ending: SessionEnd | null = null;
+  #ended: Promise<void> | null = null;
+
+  constructor(options: LiveSessionOptions, remainingMs: number) {
+    this.#options = options;
+    this.facts = options;
+    const onFailure = (error: Error): void => void this.end('evidence-failed', error);
+    this.#recorder = options.recorder(onFailure);
+    this.gate = new SessionGate({
+      recorder: this.#recorder,
+      durability: options.durability,
+      schedule: setImmediate,
+      onFailure,
+      onReleased: () => this.#tunnel?.flush(),
+    });
+    this.#deadline = setTimeout(() => void this.end('deadline'), remainingMs).unref();
+    this.#awaitTunnel();
+  }
+
+  /** Null while it lives. */
+  get ending(): SessionEnd | null {
+    return this.#ending;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** A tunnel for this session; one that was there before is replaced, and its connections with it. */
+  attach(tunnel: SessionTunnel): void {
+    const before = this.#tunnel;
+    this.#tunnel = tunnel;
+    if (this.#detached !== null) clearTimeout(this.#detached);
+    this.#detached = null;
+    before?.close('disconnected');
+    if (this.#ending !== null) tunnel.close(this.#ending);
+  }
+
+  detach(tunnel: SessionTunnel): void {
+    if (this.#tunnel !== tunnel) return;
+    this.#tunnel = null;
+    if (this.#ending === null) this.#awaitTunnel();
+  }
+
+  /** One local connection of the client. */
+  accept(client: ByteChannel): void {
+    if (this.#ending !== null) {
+      client.destroy();
+      return;
+    }
+    const connection = this.#options.protocol.serve(client, this.gate.connection());
+    this.#connections.add(connection);
+    void connection.closed.then(() => this.#connections.delete(connection));
+  }
+
+  /**
+   * Ends the session: no new connection, the live ones get the protocol's error, the recording closes. Resolves when
+   * `session.closed` is durable, which waits as long as the disk refuses. Only the first reason counts.
+   */
+  end(why: SessionEnd, error: Error | null = null): Promise<void> {
+    this.#ended ??= this.#end(why, error);
+    return this.#ended;
+  }
+
+  async #end(why: SessionEnd, error: Error | null): Promise<void> {
+    this.#ending = why;
+    clearTimeout(this.#deadline);
+    if (this.#detached !== null) clearTimeout(this.#detached);
+    this.#options.onEnding(this, why, error);
+    const closed = [...this.#connections].map((connection) => connection.closed);
+    for (const connection of this.#connections) connection.fail(why);
+    this.gate.flush();
+    this.#tunnel?.flush();
+    this.#tunnel?.close(why);
+    await Promise.race([Promise.all(closed), new Promise((resolve) => setTimeout(resolve, farewellMs))]);
+    this.gate.stop();
+    const recording = await this.#recorder.close();
+    await this.#options.onEnded(this, why, recording);
+  }
+
+  #awaitTunnel(): void {
+    this.#detached = setTimeout(() => void this.end('disconnected'), this.#options.detachedMs).unref();
+  }
+}

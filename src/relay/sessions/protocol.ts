@@ -1,0 +1,22 @@
+/** What a session needs of the protocol of its target; one implementation for each protocol hoop speaks. */
+import type { ByteChannel } from '../../bytes/channel.ts';
+import type { ConnectionGate } from '../../gate/gate.ts';
+import type { SessionEnd } from '../../model/outcome.ts';
+
+export interface SessionProtocol {
+  readonly name: 'postgres';
+  /**
+   * Reaches the target once with the relay's credential, and says what it is (`PostgreSQL 15.18`).
+   * @throws RelayError `target-unreachable`, without the credential and without the target's address
+   */
+  probe(): Promise<string>;
+  /** Serves one connection of the client; never throws. */
+  serve(client: ByteChannel, gate: ConnectionGate): ServedConnection;
+}
+
+export interface ServedConnection {
+  /** Ends it with the protocol's own error that says why. */
+  fail(why: SessionEnd): void;
+  /** Resolves when both sides are closed and every command has its outcome. Never rejects. */
+  readonly closed: Promise<void>;
+}

@@ -1,0 +1,257 @@
+/**
+ * The live sessions of this process: opens them, finds them, ends them. The order in which a session opens is the order in
+ * which its evidence becomes true:
+ *
+ *   request verified → policy → `session.opened` durable → target reached → answer
+ *
+ * Other processes ask for an end through the state store, which is polled; when the store does not answer for longer than
+ * a revocation may take, live sessions end: access that cannot be checked is no access.
+ */
+import type { EntryOf } from '../../evidence/entry.ts';
+import type { Log } from '../../evidence/log/log.ts';
+import { SessionRecorder, type ClosedRecording } from '../../evidence/recording/recorder.ts';
+import type { Sealer } from '../../evidence/recording/sealer.ts';
+import { relayActor } from '../../evidence/entry.ts';
+import { Authorization } from '../../gate/authorization.ts';
+import type { Authenticated } from '../../identity/authenticator.ts';
+import type { SessionId } from '../../model/ids.ts';
+import type { SessionEnd } from '../../model/outcome.ts';
+import type { Policies } from '../../policy/policies.ts';
+import type { Clock } from '../../system/clock.ts';
+import { ulid } from '../../system/ulid.ts';
+import type { SessionOpenClaims } from '../../wire/api.ts';
+import type { RelayConfig, TargetConfig } from '../config/config.ts';
+import { RelayError } from '../error.ts';
+import type { Sessions } from '../state/sessions.ts';
+import { LiveSession } from './live-session.ts';
+import type { SessionProtocol } from './protocol.ts';
+
+export interface RegistryOptions {
+  readonly config: RelayConfig;
+  readonly policies: () => Policies;
+  readonly log: Log;
+  readonly sealer: Sealer;
+  readonly state: Sessions;
+  readonly processId: string;
+  readonly clock: Clock;
+  readonly protocol: (authorization: Authorization, target: TargetConfig) => SessionProtocol;
+  readonly observe: RegistryObserver;
+}
+
+/** For the operator's log and metrics. */
+export interface RegistryObserver {
+  opened(session: LiveSession): void;
+  ending(session: LiveSession, why: SessionEnd, error: Error | null): void;
+  /** The state store or the log did not take something that is tried again or found by recovery. */
+  trouble(what: string, error: unknown): void;
+}
+
+export interface OpenRequest {
+  readonly caller: Authenticated;
+  readonly claims: SessionOpenClaims;
+  /** The signed request as it came. */
+  readonly request: string;
+  readonly sourceAddress: string;
+}
+
+export interface OpenedSession {
+  readonly session: LiveSession;
+  readonly target: TargetConfig;
+  /** `PostgreSQL 15.18` */
+  readonly server: string;
+  readonly remainingMs: number;
+}
+
+const pollMs = 500;
+/** Longest time in which a revocation may go unseen. */
+const blindMs = 5000;
+/** Time for the first tunnel, and for a tunnel that broke to come back. */
+const detachedMs = 30_000;
+
+export class SessionRegistry {
+  readonly #options: RegistryOptions;
+  readonly #live = new Map<SessionId, LiveSession>();
+  readonly #ends = new Set<Promise<void>>();
+  readonly #poller: NodeJS.Timeout;
+  #polling = false;
+  #seenAt: number;
+  #draining = false;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+    this.#seenAt = options.clock.monotonicMs();
+    this.#poller = setInterval(() => void this.#poll(), pollMs).unref();
+  }
+
+  get live(): Iterable<LiveSession> {
+    return this.#live.values();
+  }
+
+  get size(): number {
+    return this.#live.size;
+  }
+
+  find(session: SessionId): LiveSession | null {
+    return this.#live.get(session) ?? null;
+  }
+
+  /**
+   * @throws RelayError `target-unknown`, `connect-denied`, `evidence-unavailable`, `target-unreachable`, `relay-draining`
+   */
+  async open(open: OpenRequest): Promise<OpenedSession> {
+    const { log, state, clock, processId } = this.#options;
+    if (this.#draining) throw new RelayError('relay-draining', 'The relay is stopping.');
+    const { authorization, target, durationMs } = this.#authorize(open);
+    const id = ulid(clock.wallMs()) as SessionId;
+    const entry = sessionOpened(id, open, authorization, clock.wallMs() + durationMs);
+    const startedAt = clock.monotonicMs();
+    const { time } = await log.append(entry).catch((cause: unknown) => {
+      throw new RelayError('evidence-unavailable', 'The relay cannot record, so it opens no session.', {
+        cause,
+      });
+    });
+    const facts = {
+      ...{ id, login: open.caller.login, authorization },
+      ...{ reason: entry.reason, task: entry.task },
+      ...{ openedAtMs: Date.parse(time), deadlineMs: Date.parse(entry.deadline) },
+    };
+    const protocol = this.#options.protocol(authorization, target);
+    const session = this.#make(facts, protocol, durationMs - (clock.monotonicMs() - startedAt));
+    try {
+      await state.open({ ...facts, target: target.name, processId });
+      this.#seenAt = clock.monotonicMs();
+      const server = await protocol.probe();
+      this.#options.observe.opened(session);
+      return { session, target, server, remainingMs: durationMs - (clock.monotonicMs() - startedAt) };
+    } catch (error) {
+      void session.end('target-unreachable', error instanceof Error ? error : null);
+      throw error;
+    }
+  }
+
+  /** No new session from now on; live ones may go on until `boundMs`, then end. Resolves when all are closed. */
+  async drain(boundMs: number): Promise<void> {
+    this.#draining = true;
+    const until = this.#options.clock.monotonicMs() + boundMs;
+    while (this.#live.size > 0 && this.#options.clock.monotonicMs() < until)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    clearInterval(this.#poller);
+    for (const session of this.#live.values()) void session.end('relay-stopped');
+    await Promise.all(this.#ends);
+  }
+
+  #authorize({ caller, claims, sourceAddress }: OpenRequest) {
+    const { config, policies, clock } = this.#options;
+    const target = [...config.targets.values()].find(({ name }) => name === claims.target);
+    if (target === undefined)
+      throw new RelayError('target-unknown', `There is no target ${claims.target}.`, {
+        hint: 'list them: hoop targets',
+      });
+    const { defaultDurationMs, maxDurationMs } = config.sessions;
+    const askedMs = claims.durationSeconds === undefined ? defaultDurationMs : claims.durationSeconds * 1000;
+    const durationMs = Math.min(askedMs, maxDurationMs);
+    const authorization = Authorization.connect(policies(), caller.principal, target, {
+      timeMs: clock.wallMs(),
+      sourceAddress,
+      durationSeconds: Math.ceil(durationMs / 1000),
+      reason: claims.reason ?? null,
+      task: claims.task ?? null,
+    });
+    if (authorization.denied) {
+      const why =
+        authorization.policies.length === 0
+          ? 'no policy permits it'
+          : `by ${authorization.policies.join(', ')}`;
+      throw new RelayError('connect-denied', `You may not connect to ${target.name}: ${why}.`, {
+        hint: 'ask whoever keeps the policies; an operator explains it with: hoop policy check',
+      });
+    }
+    return { authorization, target, durationMs };
+  }
+
+  #make(facts: LiveSession['facts'], protocol: SessionProtocol, remainingMs: number): LiveSession {
+    const { config, clock, sealer } = this.#options;
+    const { directory, durability, syncTimeoutMs } = config.evidence;
+    const session = new LiveSession(
+      {
+        ...{ ...facts, protocol, durability, detachedMs },
+        recorder: (onFailure) =>
+          new SessionRecorder({
+            ...{ directory, durability, syncTimeoutMs, clock, sealer, onFailure },
+            ...{ session: facts.id, openedAtMs: facts.openedAtMs, protocol: protocol.name },
+          }),
+        onEnding: (ending, why, error) => this.#ending(ending, why, error),
+        onEnded: (ended, why, recording) => this.#ended(ended, why, recording),
+      },
+      remainingMs,
+    );
+    this.#live.set(facts.id, session);
+    return session;
+  }
+
+  #ending(session: LiveSession, why: SessionEnd, error: Error | null): void {
+    const { state, observe } = this.#options;
+    this.#live.delete(session.facts.id);
+    observe.ending(session, why, error);
+    // `end` is running: asking again gives its promise, to wait for when draining.
+    queueMicrotask(() => {
+      const end = session.end(why).catch((cause: unknown) => observe.trouble('session.closed', cause));
+      this.#ends.add(end);
+      void end.then(() => this.#ends.delete(end));
+    });
+    state.close(session.facts.id, why).catch((cause: unknown) => observe.trouble('state', cause));
+  }
+
+  /** A refused append is tried until the log takes it; the process may stop first, then recovery writes its own. */
+  async #ended(session: LiveSession, why: SessionEnd, recording: ClosedRecording): Promise<void> {
+    for (;;) {
+      try {
+        await this.#options.log.append({
+          ...{ kind: 'session.closed', actor: relayActor, session: session.facts.id, outcome: why },
+          ...{ lastSegment: recording.lastSegmentIndex, totals: recording.totals },
+        });
+        return;
+      } catch (error) {
+        if (error instanceof Error && 'code' in error && error.code === 'log-closed') throw error;
+        await new Promise((resolve) => setTimeout(resolve, 1000));
+      }
+    }
+  }
+
+  async #poll(): Promise<void> {
+    const { state, clock, processId, observe } = this.#options;
+    if (clock.monotonicMs() - this.#seenAt > blindMs && this.#live.size > 0) {
+      observe.trouble('state', new Error('no answer: live sessions end'));
+      for (const session of this.#live.values()) void session.end('access-ended');
+    }
+    if (this.#polling) return;
+    this.#polling = true;
+    try {
+      const due = await state.due(processId);
+      this.#seenAt = clock.monotonicMs();
+      for (const { session, why } of due) void this.#live.get(session)?.end(why);
+    } catch (error) {
+      observe.trouble('state', error);
+    } finally {
+      this.#polling = false;
+    }
+  }
+}
+
+function sessionOpened(
+  session: SessionId,
+  { caller, claims, request }: OpenRequest,
+  authorization: Authorization,
+  deadlineMs: number,
+): Omit<EntryOf<'session.opened'>, 'v' | 'time'> {
+  const { kind, issuer, subject, email } = caller.principal;
+  return {
+    kind: 'session.opened',
+    actor: { kind, issuer, subject, email },
+    ...{ session, login: caller.login, target: authorization.target, protocol: 'postgres' },
+    ...{ reason: claims.reason ?? null, task: claims.task ?? null },
+    deadline: new Date(deadlineMs).toISOString(),
+    policies: [...authorization.policies],
+    request,
+  };
+}
