@@ -17,6 +17,23 @@ export interface DeviceAnswers {
   readonly userCode: string;
 }
 
+/** The part of `fetch` that pages need; Node's own and undici's both are one. */
+export type PageFetch = (url: URL, init?: PageRequest) => Promise<PageAnswer>;
+
+export interface PageRequest {
+  redirect: 'manual';
+  headers: Record<string, string>;
+  method?: 'POST';
+  body?: URLSearchParams;
+}
+
+interface PageAnswer {
+  readonly status: number;
+  readonly ok: boolean;
+  readonly headers: { get(name: string): string | null; getSetCookie(): string[] };
+  text(): Promise<string>;
+}
+
 interface Page {
   readonly url: URL;
   readonly html: string;
@@ -32,7 +49,7 @@ const mostPages = 8;
 export async function confirmDevice(
   uri: string,
   answers: DeviceAnswers,
-  fetchPage: typeof fetch = fetch,
+  fetchPage: PageFetch = fetch,
 ): Promise<string> {
   const cookies = new Map<string, string>();
   let page = await open(fetchPage, cookies, new URL(uri));
@@ -49,7 +66,7 @@ export async function confirmDevice(
 }
 
 async function open(
-  fetchPage: typeof fetch,
+  fetchPage: PageFetch,
   cookies: Map<string, string>,
   url: URL,
   body?: URLSearchParams,

@@ -5,10 +5,11 @@
  * Deliberately not a way to install a relay: docs/operations.md says how. Invariant: everything that is written lies
  * below `directory`, also what the credential store and the local agent write.
  */
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { Agent, fetch as undiciFetch } from 'undici';
 import { stringify } from 'yaml';
-import { confirmDevice } from './browser.ts';
+import { confirmDevice, type PageFetch } from './browser.ts';
 import { freePort } from './cluster.ts';
 import { hoop, ProgramError, Running, type Finished } from './hoop.ts';
 
@@ -44,10 +45,15 @@ export class Person {
   readonly password: string;
   readonly env: NodeJS.ProcessEnv;
 
-  constructor(email: string, password: string, home: string) {
+  readonly #fetch: PageFetch;
+
+  /** @param installation where the person has the account */
+  constructor(email: string, password: string, home: string, installation: Installation) {
     this.email = email;
     this.password = password;
-    this.env = environmentOf(home);
+    this.#fetch = installation.fetch;
+    const { caFile } = installation;
+    this.env = { ...environmentOf(home), ...(caFile === null ? {} : { HOOP_CA_FILE: caFile }) };
   }
 
   /** Runs one `hoop` command to its end. */
@@ -67,7 +73,8 @@ export class Person {
   async login(relay: string, ...flags: string[]): Promise<Finished> {
     const login = this.start('login', relay, ...flags);
     const [, uri, userCode] = await login.says(/(https?:\/\/\S+)[^\n]*?\b([A-Z]{4}-[A-Z]{4})\b/);
-    await confirmDevice(uri!, { email: this.email, password: this.password, userCode: userCode! });
+    const answers = { email: this.email, password: this.password, userCode: userCode! };
+    await confirmDevice(uri!, answers, this.#fetch);
     const code = await login.ended;
     if (code !== 0) throw new ProgramError('program-ended', `hoop login ended with ${code}: ${login.output}`);
     return { code, stdout: login.stdout, stderr: login.stderr };
@@ -79,8 +86,10 @@ export interface InstallationOptions {
   readonly targets: Readonly<Record<string, TargetAddress>>;
   /** Cedar. */
   readonly policy: string;
-  /** More keys of `relay.yaml`, or others instead. */
+  /** More keys of `relay.yaml`, or others instead; `tls` makes it an https relay. */
   readonly config?: Readonly<Record<string, unknown>>;
+  /** The authority of the relay's certificate. */
+  readonly caFile?: string;
 }
 
 export class Installation {
@@ -90,21 +99,32 @@ export class Installation {
   readonly env: NodeJS.ProcessEnv;
   /** Log and recordings. */
   readonly evidence: string;
+  readonly caFile: string | null;
+  /** `fetch` that trusts `caFile`. */
+  readonly fetch: PageFetch;
   #relay: Running | null = null;
 
-  private constructor(directory: string, url: string) {
+  private constructor(directory: string, url: string, caFile: string | null) {
     this.directory = directory;
     this.url = url;
+    this.caFile = caFile;
+    this.fetch = caFile === null ? fetch : fetchTrusting(readFileSync(caFile, 'utf8'));
     this.configFile = path.join(directory, 'relay.yaml');
     this.evidence = path.join(directory, 'relay', 'evidence');
     this.env = environmentOf(path.join(directory, 'operator'));
   }
 
   /** Writes the configuration; nothing runs yet. */
-  static async create({ directory, targets, policy, config }: InstallationOptions): Promise<Installation> {
+  static async create({
+    directory,
+    targets,
+    policy,
+    config,
+    caFile,
+  }: InstallationOptions): Promise<Installation> {
     const port = await freePort();
     const scheme = config !== undefined && 'tls' in config ? 'https' : 'http';
-    const made = new Installation(directory, `${scheme}://localhost:${port}`);
+    const made = new Installation(directory, `${scheme}://localhost:${port}`, caFile ?? null);
     writeFileSync(path.join(directory, 'policy.cedar'), policy);
     const entries = Object.entries(targets).map(([name, { password, ...address }]) => {
       const file = path.join(directory, `${name}.password`);
@@ -131,7 +151,7 @@ export class Installation {
     const args = ['admin', 'users', 'add', email, ...flags, '--password-stdin', '--config', this.configFile];
     const added = await hoop(args, { env: this.env, input: `${password}\n` });
     if (added.code !== 0) throw new ProgramError('program-ended', `hoop ${args.join(' ')}: ${added.stderr}`);
-    return new Person(email, password, path.join(this.directory, name));
+    return new Person(email, password, path.join(this.directory, name), this);
   }
 
   /** `hoop relay start`; resolves when it answers. @throws ProgramError `program-ended` */
@@ -155,4 +175,9 @@ export class Installation {
     await this.#relay?.stop(signal);
     this.#relay = null;
   }
+}
+
+function fetchTrusting(ca: string): PageFetch {
+  const dispatcher = new Agent({ connect: { ca } });
+  return (url, init) => undiciFetch(url, { ...init, dispatcher });
 }
