@@ -1,0 +1,137 @@
+/**
+ * The relay's own keys, made at the first start and kept in files that only its user can read. A key is never replaced:
+ * what is there is used, or the start is refused. `keys.directory` is shared by the relays of one installation; the log's
+ * signing key belongs to one log.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { link, mkdir, open, unlink } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { HoopError, hasErrno } from '../errors.ts';
+import { EvidenceError } from '../evidence/error.ts';
+import { createSigner, readSigner } from '../evidence/log/key-file.ts';
+import type { NoteSigner } from '../evidence/log/note.ts';
+import { generateTokenKey } from '../identity/access-token.ts';
+import type { TokenKeyJwk } from '../identity/access-token.ts';
+import { durableFiles } from '../system/durable-file.ts';
+import { ensurePrivateDirectory, readPrivateFile } from '../system/private-file.ts';
+import type { RelayConfig } from './config/config.ts';
+import { generateProviderKeys, parseProviderKeys } from './idp/keys.ts';
+import type { ProviderKeys } from './idp/keys.ts';
+
+/**
+ * - `keys-invalid`: a key file is not what this relay wrote.
+ * - `log-key-missing`: there is a log, but not the key that signed it.
+ * - `log-key-mismatch`: the key is that of a log with another origin.
+ */
+export type KeysErrorCode = 'keys-invalid' | 'log-key-missing' | 'log-key-mismatch';
+
+/** Keys that cannot be used. Texts name files, never what is in them. */
+export class KeysError extends HoopError<KeysErrorCode> {}
+
+/** All secrets that the relay made for itself. Held in memory while it runs; never logged. */
+export interface RelayKeys {
+  readonly logSigner: NoteSigner;
+  /** Signs access tokens. */
+  readonly token: TokenKeyJwk;
+  readonly provider: ProviderKeys;
+  /** 32 bytes, for the API's DPoP nonces. */
+  readonly nonceSecret: Buffer;
+}
+
+type KeysConfig = Pick<RelayConfig, 'keys' | 'log' | 'evidence'>;
+
+const TokenKey = z.strictObject({
+  kty: z.literal('OKP'),
+  crv: z.literal('Ed25519'),
+  x: z.string().length(43),
+  d: z.string().length(43),
+});
+const secret = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+
+/**
+ * Reads the keys; those that were never made are made.
+ * @throws KeysError, PrivateFileError `private-path-unsafe`, EvidenceError `log-key-exposed`, `note-malformed`,
+ * ProviderError `provider-keys-invalid`
+ */
+export async function openKeys(config: KeysConfig): Promise<RelayKeys> {
+  const { directory } = config.keys;
+  await ensurePrivateDirectory(directory);
+  const [token, provider, nonce] = [
+    await readOrCreate(path.join(directory, 'token.json'), async () =>
+      JSON.stringify(await generateTokenKey()),
+    ),
+    await readOrCreate(path.join(directory, 'provider.json'), async () =>
+      JSON.stringify(await generateProviderKeys()),
+    ),
+    await readOrCreate(path.join(directory, 'nonce.key'), () => randomBytes(32).toString('base64url')),
+  ];
+  return {
+    logSigner: await openLogSigner(config),
+    token: validate(TokenKey, jsonOf(token), path.join(directory, 'token.json')),
+    provider: parseProviderKeys(provider),
+    nonceSecret: Buffer.from(validate(secret, nonce, path.join(directory, 'nonce.key')), 'base64url'),
+  };
+}
+
+async function openLogSigner({ log, evidence }: KeysConfig): Promise<NoteSigner> {
+  try {
+    const signer = await readSigner(log.keyFile);
+    if (signer.name === log.origin) return signer;
+    throw new KeysError('log-key-mismatch', `${log.keyFile} is the key of the log ${signer.name}`, {
+      hint: `the configuration says ${log.origin}: set log.origin, or start a new log with a new key and directory`,
+    });
+  } catch (error) {
+    if (!(error instanceof EvidenceError) || error.code !== 'evidence-not-found') throw error;
+  }
+  if (existsSync(path.join(evidence.directory, 'log', 'checkpoint')))
+    throw new KeysError(
+      'log-key-missing',
+      `${log.keyFile} is missing, and the log that it signed is still there`,
+      {
+        hint: 'restore the key from its backup; a new key needs a new evidence.directory',
+      },
+    );
+  await mkdir(path.dirname(log.keyFile), { recursive: true, mode: 0o700 });
+  return createSigner(log.keyFile, log.origin);
+}
+
+/** The file's text, made by `create` when there is none; two relays that start at once agree on one. */
+async function readOrCreate(file: string, create: () => string | Promise<string>): Promise<string> {
+  const there = await readPrivateFile(file);
+  if (there !== null) return there.toString('utf8').trim();
+  const temporary = `${file}.${randomBytes(6).toString('hex')}`;
+  const handle = await open(temporary, 'wx', 0o600);
+  try {
+    await handle.writeFile(`${await create()}\n`);
+    await handle.sync();
+    // Unlike rename, link never replaces.
+    await link(temporary, file).catch((error: unknown) => {
+      if (!hasErrno(error, 'EEXIST')) throw error;
+    });
+  } finally {
+    await handle.close();
+    await unlink(temporary);
+  }
+  await durableFiles.syncDirectory(path.dirname(file));
+  const made = await readPrivateFile(file);
+  if (made === null) throw new KeysError('keys-invalid', `${file} has gone while it was being made`);
+  return made.toString('utf8').trim();
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function validate<T>(schema: z.ZodType<T>, value: unknown, file: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new KeysError('keys-invalid', `${file} is not a key that this relay wrote`, {
+    hint: 'restore it from its backup; without it, removing it makes a new one and everybody signs in again',
+  });
+}

@@ -1,0 +1,178 @@
+/**
+ * What the relay counts, for Prometheus (https://prometheus.io/docs/instrumenting/exposition_formats/). Labels are codes
+ * and names from the configuration, never a person, a session or anything a client wrote: the number of series is bounded.
+ *
+ * The data path adds to plain numbers in `tally`; they become samples only when somebody asks.
+ */
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
+import type { OutcomeKind, SessionEnd } from '../model/outcome.ts';
+
+/** Sums since the start; the data path increments them in place. */
+export interface Tally {
+  connections: number;
+  readonly commands: Record<OutcomeKind, number>;
+  bytesToClient: number;
+  bytesToTarget: number;
+  recorderFlushes: number;
+  recorderFlushSeconds: number;
+  recordedBytes: number;
+}
+
+/** What is asked for at each scrape. */
+export interface MetricSources {
+  readonly liveSessions: () => number;
+  readonly liveConnections: () => number;
+  /** Closed segments that wait to be sealed, bytes. */
+  readonly sealerBacklogBytes: () => number;
+  readonly logEntries: () => number;
+  /** True while the log refuses entries. */
+  readonly logFailing: () => boolean;
+}
+
+type Names = readonly string[];
+
+/** One relay's metrics, in a registry of their own. */
+export class RelayMetrics {
+  readonly registry = new Registry();
+  readonly tally: Tally = {
+    connections: 0,
+    commands: { succeeded: 0, failed: 0, blocked: 0, cancelled: 0 },
+    bytesToClient: 0,
+    bytesToTarget: 0,
+    recorderFlushes: 0,
+    recorderFlushSeconds: 0,
+    recordedBytes: 0,
+  };
+  readonly #sessionsOpened: Counter;
+  readonly #sessionsEnded: Counter;
+  readonly #denied: Counter;
+  readonly #errors: Counter;
+  readonly #requests: Counter;
+  readonly #requestSeconds: Histogram;
+  readonly #recorderSyncSeconds: Histogram;
+  readonly #logAppendSeconds: Histogram;
+
+  constructor(version: string) {
+    collectDefaultMetrics({ register: this.registry });
+    const build = this.#gauge('hoop_build_info', 'version of this relay; always 1', ['version']);
+    build.set({ version }, 1);
+    this.#sessionsOpened = this.#counter('hoop_sessions_opened_total', 'sessions opened', ['target']);
+    this.#sessionsEnded = this.#counter('hoop_sessions_ended_total', 'sessions ended, by why', ['reason']);
+    this.#denied = this.#counter('hoop_denied_total', 'requests that policy denied', ['action']);
+    this.#errors = this.#counter('hoop_errors_total', 'failures, by code of docs/errors.md', ['code']);
+    this.#requests = this.#counter('hoop_http_requests_total', 'API requests', ['method', 'route', 'status']);
+    this.#requestSeconds = this.#histogram('hoop_http_request_seconds', 'time to answer', ['route']);
+    this.#recorderSyncSeconds = this.#histogram(
+      'hoop_recorder_sync_seconds',
+      'time of an fdatasync of a segment',
+    );
+    this.#logAppendSeconds = this.#histogram('hoop_log_append_seconds', 'time until an entry is on disk');
+    this.#tallied();
+  }
+
+  /** Names what is asked at each scrape; once. */
+  observe(sources: MetricSources): void {
+    const asked: [string, string, () => number][] = [
+      ['hoop_sessions_live', 'sessions open now', sources.liveSessions],
+      ['hoop_connections_live', 'connections open now', sources.liveConnections],
+      ['hoop_sealer_backlog_bytes', 'closed segments that wait to be compressed', sources.sealerBacklogBytes],
+      ['hoop_log_entries', 'entries in the log', sources.logEntries],
+      ['hoop_log_failing', '1 while the log refuses entries', () => (sources.logFailing() ? 1 : 0)],
+    ];
+    for (const [name, help, value] of asked)
+      this.registry.registerMetric(
+        new Gauge({
+          name,
+          help,
+          registers: [],
+          collect() {
+            this.set(value());
+          },
+        }),
+      );
+  }
+
+  sessionOpened(target: string): void {
+    this.#sessionsOpened.inc({ target });
+  }
+
+  sessionEnded(reason: SessionEnd): void {
+    this.#sessionsEnded.inc({ reason });
+  }
+
+  denied(action: 'connect' | 'execute' | 'kill' | 'readEvidence' | 'administer'): void {
+    this.#denied.inc({ action });
+  }
+
+  /** @param code of a HoopError */
+  failed(code: string): void {
+    this.#errors.inc({ code });
+  }
+
+  /** @param request `route` is the pattern, so that ids make no series; `status` the code of the answer */
+  requestAnswered(request: { method: string; route: string; status: number }, seconds: number): void {
+    const { method, route, status } = request;
+    this.#requests.inc({ method, route, status: String(status) });
+    this.#requestSeconds.observe({ route }, seconds);
+  }
+
+  recorderSynced(seconds: number): void {
+    this.#recorderSyncSeconds.observe(seconds);
+  }
+
+  logAppended(seconds: number): void {
+    this.#logAppendSeconds.observe(seconds);
+  }
+
+  #tallied(): void {
+    const { tally } = this;
+    const sums: [string, string, () => number][] = [
+      ['hoop_connections_total', 'connections accepted', () => tally.connections],
+      ['hoop_recorder_flushes_total', 'writes of the recorders', () => tally.recorderFlushes],
+      ['hoop_recorder_flush_seconds_total', 'time in those writes', () => tally.recorderFlushSeconds],
+      ['hoop_recorded_bytes_total', 'bytes written to segments', () => tally.recordedBytes],
+    ];
+    for (const [name, help, value] of sums) this.#sum(name, help, [], () => [[{}, value()]]);
+    this.#sum('hoop_commands_total', 'commands, by outcome', ['outcome'], () =>
+      Object.entries(tally.commands).map(([outcome, value]) => [{ outcome }, value]),
+    );
+    this.#sum('hoop_bytes_total', 'bytes carried, by direction', ['direction'], () => [
+      [{ direction: 'target-to-client' }, tally.bytesToClient],
+      [{ direction: 'client-to-target' }, tally.bytesToTarget],
+    ]);
+  }
+
+  /** A counter that is set from a tally when asked. */
+  #sum(
+    name: string,
+    help: string,
+    labelNames: Names,
+    values: () => [Record<string, string>, number][],
+  ): void {
+    this.registry.registerMetric(
+      new Counter({
+        name,
+        help,
+        labelNames: [...labelNames],
+        registers: [],
+        collect() {
+          this.reset();
+          for (const [labels, value] of values()) this.inc(labels, value);
+        },
+      }),
+    );
+  }
+
+  #counter(name: string, help: string, labelNames: Names = []): Counter {
+    return new Counter({ name, help, labelNames: [...labelNames], registers: [this.registry] });
+  }
+
+  #gauge(name: string, help: string, labelNames: Names = []): Gauge {
+    return new Gauge({ name, help, labelNames: [...labelNames], registers: [this.registry] });
+  }
+
+  #histogram(name: string, help: string, labelNames: Names = []): Histogram {
+    const buckets = [0.0005, 0.002, 0.01, 0.05, 0.2, 1, 5];
+    return new Histogram({ name, help, labelNames: [...labelNames], buckets, registers: [this.registry] });
+  }
+}
