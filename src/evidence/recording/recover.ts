@@ -9,24 +9,23 @@
  *
  * It deliberately never removes what the log does not explain: such a file stays, and `verify` names it.
  */
-import { createHash } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
+import { promisify } from 'node:util';
+import { zstdDecompress } from 'node:zlib';
 import { hasErrno } from '../../errors.ts';
-import { relayActor, type Entry, type EntryOf, type NewEntry, type SessionTotals } from '../entry.ts';
+import { relayActor, type NewEntry } from '../entry.ts';
+import { addSegment, type UnfinishedSession } from '../log/read.ts';
 import { syncDirectory } from './group-sync.ts';
 import { openName, parseName, sealedName, sessionDirectory, unfinishedName } from './layout.ts';
 import { measureSegment } from './records.ts';
 import { publish, removeOpen, write } from './sealed-file.ts';
 
-export interface InterruptedSession {
-  readonly opened: EntryOf<'session.opened'>;
-  readonly lastSegment: number | null;
-  readonly totals: SessionTotals;
-}
+const decompress = promisify(zstdDecompress);
 
 export interface Recovery {
-  readonly sessions: readonly InterruptedSession[];
+  /** The sessions that were interrupted, with the segments that recovery sealed. */
+  readonly sessions: readonly UnfinishedSession[];
   /** Segments that were found open and sealed. */
   readonly segments: number;
   readonly recordingBytesCut: number;
@@ -35,41 +34,34 @@ export interface Recovery {
 export interface RecoverOptions {
   /** The evidence directory. */
   readonly directory: string;
-  /** All entries of this process's log, in order. */
-  readonly entries: AsyncIterable<Entry> | Iterable<Entry>;
+  /** What the log says (`unfinishedSessions` of `evidence/log`). */
+  readonly unfinished: readonly UnfinishedSession[];
   /** Resolves when the entry is durable. */
   readonly append: (entry: NewEntry) => Promise<unknown>;
 }
 
-interface Unfinished {
-  readonly opened: EntryOf<'session.opened'>;
-  /** Digests of the segments that the log names. */
-  readonly segments: Map<number, string>;
-  readonly totals: { -readonly [K in keyof SessionTotals]: SessionTotals[K] };
+interface Found {
+  readonly session: UnfinishedSession;
+  readonly segments: number;
+  readonly bytesCut: number;
 }
 
 /** @throws Error of a system call or of `append`: the relay must not start then */
 export async function recover(options: RecoverOptions): Promise<Recovery> {
-  const unfinished = await unfinishedSessions(options.entries);
-  let [segments, recordingBytesCut] = [0, 0];
-  for (const session of unfinished.values()) {
-    const found = await recoverSession(options, session);
-    segments += found.segments;
-    recordingBytesCut += found.bytesCut;
-  }
-  const sessions = [...unfinished.values()].map(({ opened, segments: logged, totals }) => ({
-    opened,
-    lastSegment: logged.size === 0 ? null : Math.max(...logged.keys()),
-    totals,
-  }));
-  return { sessions, segments, recordingBytesCut };
+  const found: Found[] = [];
+  for (const session of options.unfinished) found.push(await recoverSession(options, session));
+  return {
+    sessions: found.map(({ session }) => session),
+    segments: found.reduce((sum, { segments }) => sum + segments, 0),
+    recordingBytesCut: found.reduce((sum, { bytesCut }) => sum + bytesCut, 0),
+  };
 }
 
 /** What the relay appends after recovery, in this order; nothing when the run before closed everything. */
 export function recoveryEntries(recovery: Recovery, logBytesCut: number): NewEntry[] {
   const { sessions, segments, recordingBytesCut } = recovery;
   if (sessions.length === 0 && logBytesCut === 0) return [];
-  const closed = sessions.map(({ opened: { session }, lastSegment, totals }): NewEntry => {
+  const closed = sessions.map(({ session, lastSegment, totals }): NewEntry => {
     return {
       kind: 'session.closed',
       actor: relayActor,
@@ -79,86 +71,66 @@ export function recoveryEntries(recovery: Recovery, logBytesCut: number): NewEnt
       totals,
     };
   });
-  const named = sessions.slice(0, 1000).map(({ opened }) => opened.session);
+  const named = sessions.slice(0, 1000).map(({ session }) => session);
   const counts = { sessionCount: sessions.length, segments, logBytesCut, recordingBytesCut };
   return [...closed, { kind: 'relay.recovered', actor: relayActor, sessions: named, ...counts }];
 }
 
-async function unfinishedSessions(entries: RecoverOptions['entries']): Promise<Map<string, Unfinished>> {
-  const unfinished = new Map<string, Unfinished>();
-  for await (const entry of entries) {
-    if (entry.kind === 'session.opened') {
-      const totals = { segments: 0, commands: 0, bytes: 0, rawBytes: 0, redactions: 0 };
-      unfinished.set(entry.session, { opened: entry, segments: new Map(), totals });
-    } else if (entry.kind === 'session.closed') {
-      unfinished.delete(entry.session);
-    } else if (entry.kind === 'segment') {
-      const session = unfinished.get(entry.session);
-      if (session !== undefined) count(session, entry);
-    }
-  }
-  return unfinished;
-}
-
-type Counted = Pick<
-  EntryOf<'segment'>,
-  'index' | 'sha256' | 'bytes' | 'rawBytes' | 'commands' | 'redactions'
->;
-
-function count(session: Unfinished, segment: Counted): void {
-  session.segments.set(segment.index, segment.sha256);
-  session.totals.segments++;
-  for (const sum of ['commands', 'bytes', 'rawBytes', 'redactions'] as const)
-    session.totals[sum] += segment[sum];
-}
-
-async function recoverSession(
-  options: RecoverOptions,
-  session: Unfinished,
-): Promise<{ segments: number; bytesCut: number }> {
-  const { opened } = session;
-  const directory = sessionDirectory(options.directory, Date.parse(opened.time), opened.session);
+async function recoverSession(options: RecoverOptions, interrupted: UnfinishedSession): Promise<Found> {
+  const openedAtMs = Date.parse(interrupted.openedAt);
+  const directory = sessionDirectory(options.directory, openedAtMs, interrupted.session);
   const files = (await filesOf(directory)).map(parseName).filter((file) => file !== null);
-  let [segments, bytesCut] = [0, 0];
   for (const { index } of files.filter(({ state }) => state === 'unfinished'))
     await rm(path.join(directory, unfinishedName(index)), { force: true });
+  let found: Found = { session: interrupted, segments: 0, bytesCut: 0 };
   const open = files.filter(({ state }) => state === 'open').map(({ index }) => index);
   for (const index of open.toSorted((a, b) => a - b)) {
-    const logged = session.segments.get(index);
-    if (logged !== undefined) {
-      if ((await digestOf(path.join(directory, sealedName(index)))) === logged)
-        await removeOpen(directory, index);
-      continue;
-    }
-    const found = await sealAsFound(options, session, { directory, index });
-    bytesCut += found.bytesCut;
-    if (found.sealed) segments++;
+    // Entries of a session's segments are in order: up to `lastSegment` the log has them all.
+    if (index > (interrupted.lastSegment ?? -1))
+      found = await sealAsFound(options, found, { directory, index });
+    else if (await sealedHolds(directory, index)) await removeOpen(directory, index);
   }
-  return { segments, bytesCut };
+  return found;
 }
 
 async function sealAsFound(
-  options: RecoverOptions,
-  session: Unfinished,
+  { append }: RecoverOptions,
+  found: Found,
   { directory, index }: { directory: string; index: number },
-): Promise<{ sealed: boolean; bytesCut: number }> {
+): Promise<Found> {
   const raw = await readFile(path.join(directory, openName(index)));
   const { length, header, firstMicros, lastMicros, commands } = measureSegment(raw);
+  const bytesCut = found.bytesCut + raw.length - length;
+  const { session } = found.session;
   if (header === null) {
     // Not one whole record: its first flush had not returned.
     await removeOpen(directory, index);
-    return { sealed: false, bytesCut: raw.length };
+    return { ...found, bytesCut };
   }
-  const name = session.opened.session;
-  if (header.session !== name || header.index !== index) return { sealed: false, bytesCut: 0 };
+  if (header.session !== session || header.index !== index) return found;
   const file = await write(directory, index, raw.subarray(0, length));
   await publish(directory, index);
   await syncDirectory(directory);
   const segment = { index, ...file, rawBytes: length, firstMicros, lastMicros, commands, redactions: 0 };
-  await options.append({ kind: 'segment', actor: relayActor, session: name, sealed: null, ...segment });
-  count(session, segment);
+  await append({ kind: 'segment', actor: relayActor, session, sealed: null, ...segment });
   await removeOpen(directory, index);
-  return { sealed: true, bytesCut: raw.length - length };
+  const totals = addSegment(found.session.totals, segment);
+  return {
+    session: { ...found.session, lastSegment: index, totals },
+    segments: found.segments + 1,
+    bytesCut,
+  };
+}
+
+/** Does the sealed file hold all that is whole in the open one? Whether its digest is the log's, `verify` says. */
+async function sealedHolds(directory: string, index: number): Promise<boolean> {
+  const open = await readFile(path.join(directory, openName(index)));
+  try {
+    const sealed = await decompress(await readFile(path.join(directory, sealedName(index))));
+    return sealed.equals(open.subarray(0, sealed.length)) && measureSegment(open).length <= sealed.length;
+  } catch {
+    return false; // not there, or not ours: both files stay for people to look at
+  }
 }
 
 async function filesOf(directory: string): Promise<string[]> {
@@ -166,18 +138,6 @@ async function filesOf(directory: string): Promise<string[]> {
     return await readdir(directory);
   } catch (error) {
     if (hasErrno(error, 'ENOENT')) return []; // killed before its first flush
-    throw error;
-  }
-}
-
-/** Null when there is no such file. */
-async function digestOf(file: string): Promise<string | null> {
-  try {
-    return createHash('sha256')
-      .update(await readFile(file))
-      .digest('hex');
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return null;
     throw error;
   }
 }

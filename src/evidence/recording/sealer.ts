@@ -47,8 +47,9 @@ interface Job {
   readonly submittedAt: number;
   readonly resolve: (sealed: SealedFile) => void;
   readonly reject: (error: Error) => void;
+  /** Published: never written again, since an entry that the log refused may yet be found by its recovery. */
   sealed: SealedFile | null;
-  /** The log names it: it is never written again, whatever happens. */
+  /** The log names it. */
   committed: boolean;
 }
 
@@ -220,10 +221,11 @@ export class Sealer {
 }
 
 async function writeAndPublish(job: Job): Promise<void> {
-  if (job.committed) return;
+  if (job.sealed !== null) return;
   const { directory, index, length } = job.segment;
-  job.sealed = await write(directory, index, await readOpen(directory, index, length));
+  const file = await write(directory, index, await readOpen(directory, index, length));
   await publish(directory, index);
+  job.sealed = file;
 }
 
 const closedError = (): EvidenceError =>

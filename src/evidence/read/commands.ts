@@ -1,0 +1,161 @@
+/**
+ * From records to commands: texts and parameters joined from statements and blobs, decoded as the protocol says, with
+ * their outcomes.
+ */
+import type { OutcomeKind } from '../../model/outcome.ts';
+import type { Content, SegmentRecord } from '../recording/records.ts';
+import { EvidenceError } from '../error.ts';
+import { decodeParameters, decodeText } from './postgres-content.ts';
+import { SegmentCursor } from './segment-cursor.ts';
+
+/** A command as the client sent it. */
+export interface Command {
+  readonly connection: number;
+  readonly command: number;
+  /** Microseconds since `session.opened`. */
+  readonly startedMicros: number;
+  readonly text: string;
+  /** The text's own bytes where `text` does not hold them exactly; else null. */
+  readonly textBytes: Buffer | null;
+  /** Values as text, null is SQL's NULL; null when the command has no parameters. */
+  readonly parameters: readonly (string | null)[] | null;
+  /** Id of the prepared statement that it ran; null when it brought its own text. */
+  readonly statement: number | null;
+  /** Result formats that the client asked for (PostgreSQL Bind); empty: text. */
+  readonly resultFormats: readonly number[];
+  readonly verdict: 'allow' | 'deny';
+}
+
+/** `unfinished`: the record ends without saying (the session is open, or was interrupted). */
+export interface CommandOutcome {
+  readonly kind: OutcomeKind | 'unfinished';
+  readonly endedMicros: number | null;
+  readonly tag: string | null;
+  readonly rows: number | null;
+  readonly errorCode: string | null;
+}
+
+export const unfinished: CommandOutcome = {
+  kind: 'unfinished',
+  endedMicros: null,
+  tag: null,
+  rows: null,
+  errorCode: null,
+};
+
+interface Statement {
+  readonly text: Buffer;
+  readonly parameterTypes: readonly number[];
+}
+
+/** Takes records in order; knows what later records refer to. */
+export class CommandAssembler {
+  readonly #statements = new Map<number, Statement>();
+  readonly #blobs = new Map<number, Buffer[]>();
+  readonly #encodings = new Map<number, string>();
+
+  /** @returns the command, when the record is one. @throws EvidenceError `recording-damaged` */
+  take(record: SegmentRecord): Command | null {
+    switch (record.kind) {
+      case 'connection':
+        this.#encodings.set(record.connection, record.parameters.get('client_encoding') ?? 'UTF8');
+        return null;
+      case 'connection-closed':
+        this.#encodings.delete(record.connection);
+        return null;
+      case 'blob':
+        this.#blob(record.blob, record.offset, record.bytes);
+        return null;
+      case 'statement': {
+        // Told again in a later segment: the content, if it stands apart, was told only once.
+        if (this.#statements.has(record.statement)) return null;
+        const text = Buffer.from(this.#content(record.text));
+        this.#statements.set(record.statement, { text, parameterTypes: record.parameterTypes });
+        return null;
+      }
+      case 'command':
+        return this.#command(record);
+      default:
+        return null;
+    }
+  }
+
+  #command(record: Extract<SegmentRecord, { kind: 'command' }>): Command {
+    const { connection, command, t: startedMicros, verdict } = record;
+    const statement = typeof record.text === 'number' ? record.text : null;
+    const known = statement === null ? undefined : this.#statements.get(statement);
+    if (statement !== null && known === undefined)
+      throw new EvidenceError(
+        'recording-damaged',
+        'A command refers to a statement that the recording does not have.',
+      );
+    const bytes = typeof record.text === 'number' ? known!.text : this.#content(record.text);
+    const { text, exact } = decodeText(bytes, this.#encodings.get(connection) ?? 'UTF8');
+    const raw = record.parameters === null ? null : this.#content(record.parameters);
+    const bound = raw === null ? null : decodeParameters(raw, text, known?.parameterTypes ?? []);
+    return {
+      connection,
+      command,
+      startedMicros,
+      text,
+      textBytes: exact ? null : Buffer.from(bytes),
+      parameters: bound?.values ?? null,
+      resultFormats: bound?.resultFormats ?? [],
+      statement,
+      verdict,
+    };
+  }
+
+  #blob(blob: number, offset: number, bytes: Buffer): void {
+    const pieces = this.#blobs.get(blob) ?? [];
+    if (offset !== pieces.reduce((sum, piece) => sum + piece.length, 0))
+      throw new EvidenceError('recording-damaged', 'The pieces of a content are not in order.');
+    // A copy: the segment that it is a view of should not be held by it.
+    pieces.push(Buffer.from(bytes));
+    this.#blobs.set(blob, pieces);
+  }
+
+  #content(content: Content): Buffer {
+    if (Buffer.isBuffer(content)) return content;
+    const whole = Buffer.concat(this.#blobs.get(content.blob) ?? []);
+    this.#blobs.delete(content.blob);
+    if (whole.length !== content.bytes)
+      throw new EvidenceError('recording-damaged', 'A content that stands apart is missing in part.');
+    return whole;
+  }
+}
+
+/** What an `outcome` record says. */
+export function outcomeOf(record: Extract<SegmentRecord, { kind: 'outcome' }>): CommandOutcome {
+  const { outcome: kind, t: endedMicros, tag, rows, errorCode } = record;
+  return { kind, endedMicros, tag, rows, errorCode };
+}
+
+/**
+ * A session's commands in the order in which they began, each with its outcome. A second cursor runs ahead for the
+ * outcomes, so that a long command holds back no others in memory: only their outcomes wait.
+ * @param directory the session's
+ */
+export async function* readCommands(
+  directory: string,
+): AsyncGenerator<Command & { outcome: CommandOutcome }> {
+  const assembler = new CommandAssembler();
+  const ahead = new SegmentCursor(directory).records();
+  const outcomes = new Map<number, CommandOutcome>();
+  const outcomeFor = async (command: number): Promise<CommandOutcome> => {
+    for (;;) {
+      const outcome = outcomes.get(command);
+      if (outcome !== undefined) {
+        outcomes.delete(command);
+        return outcome;
+      }
+      const next = await ahead.next();
+      if (next.done === true) return unfinished;
+      if (next.value.kind === 'outcome') outcomes.set(next.value.command, outcomeOf(next.value));
+    }
+  };
+  for await (const record of new SegmentCursor(directory).records()) {
+    const command = assembler.take(record);
+    if (command !== null) yield { ...command, outcome: await outcomeFor(command.command) };
+  }
+}

@@ -1,0 +1,76 @@
+/**
+ * Reads a session's recording record by record, from sealed and open segments alike, and can go on later when more has
+ * been written. Holds one segment in memory.
+ */
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { zstdDecompress } from 'node:zlib';
+import { hasErrno } from '../../errors.ts';
+import { openName, parseName, sealedName } from '../recording/layout.ts';
+import { measureSegment, readRecords, type SegmentRecord } from '../recording/records.ts';
+import { readIfThere } from './entries.ts';
+
+const decompress = promisify(zstdDecompress);
+/** No segment is near this; a file that claims to be is not one of ours. */
+const largestSegmentBytes = 64 * 1024 * 1024;
+
+interface LoadedSegment {
+  readonly bytes: Buffer;
+  readonly sealed: boolean;
+}
+
+/** Sealed before open before sealed: a segment may be sealed between two looks. Null: neither is there. */
+async function loadSegment(directory: string, index: number): Promise<LoadedSegment | null> {
+  for (const look of ['sealed', 'open', 'sealed'] as const) {
+    const name = look === 'open' ? openName(index) : sealedName(index);
+    const stored = await readIfThere(path.join(directory, name));
+    if (stored === null) continue;
+    if (look === 'open') return { bytes: stored.subarray(0, measureSegment(stored).length), sealed: false };
+    return { bytes: await decompress(stored, { maxOutputLength: largestSegmentBytes }), sealed: true };
+  }
+  return null;
+}
+
+/** Numbers of the segments that are there, ascending. */
+async function segmentsIn(directory: string): Promise<number[]> {
+  let names: string[];
+  try {
+    names = await readdir(directory);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
+  const indexes = names.map(parseName).filter((name) => name !== null && name.state !== 'unfinished');
+  return [...new Set(indexes.map((name) => name!.index))].toSorted((a, b) => a - b);
+}
+
+export class SegmentCursor {
+  readonly #directory: string;
+  #index = 0;
+  /** Bytes of segment `#index` that were read already. */
+  #offset = 0;
+
+  /** @param directory the session's */
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  /**
+   * The records that are there now and were not given before. A missing segment is passed over.
+   * @throws EvidenceError `recording-damaged`; Error of zlib
+   */
+  async *records(): AsyncGenerator<SegmentRecord> {
+    const present = await segmentsIn(this.#directory);
+    for (const index of present) {
+      if (index < this.#index) continue;
+      if (index > this.#index) [this.#index, this.#offset] = [index, 0];
+      const segment = await loadSegment(this.#directory, index);
+      if (segment === null) continue;
+      const fresh = segment.bytes.subarray(this.#offset);
+      this.#offset = segment.bytes.length;
+      yield* readRecords(fresh);
+      if (segment.sealed) [this.#index, this.#offset] = [index + 1, 0];
+    }
+  }
+}

@@ -1,0 +1,98 @@
+/** Sessions as the log tells them. */
+import { sessionDirectory } from '../recording/layout.ts';
+import type { Actor, EntryOf, SessionTotals } from '../entry.ts';
+import { addSegment } from '../log/read.ts';
+import { readEntries } from './entries.ts';
+import { matchesSession, type EventFilter } from './filter.ts';
+
+/** A person, service or agent, with the groups that its login had. */
+export type Who = Exclude<Actor, { kind: 'relay' }> & { readonly groups: readonly string[] };
+
+export interface SessionSummary {
+  readonly session: string;
+  readonly target: string;
+  readonly protocol: string;
+  readonly principal: Who;
+  readonly reason: string | null;
+  readonly task: string | null;
+  readonly openedAt: string;
+  readonly deadline: string;
+  /** Null while it is open, or when nobody ever closed it. */
+  readonly closedAt: string | null;
+  /** How it ended; `open` when the log does not say. */
+  readonly outcome: EntryOf<'session.closed'>['outcome'] | 'open';
+  /** So far, while it is open. */
+  readonly totals: SessionTotals;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+/** Groups by login, as the log goes by. */
+export class LoginGroups {
+  readonly #groups = new Map<string, readonly string[]>();
+
+  take(entry: EntryOf<'login'>): void {
+    this.#groups.set(entry.login, entry.groups);
+  }
+
+  of(login: string): readonly string[] {
+    return this.#groups.get(login) ?? [];
+  }
+}
+
+export function summaryOf(
+  opened: EntryOf<'session.opened'>,
+  groups: readonly string[],
+): Mutable<SessionSummary> {
+  const { session, target, protocol, reason, task, time: openedAt, deadline } = opened;
+  const totals = { segments: 0, commands: 0, bytes: 0, rawBytes: 0, redactions: 0 };
+  return {
+    session,
+    target,
+    protocol,
+    principal: { ...opened.actor, groups },
+    reason,
+    task,
+    openedAt,
+    deadline,
+    closedAt: null,
+    outcome: 'open',
+    totals,
+  };
+}
+
+/** Where the recording of a session lies. */
+export const recordingOf = (evidence: string, { session, openedAt }: SessionSummary): string =>
+  sessionDirectory(evidence, Date.parse(openedAt), session);
+
+/**
+ * Sessions in the order in which they were opened.
+ * @throws EvidenceError `evidence-not-found`
+ */
+export async function readSessions(evidence: string, filter: EventFilter): Promise<SessionSummary[]> {
+  const sessions = new Map<string, Mutable<SessionSummary>>();
+  const logins = new LoginGroups();
+  for await (const { entry } of readEntries(evidence)) {
+    if (entry.kind === 'login') logins.take(entry);
+    else if (entry.kind === 'session.opened') {
+      const summary = summaryOf(entry, logins.of(entry.login));
+      if (matchesSession(filter, summary)) sessions.set(entry.session, summary);
+    } else if (entry.kind === 'segment') {
+      const session = sessions.get(entry.session);
+      if (session !== undefined) session.totals = addSegment(session.totals, entry);
+    } else if (entry.kind === 'session.closed') {
+      const session = sessions.get(entry.session);
+      if (session === undefined) continue;
+      session.closedAt = entry.time;
+      session.outcome = entry.outcome;
+      session.totals = entry.totals;
+    }
+  }
+  return [...sessions.values()].filter((session) => lived(session, filter));
+}
+
+/** Its end decides whether it overlaps the range that was asked for, and whether it had the outcome. */
+function lived(session: SessionSummary, { from, outcome }: EventFilter): boolean {
+  if (from !== undefined && session.closedAt !== null && session.closedAt < from) return false;
+  return outcome === undefined || outcome === session.outcome;
+}
