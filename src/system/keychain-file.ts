@@ -3,7 +3,7 @@
  * The encryption keeps secrets out of backups, greps and screenshots of the one file; against somebody who reads
  * both files only their mode protects, and the warning says so.
  *
- * File: `nonce[12] ‖ ciphertext ‖ tag[16]` of JSON `{service: {account: password}}`; additional data names the format.
+ * File: `nonce[12] ‖ ciphertext ‖ tag[16]` of JSON `[{service, account, password}]`; additional data names the format.
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import path from 'node:path';
@@ -18,7 +18,7 @@ const nonceBytes = 12;
 const tagBytes = 16;
 const keyBytes = 32;
 const lockTimeoutMs = 10_000;
-const Content = z.record(z.string(), z.record(z.string(), z.string()));
+const Content = z.array(z.object({ service: z.string(), account: z.string(), password: z.string() }));
 type Content = z.infer<typeof Content>;
 
 export class FileKeychain implements Keychain {
@@ -34,13 +34,12 @@ export class FileKeychain implements Keychain {
   }
 
   async getPassword(service: string, account: string): Promise<string | null> {
-    return (await this.#read())[service]?.[account] ?? null;
+    const found = (await this.#read()).find((item) => item.service === service && item.account === account);
+    return found?.password ?? null;
   }
 
   async setPassword(service: string, account: string, password: string): Promise<void> {
-    await this.#change((content) => {
-      content[service] = { ...content[service], [account]: password };
-    });
+    await this.#change((content) => [...without(content, service, account), { service, account, password }]);
     if (!this.#warned)
       this.#warn(`no credential store on this machine: the sign-in is kept in ${this.#file} (mode 0600)`);
     this.#warned = true;
@@ -49,36 +48,34 @@ export class FileKeychain implements Keychain {
   async deletePassword(service: string, account: string): Promise<boolean> {
     let found = false;
     await this.#change((content) => {
-      const accounts = content[service];
-      found = accounts?.[account] !== undefined;
-      if (accounts !== undefined) delete accounts[account];
+      const kept = without(content, service, account);
+      found = kept.length < content.length;
+      return kept;
     });
     return found;
   }
 
   async findCredentials(service: string): Promise<{ account: string; password: string }[]> {
-    const accounts = (await this.#read())[service] ?? {};
-    return Object.entries(accounts).map(([account, password]) => ({ account, password }));
+    const found = (await this.#read()).filter((item) => item.service === service);
+    return found.map(({ account, password }) => ({ account, password }));
   }
 
-  async #change(edit: (content: Content) => void): Promise<void> {
+  async #change(edit: (content: Content) => Content): Promise<void> {
     await withProcessLock(`${this.#file}.lock`, lockTimeoutMs, async () => {
-      const content = await this.#read();
-      edit(content);
-      await this.#write(content);
+      await this.#write(edit(await this.#read()));
     });
   }
 
   async #read(): Promise<Content> {
     const [sealed, key] = [await readPrivateFile(this.#file), await readPrivateFile(this.#keyFile)];
-    if (sealed === null) return Object.create(null);
+    if (sealed === null) return [];
     try {
       if (key === null || key.length !== keyBytes || sealed.length < nonceBytes + tagBytes)
         throw new Error('cut');
       const opened = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, nonceBytes));
       opened.setAAD(format).setAuthTag(sealed.subarray(-tagBytes));
       const text = Buffer.concat([opened.update(sealed.subarray(nonceBytes, -tagBytes)), opened.final()]);
-      return Object.assign(Object.create(null), Content.parse(JSON.parse(text.toString())));
+      return Content.parse(JSON.parse(text.toString()));
     } catch {
       // The cause is left out: a parser's message may quote what it read.
       throw new KeychainError('credential-file-damaged', `${this.#file} cannot be opened with its key`, {
@@ -98,4 +95,8 @@ export class FileKeychain implements Keychain {
     const sealed = [nonce, cipher.update(JSON.stringify(content)), cipher.final(), cipher.getAuthTag()];
     await writePrivateFile(this.#file, Buffer.concat(sealed));
   }
+}
+
+function without(content: Content, service: string, account: string): Content {
+  return content.filter((item) => item.service !== service || item.account !== account);
 }
