@@ -1,0 +1,104 @@
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import { drain, runUntilStopped } from '../../src/relay/drain.ts';
+import type { DrainSteps } from '../../src/relay/drain.ts';
+import { createLogger } from '../../src/relay/logging.ts';
+
+const never = new AbortController().signal;
+
+function steps(
+  whenIdle: () => Promise<void>,
+  failing: string[] = [],
+): { steps: DrainSteps; order: string[] } {
+  const order: string[] = [];
+  const step = async (name: string): Promise<void> => {
+    order.push(name);
+    if (failing.includes(name)) throw new Error(name);
+  };
+  return {
+    order,
+    steps: {
+      refuseNew: () => {
+        order.push('refuse');
+      },
+      whenIdle,
+      endSessions: () => step('end'),
+      close: () => step('close'),
+    },
+  };
+}
+
+test('idle: refuse, wait, end, close, in that order', async () => {
+  const { steps: given, order } = steps(async () => void order.push('idle'));
+  assert.equal(await drain(given, 60_000, never), 'idle');
+  assert.deepEqual(order, ['refuse', 'idle', 'end', 'close']);
+});
+
+const forever = () => new Promise<void>(() => undefined);
+
+test('live sessions have until the bound, or until somebody hurries', async () => {
+  const bound = steps(forever);
+  assert.equal(await drain(bound.steps, 1, never), 'bound');
+  assert.deepEqual(bound.order, ['refuse', 'end', 'close']);
+  const hurried = steps(forever);
+  const controller = new AbortController();
+  const draining = drain(hurried.steps, 60_000, controller.signal);
+  controller.abort();
+  assert.equal(await draining, 'hurried');
+  assert.deepEqual(hurried.order, ['refuse', 'end', 'close']);
+  assert.equal(await drain(steps(forever).steps, 60_000, AbortSignal.abort()), 'hurried');
+});
+
+test('a step that fails stops no other step, and is told at the end', async () => {
+  const { steps: given, order } = steps(async () => undefined, ['end']);
+  await assert.rejects(drain(given, 60_000, never), (error: unknown) => {
+    assert.ok(error instanceof AggregateError);
+    assert.deepEqual(
+      error.errors.map((each: unknown) => String(each)),
+      ['Error: end'],
+    );
+    return true;
+  });
+  assert.deepEqual(order, ['refuse', 'end', 'close']);
+});
+
+const log = createLogger('error', { write: () => undefined });
+
+test('the first signal stops, the second hurries, and no listener stays behind', async () => {
+  const signals = new EventEmitter();
+  const events: string[] = [];
+  const running = runUntilStopped({
+    log,
+    signals,
+    ended: new Promise(() => undefined),
+    stop: (hurry) => {
+      events.push('stop');
+      return new Promise((resolve) =>
+        hurry.addEventListener('abort', () => {
+          events.push('hurry');
+          resolve();
+        }),
+      );
+    },
+  });
+  signals.emit('SIGTERM', 'SIGTERM');
+  assert.deepEqual(events, ['stop']);
+  signals.emit('SIGINT', 'SIGINT');
+  await running;
+  assert.deepEqual(events, ['stop', 'hurry']);
+  assert.equal(signals.listenerCount('SIGTERM') + signals.listenerCount('SIGINT'), 0);
+});
+
+const stop = () => Promise.reject(new Error('while stopping'));
+
+test('a relay that fails by itself, or while it stops, ends the run with that failure', async () => {
+  const signals = new EventEmitter();
+  await assert.rejects(
+    runUntilStopped({ log, signals, stop, ended: Promise.reject(new Error('by itself')) }),
+    /by itself/,
+  );
+  const running = runUntilStopped({ log, signals, stop, ended: new Promise(() => undefined) });
+  signals.emit('SIGTERM', 'SIGTERM');
+  await assert.rejects(running, /while stopping/);
+});

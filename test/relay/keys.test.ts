@@ -1,0 +1,97 @@
+import { test } from 'node:test';
+import type { TestContext } from 'node:test';
+import assert from 'node:assert/strict';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { parseConfig } from '../../src/relay/config/config.ts';
+import { openKeys } from '../../src/relay/keys.ts';
+
+function install(context: TestContext, extra = '') {
+  const directory = mkdtempSync(path.join(tmpdir(), 'hoop-keys-'));
+  context.after(() => rmSync(directory, { recursive: true }));
+  const config = parseConfig(path.join(directory, 'relay.yaml'), `dataDir: .\n${extra}`);
+  return { directory, config, keys: path.join(directory, 'keys') };
+}
+
+test('made once, for the owner alone, and the same at the next start', async (context) => {
+  const { config, keys } = install(context);
+  const made = await openKeys(config);
+  assert.equal(statSync(keys).mode & 0o777, 0o700);
+  assert.deepEqual(readdirSync(keys).toSorted(), ['log.key', 'nonce.key', 'provider.json', 'token.json']);
+  for (const name of readdirSync(keys))
+    assert.equal(statSync(path.join(keys, name)).mode & 0o777, 0o600, name);
+  assert.equal(made.logSigner.name, 'localhost:7443/log');
+  assert.equal(made.nonceSecret.length, 32);
+  const again = await openKeys(config);
+  assert.deepEqual(
+    [again.token, again.provider, again.nonceSecret],
+    [made.token, made.provider, made.nonceSecret],
+  );
+  assert.equal(again.logSigner.exportSecret(), made.logSigner.exportSecret());
+});
+
+test('relays that start at once agree on the shared keys', async (context) => {
+  const { directory, config } = install(context);
+  const { keys, evidence } = config;
+  const relay = (log: string) =>
+    openKeys({ keys, evidence, log: { ...config.log, keyFile: path.join(directory, log) } });
+  const all = await Promise.all([relay('1.key'), relay('2.key'), relay('3.key')]);
+  for (const each of all) {
+    assert.deepEqual(
+      [each.token, each.provider, each.nonceSecret],
+      [all[0]!.token, all[0]!.provider, all[0]!.nonceSecret],
+    );
+  }
+  assert.equal(new Set(all.map((each) => each.logSigner.exportSecret())).size, 3);
+});
+
+test('a key that others could read, or that is no key, stops the start and is never replaced', async (context) => {
+  const { config, keys } = install(context);
+  await openKeys(config);
+  const cases: [string, string][] = [
+    ['token.json', 'keys-invalid'],
+    ['nonce.key', 'keys-invalid'],
+    ['provider.json', 'provider-keys-invalid'],
+    ['log.key', 'note-malformed'],
+  ];
+  for (const [name, code] of cases) {
+    const file = path.join(keys, name);
+    const before = readFileSync(file, 'utf8');
+    writeFileSync(file, '{"x":1}');
+    await assert.rejects(openKeys(config), { code }, name);
+    assert.equal(readFileSync(file, 'utf8'), '{"x":1}');
+    writeFileSync(file, before);
+    chmodSync(file, 0o640);
+    await assert.rejects(openKeys(config), {
+      code: name === 'log.key' ? 'log-key-exposed' : 'private-path-unsafe',
+    });
+    chmodSync(file, 0o600);
+  }
+  chmodSync(keys, 0o755);
+  await assert.rejects(openKeys(config), { code: 'private-path-unsafe' });
+});
+
+test('a log whose key is gone is not continued with a new one; a key of another log is refused', async (context) => {
+  const { directory, config, keys } = install(context);
+  await openKeys(config);
+  const other = parseConfig(
+    path.join(directory, 'relay.yaml'),
+    'dataDir: .\nlog: { origin: other.example/log }\n',
+  );
+  await assert.rejects(openKeys(other), { code: 'log-key-mismatch' });
+  mkdirSync(path.join(directory, 'evidence/log'), { recursive: true });
+  writeFileSync(path.join(directory, 'evidence/log/checkpoint'), 'x');
+  rmSync(path.join(keys, 'log.key'));
+  await assert.rejects(openKeys(config), { code: 'log-key-missing' });
+  assert.ok(!readdirSync(keys).includes('log.key'));
+});
