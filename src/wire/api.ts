@@ -43,6 +43,7 @@ export const LoginRequest = z.strictObject({
   /** The login that this one renews; absent at the first sign-in. */
   renews: ulid.optional(),
 });
+export type LoginRequest = z.infer<typeof LoginRequest>;
 export const LoginAnswer = z.object({
   login: ulid,
   accessToken: z.string(),
@@ -51,6 +52,10 @@ export const LoginAnswer = z.object({
   principal: PrincipalView,
 });
 export type LoginAnswer = z.infer<typeof LoginAnswer>;
+
+/** `GET /v1/me`. */
+export const MeAnswer = z.object({ login: ulid, principal: PrincipalView });
+export type MeAnswer = z.infer<typeof MeAnswer>;
 
 export const TargetView = z.object({
   name,

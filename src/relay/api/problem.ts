@@ -5,6 +5,7 @@
 import type { FastifyReply } from 'fastify';
 import { HoopError } from '../../errors.ts';
 import type { Problem } from '../../wire/api.ts';
+import { challengeFor } from './challenge.ts';
 
 const statusOf: Readonly<Record<string, number>> = {
   'request-invalid': 400,
@@ -61,5 +62,7 @@ export function problemOf(error: unknown): Problem {
 
 export function sendProblem(reply: FastifyReply, error: unknown): FastifyReply {
   const problem = problemOf(error);
+  const challenge = challengeFor(error);
+  if (challenge !== null) reply.header('www-authenticate', challenge);
   return reply.code(problem.status).type('application/problem+json').send(problem);
 }

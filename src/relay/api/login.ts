@@ -1,0 +1,169 @@
+/**
+ * Sign-in at the API: `POST /v1/login` (an ID token of the configured issuer against the relay's own token, bound to the
+ * key of the proof), `POST /v1/logout`, `GET /v1/me`; and who makes a request, for every other route and for the tunnel.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { NewEntry } from '../../evidence/entry.ts';
+import type { Authenticated, PresentedRequest } from '../../identity/authenticator.ts';
+import type { VerifiedProof } from '../../identity/dpop.ts';
+import { IdentityError } from '../../identity/error.ts';
+import type { VerifiedIdToken } from '../../identity/id-token.ts';
+import type { VerifiedPrincipal } from '../../identity/verified-principal.ts';
+import { isLoginId, type LoginId } from '../../model/ids.ts';
+import type { Clock } from '../../system/clock.ts';
+import { ulid } from '../../system/ulid.ts';
+import { LoginRequest, type LoginAnswer, type MeAnswer } from '../../wire/api.ts';
+import { RelayError } from '../error.ts';
+import type { State } from '../state/state.ts';
+import type { RelayIdentity } from './identity.ts';
+
+/** Resolves when the entry is durable. */
+export type AppendEntry = (entry: NewEntry) => Promise<unknown>;
+
+export interface LoginRoutesOptions {
+  readonly identity: RelayIdentity;
+  readonly state: State;
+  readonly clock: Clock;
+  readonly append: AppendEntry;
+}
+
+/** Puts the present nonce on every answer of `app`. */
+export function offerNonces(app: FastifyInstance, { nonces }: RelayIdentity): void {
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.header('dpop-nonce', nonces.current());
+  });
+}
+
+/** What a request presents; also for the upgrade to a tunnel, which no route sees. */
+export const presentedBy = ({ method, url, headers }: IncomingMessage): PresentedRequest => ({
+  method: method ?? '',
+  target: url ?? '/',
+  authorization: headers.authorization,
+  // Two such headers arrive joined by a comma, which no proof contains.
+  dpop: typeof headers['dpop'] === 'string' ? headers['dpop'] : undefined,
+});
+
+/** @throws IdentityError, which `sendProblem` answers, with the challenge of RFC 9449 */
+export const authenticate = (identity: RelayIdentity, request: FastifyRequest): Promise<Authenticated> =>
+  identity.authenticator.authenticate(presentedBy(request.raw));
+
+export function loginRoutes(app: FastifyInstance, options: LoginRoutesOptions): void {
+  const { identity, state, append } = options;
+
+  app.post('/v1/login', { bodyLimit: 131_072 }, async (request, reply) => {
+    const proof = await identity.authenticator.prove(presentedBy(request.raw), null);
+    const body = LoginRequest.safeParse(request.body);
+    if (!body.success) throw new RelayError('request-invalid', 'The request is not one to sign in.');
+    reply.header('cache-control', 'no-store');
+    return signIn(options, body.data, proof);
+  });
+
+  app.post('/v1/logout', async (request, reply) => {
+    const { login, principal } = await authenticate(identity, request);
+    if (await state.logins.end(login, 'logout'))
+      await append({ kind: 'login.ended', actor: actorOf(principal), login, reason: 'logout' });
+    return reply.code(204).send();
+  });
+
+  app.get('/v1/me', async (request): Promise<MeAnswer> => {
+    const { login, principal } = await authenticate(identity, request);
+    return { login, principal: viewOf(principal) };
+  });
+}
+
+async function signIn(
+  options: LoginRoutesOptions,
+  body: LoginRequest,
+  proof: VerifiedProof,
+): Promise<LoginAnswer> {
+  const { identity, state, clock } = options;
+  const token = await identity.idTokens.verify(body.idToken);
+  if (token.boundJkt !== null && token.boundJkt !== proof.jkt)
+    throw new IdentityError('id-token-invalid', 'The ID token is bound to another key.');
+  // Once: who steals an ID token later cannot bind it to a key of their own.
+  if (!(await state.replay.firstUse(`id-token:${token.digest}`, token.expiresAtMs + 120_000)))
+    throw new IdentityError('id-token-invalid', 'The ID token was used before.');
+  const { lifetimeSeconds } = identity.tokens;
+  const validUntilMs = clock.wallMs() + lifetimeSeconds * 1000;
+  const login =
+    body.renews === undefined
+      ? await open(options, token, proof, validUntilMs)
+      : await renew(options, body.renews, { token, proof, validUntilMs });
+  return {
+    login,
+    accessToken: await identity.tokens.issue(token.principal, login, proof.jkt),
+    expiresInSeconds: lifetimeSeconds,
+    principal: viewOf(token.principal),
+  };
+}
+
+/** The entry is durable before the login counts: nobody acts whose sign-in is not on record. */
+async function open(
+  { state, clock, append }: LoginRoutesOptions,
+  token: VerifiedIdToken,
+  proof: VerifiedProof,
+  validUntilMs: number,
+): Promise<LoginId> {
+  const login = ulid(clock.wallMs()) as LoginId;
+  await append(loginEntry(login, null, token, proof));
+  await state.logins.open({ id: login, principal: token.principal, ...proof, validUntilMs });
+  return login;
+}
+
+interface Renewal {
+  readonly token: VerifiedIdToken;
+  readonly proof: VerifiedProof;
+  readonly validUntilMs: number;
+}
+
+/** Same person, same key, still alive; a change of groups is on record before it counts. */
+async function renew(
+  { state, append }: LoginRoutesOptions,
+  renews: string,
+  { token, proof, validUntilMs }: Renewal,
+): Promise<LoginId> {
+  const { principal } = token;
+  const before = isLoginId(renews) ? await state.logins.findLive(renews) : null;
+  const same =
+    before?.jkt === proof.jkt &&
+    before.principal.issuer === principal.issuer &&
+    before.principal.subject === principal.subject;
+  if (!isLoginId(renews) || before === null || !same) throw ended();
+  if (before.principal.groups.join('\n') !== principal.groups.join('\n'))
+    await append(loginEntry(renews, renews, token, proof));
+  if (!(await state.logins.renew(renews, principal, proof.jkt, validUntilMs))) throw ended();
+  return renews;
+}
+
+const ended = (): IdentityError =>
+  new IdentityError('login-ended', 'This sign-in has ended, or is not yours to renew.', {
+    hint: 'sign in again: hoop login',
+  });
+
+function loginEntry(
+  login: LoginId,
+  renews: LoginId | null,
+  token: VerifiedIdToken,
+  proof: VerifiedProof,
+): NewEntry {
+  return {
+    kind: 'login',
+    actor: actorOf(token.principal),
+    login,
+    renews,
+    groups: [...token.principal.groups],
+    method: 'device-code',
+    key: proof.publicJwk,
+    thumbprint: proof.jkt,
+    binding: token.boundJkt === null ? 'bound-by-relay' : 'cnf-by-issuer',
+    idTokenDigest: token.digest,
+  };
+}
+
+const actorOf = ({ kind, issuer, subject, email }: VerifiedPrincipal) => ({ kind, issuer, subject, email });
+
+const viewOf = (principal: VerifiedPrincipal): LoginAnswer['principal'] => ({
+  ...actorOf(principal),
+  groups: [...principal.groups],
+});

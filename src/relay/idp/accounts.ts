@@ -1,0 +1,128 @@
+/** The people of the embedded provider, as an operator manages them and as they sign in. */
+import { z } from 'zod';
+import type { LoginEnd } from '../state/logins.ts';
+import type { State } from '../state/state.ts';
+import type { User } from '../state/users.ts';
+import { ProviderError } from './error.ts';
+import { maxPasswordLength, Passwords } from './password.ts';
+import { addressGroup, limits, RateLimit } from './rate-limit.ts';
+
+const Email = z.email().max(254);
+const Group = z.string().regex(/^[\p{L}\p{N}][\p{L}\p{N} ._@/-]{0,127}$/u);
+
+export type SignIn =
+  | { readonly kind: 'signed-in'; readonly user: User }
+  /** Wrong address or password, or disabled: the person is not told which. */
+  | { readonly kind: 'refused' }
+  | { readonly kind: 'try-later'; readonly retryAfterMs: number };
+
+export class Accounts {
+  readonly #state: State;
+  readonly #issuer: string;
+  readonly #passwords = new Passwords();
+  readonly #rateLimit: RateLimit;
+
+  /** @param issuer the embedded provider's issuer (`providerIssuer`): logins of these people carry it */
+  constructor(state: State, issuer: string) {
+    this.#state = state;
+    this.#issuer = issuer;
+    this.#rateLimit = new RateLimit(state.attempts);
+  }
+
+  /**
+   * Null when somebody has that address.
+   * @throws ProviderError `account-invalid`
+   */
+  async add(email: string, groups: readonly string[], password: string): Promise<User | null> {
+    if (!Email.safeParse(email).success) throw invalid('The address is not an e-mail address.');
+    checkGroups(groups);
+    checkPassword(password);
+    return this.#state.users.add(email, groups, await this.#passwords.hash(password));
+  }
+
+  list(): Promise<User[]> {
+    return this.#state.users.list();
+  }
+
+  byEmail(email: string): Promise<User | null> {
+    return this.#state.users.byEmail(email);
+  }
+
+  /**
+   * Holds from the next renewal of the person's sign-ins on.
+   * @throws ProviderError `account-invalid`
+   */
+  setGroups(user: User, groups: readonly string[]): Promise<boolean> {
+    checkGroups(groups);
+    return this.#state.users.setGroups(user.id, groups);
+  }
+
+  /**
+   * Ends all sign-ins of the person.
+   * @throws ProviderError `account-invalid`
+   */
+  async setPassword(user: User, password: string): Promise<boolean> {
+    checkPassword(password);
+    const done = await this.#state.users.setPasswordHash(user.id, await this.#passwords.hash(password));
+    await this.#endLogins(user, 'revoked');
+    await this.#rateLimit.clear(limits.account, user.email);
+    return done;
+  }
+
+  /** Disabling ends all sign-ins of the person at once. */
+  async setDisabled(user: User, disabled: boolean): Promise<boolean> {
+    const done = await this.#state.users.setDisabled(user.id, disabled);
+    if (disabled) await this.#endLogins(user, 'revoked');
+    return done;
+  }
+
+  /** Ends all sign-ins of the person at once. */
+  async remove(user: User): Promise<boolean> {
+    const done = await this.#state.users.remove(user.id);
+    await this.#endLogins(user, 'user-removed');
+    return done;
+  }
+
+  /** @param address of the browser, for the rate limit; all three are untrusted */
+  async signIn(email: string, password: string, address: string): Promise<SignIn> {
+    const account = email.trim().toLowerCase().slice(0, 254);
+    const from = addressGroup(address);
+    const waits = [
+      await this.#rateLimit.enter(limits.address, from),
+      await this.#rateLimit.enter(limits.account, account),
+    ].filter((wait) => wait !== null);
+    if (waits.length > 0) return { kind: 'try-later', retryAfterMs: Math.max(...waits) };
+    if (password.length > maxPasswordLength) return { kind: 'refused' };
+    const credentials = await this.#state.users.credentialsOf(account);
+    const right = await this.#passwords.verify(password, credentials?.passwordHash ?? null);
+    if (right === null) return { kind: 'try-later', retryAfterMs: 5000 };
+    if (!right || credentials === null || credentials.user.disabled) return { kind: 'refused' };
+    await this.#rateLimit.forgive(limits.address, from);
+    await this.#rateLimit.clear(limits.account, account);
+    return { kind: 'signed-in', user: credentials.user };
+  }
+
+  async #endLogins(user: User, reason: LoginEnd): Promise<void> {
+    await this.#state.artefacts.removeAccount(user.id);
+    await this.#state.logins.endAllOf(this.#issuer, user.id, reason);
+  }
+}
+
+function checkGroups(groups: readonly string[]): void {
+  if (groups.length > 200 || !groups.every((group) => Group.safeParse(group).success))
+    throw invalid(
+      'A group has a name that cannot be one.',
+      'letters, digits, space and . _ @ / -, at most 128',
+    );
+}
+
+function checkPassword(password: string): void {
+  if (password.length < 8)
+    throw invalid('The password is too short.', 'use at least 8 characters; a phrase is best');
+  if (password.length > maxPasswordLength)
+    throw invalid(`The password is over ${maxPasswordLength} characters.`);
+}
+
+function invalid(message: string, hint?: string): ProviderError {
+  return new ProviderError('account-invalid', message, hint === undefined ? {} : { hint });
+}

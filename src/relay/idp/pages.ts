@@ -1,0 +1,193 @@
+/**
+ * The pages a person meets when signing in: enter the code, confirm the request, sign in, done. Plain HTML without any
+ * script, one style sheet from the same origin; readable by a screen reader and on a phone. Everything shown that came
+ * from a request is escaped.
+ */
+import { html, type Html } from './html.ts';
+
+/** For every answer of the provider; `style.css` is the only thing a page loads. */
+export const securityHeaders: Readonly<Record<string, string>> = {
+  'content-security-policy':
+    "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+  'x-frame-options': 'DENY',
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'same-origin',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'cache-control': 'no-store',
+};
+
+export interface Place {
+  /** Path of the provider without trailing slash: `/idp`. */
+  readonly base: string;
+  /** Host of the relay, as people know it. */
+  readonly host: string;
+}
+
+function page({ base, host }: Place, title: string, body: Html): string {
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>${title} · hoop</title>
+        <link rel="stylesheet" href="${base}/style.css" />
+      </head>
+      <body>
+        <main>
+          <p class="host">hoop at ${host}</p>
+          <h1>${title}</h1>
+          ${body}
+        </main>
+      </body>
+    </html>`.text;
+}
+
+const problem = (text: string | null): Html =>
+  text === null ? html`` : html`<p class="problem" role="alert">${text}</p>`;
+
+export interface CodeEntry {
+  readonly action: string;
+  readonly xsrf: string;
+  /** What to put into the field; '' for nothing. */
+  readonly userCode: string;
+  readonly problem: string | null;
+}
+
+export const codeEntryPage = (place: Place, entry: CodeEntry): string =>
+  page(
+    place,
+    'Sign in a terminal',
+    html`${problem(entry.problem)}
+      <form method="post" action="${entry.action}">
+        <input type="hidden" name="xsrf" value="${entry.xsrf}" />
+        <label for="user_code">Code shown in the terminal</label>
+        <input
+          id="user_code"
+          class="code"
+          name="user_code"
+          type="text"
+          value="${entry.userCode}"
+          required
+          autofocus
+          autocomplete="off"
+          autocapitalize="characters"
+          spellcheck="false"
+          maxlength="16"
+          placeholder="WDJB-MJHT"
+        />
+        <button type="submit">Continue</button>
+      </form>`,
+  );
+
+export interface Confirmation {
+  readonly action: string;
+  readonly xsrf: string;
+  readonly userCode: string;
+  readonly address: string;
+  readonly userAgent: string;
+}
+
+export const confirmPage = (place: Place, confirmation: Confirmation): string =>
+  page(
+    place,
+    'Is this your terminal?',
+    html`<p>
+        Somebody asks to be signed in <strong>as you</strong>. Go on only if you started this yourself, just
+        now, and your terminal shows this code:
+      </p>
+      <p class="code">${confirmation.userCode}</p>
+      <dl>
+        <dt>Asked from</dt>
+        <dd>${confirmation.address}</dd>
+        <dt>Program</dt>
+        <dd>${confirmation.userAgent === '' ? 'not told' : confirmation.userAgent}</dd>
+        <dt>Signs in to</dt>
+        <dd>${place.host}</dd>
+      </dl>
+      <form method="post" action="${confirmation.action}">
+        <input type="hidden" name="xsrf" value="${confirmation.xsrf}" />
+        <input type="hidden" name="user_code" value="${confirmation.userCode}" />
+        <input type="hidden" name="confirm" value="yes" />
+        <button type="submit">Yes, continue</button>
+        <button type="submit" class="other" name="abort" value="yes">No, refuse it</button>
+      </form>`,
+  );
+
+export interface SignInForm {
+  readonly action: string;
+  /** What was entered; '' at first. */
+  readonly email: string;
+  readonly problem: string | null;
+}
+
+export const signInPage = (place: Place, form: SignInForm): string =>
+  page(
+    place,
+    'Sign in',
+    html`${problem(form.problem)}
+      <form method="post" action="${form.action}">
+        <label for="email">E-mail</label>
+        <input
+          id="email"
+          name="email"
+          type="email"
+          value="${form.email}"
+          required
+          autofocus
+          autocomplete="username"
+          autocapitalize="none"
+          spellcheck="false"
+          maxlength="254"
+        />
+        <label for="password">Password</label>
+        <input
+          id="password"
+          name="password"
+          type="password"
+          required
+          autocomplete="current-password"
+          maxlength="256"
+        />
+        <button type="submit">Sign in</button>
+      </form>`,
+  );
+
+export const donePage = (place: Place): string =>
+  page(place, 'Signed in', html`<p role="status">Your terminal is signed in. You can close this page.</p>`);
+
+export const problemPage = (place: Place, text: string): string =>
+  page(
+    place,
+    'That did not work',
+    html`${problem(text)}
+      <p>
+        Start again in the terminal with <code>hoop login</code>, or
+        <a href="${place.base}/device">enter a code</a>.
+      </p>`,
+  );
+
+export const style = `
+:root { color-scheme: light dark; --ink: #1b1f24; --paper: #f6f7f9; --card: #ffffff; --line: #8a939e; --act: #0b5cad; --bad: #a40e26; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e8eaed; --paper: #14171a; --card: #1e2226; --line: #7d8793; --act: #7db7f0; --bad: #ff8b94; }
+}
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
+main { max-width: 26rem; margin: 8vh auto; padding: 1.5rem; background: var(--card); border-radius: 0.75rem; }
+h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 1rem; }
+.host { margin: 0 0 0.5rem; font-size: 0.875rem; opacity: 0.8; }
+label { display: block; margin-top: 1rem; font-weight: 600; }
+input { display: block; width: 100%; margin-top: 0.25rem; padding: 0.75rem; font: inherit; color: inherit; background: transparent;
+  border: 1px solid var(--line); border-radius: 0.5rem; }
+button { display: block; width: 100%; margin-top: 1.25rem; padding: 0.75rem; font: inherit; font-weight: 600; color: var(--card);
+  background: var(--act); border: 1px solid var(--act); border-radius: 0.5rem; cursor: pointer; }
+button.other { color: var(--act); background: transparent; margin-top: 0.75rem; }
+input:focus-visible, button:focus-visible, a:focus-visible { outline: 3px solid var(--act); outline-offset: 2px; }
+.code { font-family: ui-monospace, monospace; font-size: 1.5rem; letter-spacing: 0.1em; text-align: center; text-transform: uppercase; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 1rem; margin: 1rem 0; }
+dt { font-weight: 600; }
+dd { margin: 0; overflow-wrap: anywhere; }
+a { color: var(--act); }
+.problem { color: var(--bad); font-weight: 600; }
+`;

@@ -1,0 +1,78 @@
+/** `/interaction/:uid`: the form for e-mail and password, between the confirmation of a code and the provider's answer. */
+import type { IncomingMessage } from 'node:http';
+import { errors, type Context, type Provider } from 'oidc-provider';
+import type { Accounts } from './accounts.ts';
+import { problemPage, signInPage, type Place } from './pages.ts';
+
+const maxBodyBytes = 8192;
+
+/** @returns the middleware's answer to `path`; the caller has matched it */
+export async function signIn(
+  context: Context,
+  provider: Provider,
+  accounts: Accounts,
+  place: Place,
+): Promise<void> {
+  context.type = 'html';
+  try {
+    // Throws unless the cookie of this very interaction, bound to its path, comes with the request.
+    const interaction = await provider.interactionDetails(context.req, context.res);
+    if (context.path !== `/interaction/${interaction.uid}` || interaction.prompt.name !== 'login')
+      throw new errors.SessionNotFound('another interaction');
+  } catch (error) {
+    if (!(error instanceof errors.SessionNotFound)) throw error;
+    context.status = 400;
+    context.body = problemPage(place, 'This sign-in has expired, or was started in another browser.');
+    return;
+  }
+  const action = `${place.base}${context.path}`;
+  if (context.method !== 'POST') {
+    context.body = signInPage(place, { action, email: '', problem: null });
+    return;
+  }
+  // The interaction's cookie is SameSite=Lax already; browsers that tell who asks are believed too.
+  if (!['', 'same-origin', 'none'].includes(context.get('sec-fetch-site'))) {
+    context.status = 403;
+    context.body = problemPage(place, 'The form was sent from another site.');
+    return;
+  }
+  const form = await readForm(context.req);
+  if (form === null) {
+    context.status = 413;
+    context.body = problemPage(place, 'The form was too long.');
+    return;
+  }
+  const email = form.get('email') ?? '';
+  const outcome = await accounts.signIn(email, form.get('password') ?? '', context.ip);
+  switch (outcome.kind) {
+    case 'signed-in': {
+      const result = { login: { accountId: outcome.user.id, amr: ['pwd'], remember: false } };
+      context.status = 303;
+      context.redirect(await provider.interactionResult(context.req, context.res, result));
+      return;
+    }
+    case 'refused':
+      context.status = 401;
+      context.body = signInPage(place, { action, email, problem: 'Wrong e-mail or password.' });
+      return;
+    case 'try-later':
+      context.status = 429;
+      context.set('retry-after', String(Math.ceil(outcome.retryAfterMs / 1000)));
+      context.body = signInPage(place, { action, email, problem: 'Too many tries. Wait a few minutes.' });
+      return;
+    default:
+      outcome satisfies never;
+  }
+}
+
+/** Null when it is too long. */
+async function readForm(request: IncomingMessage): Promise<URLSearchParams | null> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request) {
+    if (!(chunk instanceof Buffer)) throw new TypeError('a request body is bytes');
+    bytes += chunk.length;
+    if (bytes <= maxBodyBytes) chunks.push(chunk);
+  }
+  return bytes > maxBodyBytes ? null : new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
+}

@@ -1,0 +1,121 @@
+/** Sign-ins: whose, bound to which key, good until when. A login lives while it has not ended and is renewed in time. */
+import type { Kysely } from 'kysely';
+import type { LiveLogins, StoredLogin } from '../../identity/authenticator.ts';
+import { PublicJwk } from '../../identity/login-key.ts';
+import type { LoginId } from '../../model/ids.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { Clock } from '../../system/clock.ts';
+import type { LoginRow, Tables } from './schema.ts';
+
+/** `revoked` also when the user was disabled or got another password. */
+export type LoginEnd = 'logout' | 'revoked' | 'user-removed';
+
+export interface NewLogin extends StoredLogin {
+  readonly id: LoginId;
+  readonly validUntilMs: number;
+}
+
+export class Logins implements LiveLogins {
+  readonly #db: Kysely<Tables>;
+  readonly #clock: Clock;
+
+  constructor(db: Kysely<Tables>, clock: Clock) {
+    this.#db = db;
+    this.#clock = clock;
+  }
+
+  async open(login: NewLogin): Promise<void> {
+    const now = this.#clock.wallMs();
+    await this.#db
+      .insertInto('logins')
+      .values({
+        id: login.id,
+        ...principalColumns(login.principal),
+        issuer: login.principal.issuer,
+        subject: login.principal.subject,
+        jkt: login.jkt,
+        public_jwk: JSON.stringify(login.publicJwk),
+        created_at: now,
+        renewed_at: now,
+        valid_until: login.validUntilMs,
+        ended_at: null,
+        ended_reason: null,
+      })
+      .execute();
+  }
+
+  /**
+   * Prolongs a live login of the same principal and the same key, and takes over e-mail and groups as they are now.
+   * False when there is none: ended, not in time, of somebody else, or bound to another key.
+   */
+  async renew(login: LoginId, principal: Principal, jkt: string, validUntilMs: number): Promise<boolean> {
+    const now = this.#clock.wallMs();
+    const { numUpdatedRows } = await this.#db
+      .updateTable('logins')
+      .set({ ...principalColumns(principal), renewed_at: now, valid_until: validUntilMs })
+      .where('id', '=', login)
+      .where('issuer', '=', principal.issuer)
+      .where('subject', '=', principal.subject)
+      .where('jkt', '=', jkt)
+      .where('ended_at', 'is', null)
+      .where('valid_until', '>', now)
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
+  }
+
+  /** False when it had ended before. */
+  async end(login: LoginId, reason: LoginEnd): Promise<boolean> {
+    const { numUpdatedRows } = await this.#ending(reason).where('id', '=', login).executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
+  }
+
+  /** Ends all of one principal; returns how many. */
+  async endAllOf(issuer: string, subject: string, reason: LoginEnd): Promise<number> {
+    const { numUpdatedRows } = await this.#ending(reason)
+      .where('issuer', '=', issuer)
+      .where('subject', '=', subject)
+      .executeTakeFirstOrThrow();
+    return Number(numUpdatedRows);
+  }
+
+  async findLive(login: LoginId): Promise<StoredLogin | null> {
+    const row = await this.#db
+      .selectFrom('logins')
+      .selectAll()
+      .where('id', '=', login)
+      .where('ended_at', 'is', null)
+      .where('valid_until', '>', this.#clock.wallMs())
+      .executeTakeFirst();
+    return row === undefined ? null : loginOf(row);
+  }
+
+  #ending(reason: LoginEnd) {
+    return this.#db
+      .updateTable('logins')
+      .set({ ended_at: this.#clock.wallMs(), ended_reason: reason })
+      .where('ended_at', 'is', null);
+  }
+}
+
+const principalColumns = (principal: Principal) => ({
+  kind: principal.kind,
+  email: principal.email,
+  groups: JSON.stringify(principal.groups),
+});
+
+/** Columns that `principalOf` reads. */
+export type PrincipalColumns = Pick<LoginRow, 'kind' | 'issuer' | 'subject' | 'email' | 'groups'>;
+
+export const principalOf = (row: PrincipalColumns): Principal => ({
+  kind: row.kind === 'service' || row.kind === 'agent' ? row.kind : 'person',
+  issuer: row.issuer,
+  subject: row.subject,
+  email: row.email,
+  groups: JSON.parse(row.groups),
+});
+
+const loginOf = (row: LoginRow): StoredLogin => ({
+  principal: principalOf(row),
+  jkt: row.jkt,
+  publicJwk: PublicJwk.parse(JSON.parse(row.public_jwk)),
+});

@@ -1,0 +1,72 @@
+/**
+ * The tables, as both databases have them. Times are milliseconds since the epoch, JSON is text, truth is 0 or 1: what
+ * means the same in SQLite and in PostgreSQL.
+ */
+export interface UserRow {
+  /** Subject (`sub`) at the embedded provider; ULID. */
+  id: string;
+  /** Lower case; unique. */
+  email: string;
+  /** JSON array of strings. */
+  groups: string;
+  password_hash: string;
+  disabled: number;
+  created_at: number;
+  updated_at: number;
+}
+
+/** What the embedded provider keeps: grants, codes, tokens (tokens under the digest of their value). */
+export interface ArtefactRow {
+  model: string;
+  id: string;
+  payload: string;
+  grant_id: string | null;
+  account_id: string | null;
+  user_code: string | null;
+  uid: string | null;
+  consumed_at: number | null;
+  expires_at: number;
+}
+
+export interface LoginRow {
+  id: string;
+  kind: string;
+  issuer: string;
+  subject: string;
+  email: string | null;
+  groups: string;
+  jkt: string;
+  public_jwk: string;
+  created_at: number;
+  renewed_at: number;
+  valid_until: number;
+  ended_at: number | null;
+  ended_reason: string | null;
+}
+
+export interface SessionRow {
+  id: string;
+  login_id: string;
+  target: string;
+  process_id: string;
+  reason: string | null;
+  task: string | null;
+  opened_at: number;
+  deadline: number;
+  closed_at: number | null;
+  outcome: string | null;
+  kill_requested_at: number | null;
+  /** The compact JWS that asked for it, and the login whose key signed it. */
+  kill_request: string | null;
+  kill_login_id: string | null;
+}
+
+export interface Tables {
+  users: UserRow;
+  artefacts: ArtefactRow;
+  logins: LoginRow;
+  sessions: SessionRow;
+  replay: { id: string; expires_at: number };
+  attempts: { key: string; window_started_at: number; count: number };
+  settings: { key: string; value: string };
+}

@@ -1,0 +1,158 @@
+/**
+ * Sessions as all relay processes see them: which process holds which, and who asked to end one. The process that holds
+ * a session polls `due` (one query) and ends what it names; deadlines it keeps itself, by its monotonic clock.
+ */
+import type { Kysely, SelectQueryBuilder } from 'kysely';
+import type { LoginId, SessionId, TargetName } from '../../model/ids.ts';
+import type { SessionEnd } from '../../model/outcome.ts';
+import type { Principal } from '../../model/principal.ts';
+import type { Clock } from '../../system/clock.ts';
+import { principalOf, type PrincipalColumns } from './logins.ts';
+import type { SessionRow, Tables } from './schema.ts';
+
+export interface NewSession {
+  readonly id: SessionId;
+  readonly login: LoginId;
+  readonly target: TargetName;
+  /** Names the relay process that holds it; unique over all processes that share the state. */
+  readonly processId: string;
+  readonly reason: string | null;
+  readonly task: string | null;
+  readonly openedAtMs: number;
+  readonly deadlineMs: number;
+}
+
+export interface StoredSession extends NewSession {
+  readonly principal: Principal;
+  readonly closedAtMs: number | null;
+  readonly outcome: SessionEnd | null;
+}
+
+/** Why a session must end now. `kill` carries the signed request and the login whose key signed it. */
+export type DueSession =
+  | { readonly session: SessionId; readonly why: 'access-ended' }
+  | {
+      readonly session: SessionId;
+      readonly why: 'killed';
+      readonly request: string;
+      readonly login: LoginId;
+    };
+
+export class Sessions {
+  readonly #db: Kysely<Tables>;
+  readonly #clock: Clock;
+
+  constructor(db: Kysely<Tables>, clock: Clock) {
+    this.#db = db;
+    this.#clock = clock;
+  }
+
+  async open(session: NewSession): Promise<void> {
+    await this.#db
+      .insertInto('sessions')
+      .values({
+        id: session.id,
+        login_id: session.login,
+        target: session.target,
+        process_id: session.processId,
+        reason: session.reason,
+        task: session.task,
+        opened_at: session.openedAtMs,
+        deadline: session.deadlineMs,
+        closed_at: null,
+        outcome: null,
+        kill_requested_at: null,
+        kill_request: null,
+        kill_login_id: null,
+      })
+      .execute();
+  }
+
+  /** False when it was closed before. */
+  async close(session: SessionId, outcome: SessionEnd): Promise<boolean> {
+    const { numUpdatedRows } = await this.#db
+      .updateTable('sessions')
+      .set({ closed_at: this.#clock.wallMs(), outcome })
+      .where('id', '=', session)
+      .where('closed_at', 'is', null)
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
+  }
+
+  async find(session: SessionId): Promise<StoredSession | null> {
+    const row = await this.#withPrincipal().where('sessions.id', '=', session).executeTakeFirst();
+    return row === undefined ? null : sessionOf(row);
+  }
+
+  /** Not closed, oldest first; of all processes, or of one. */
+  async live(processId: string | null = null): Promise<StoredSession[]> {
+    const all = this.#withPrincipal().where('sessions.closed_at', 'is', null).orderBy('sessions.id');
+    const rows = await (
+      processId === null ? all : all.where('sessions.process_id', '=', processId)
+    ).execute();
+    return rows.map(sessionOf);
+  }
+
+  /** @returns false when the session is not live, or somebody asked before */
+  async requestKill(session: SessionId, request: string, login: LoginId): Promise<boolean> {
+    const { numUpdatedRows } = await this.#db
+      .updateTable('sessions')
+      .set({ kill_requested_at: this.#clock.wallMs(), kill_request: request, kill_login_id: login })
+      .where('id', '=', session)
+      .where('closed_at', 'is', null)
+      .where('kill_requested_at', 'is', null)
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
+  }
+
+  /** What this process must end: killed, or of a login that no longer lives. */
+  async due(processId: string): Promise<DueSession[]> {
+    const rows = await this.#db
+      .selectFrom('sessions')
+      .leftJoin('logins', 'logins.id', 'sessions.login_id')
+      .select(['sessions.id', 'kill_request', 'kill_login_id'])
+      .where('process_id', '=', processId)
+      .where('closed_at', 'is', null)
+      .where((where) =>
+        where.or([
+          where('kill_requested_at', 'is not', null),
+          where('logins.id', 'is', null),
+          where('logins.ended_at', 'is not', null),
+          where('logins.valid_until', '<=', this.#clock.wallMs()),
+        ]),
+      )
+      .execute();
+    return rows.map((row) =>
+      row.kill_request === null || row.kill_login_id === null
+        ? { session: row.id as SessionId, why: 'access-ended' }
+        : {
+            session: row.id as SessionId,
+            why: 'killed',
+            request: row.kill_request,
+            login: row.kill_login_id as LoginId,
+          },
+    );
+  }
+
+  #withPrincipal(): SelectQueryBuilder<Tables, 'sessions' | 'logins', SessionRow & PrincipalColumns> {
+    return this.#db
+      .selectFrom('sessions')
+      .innerJoin('logins', 'logins.id', 'sessions.login_id')
+      .selectAll('sessions')
+      .select(['logins.kind', 'logins.issuer', 'logins.subject', 'logins.email', 'logins.groups']);
+  }
+}
+
+const sessionOf = (row: SessionRow & PrincipalColumns): StoredSession => ({
+  id: row.id as SessionId,
+  login: row.login_id as LoginId,
+  target: row.target as TargetName,
+  processId: row.process_id,
+  reason: row.reason,
+  task: row.task,
+  openedAtMs: row.opened_at,
+  deadlineMs: row.deadline,
+  principal: principalOf(row),
+  closedAtMs: row.closed_at,
+  outcome: row.outcome as SessionEnd | null,
+});

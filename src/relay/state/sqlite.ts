@@ -1,0 +1,78 @@
+/**
+ * Kysely over `node:sqlite`: WAL, synchronous FULL, one connection. Transactions begin immediate, so that a transaction
+ * never finds out halfway that another process writes.
+ */
+import { chmodSync, closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import path from 'node:path';
+import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { CompiledQuery, SqliteDialect, SqliteDriver, type DatabaseConnection, type Driver } from 'kysely';
+import type { SqliteDatabase, SqliteDialectConfig, SqliteStatement } from 'kysely';
+
+/** How long a statement waits for another process's write. */
+const busyTimeoutMs = 5000;
+
+/** The file is made (0600; its directory 0700) when it is not there. SQLite gives its -wal and -shm the same mode. */
+export function sqliteDialect(file: string): SqliteDialect {
+  mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  closeSync(openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
+  chmodSync(file, 0o600);
+  const database = new DatabaseSync(file, { timeout: busyTimeoutMs });
+  database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on;');
+  return new NodeSqliteDialect({ database: new Database(database) });
+}
+
+class NodeSqliteDialect extends SqliteDialect {
+  readonly #config: SqliteDialectConfig;
+
+  constructor(config: SqliteDialectConfig) {
+    super(config);
+    this.#config = config;
+  }
+
+  override createDriver(): Driver {
+    return new ImmediateDriver(this.#config);
+  }
+}
+
+class ImmediateDriver extends SqliteDriver {
+  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
+    await connection.executeQuery(CompiledQuery.raw('begin immediate'));
+  }
+}
+
+/** What Kysely expects of a database, over node:sqlite; statements are prepared once. */
+class Database implements SqliteDatabase {
+  readonly #database: DatabaseSync;
+  readonly #statements = new Map<string, SqliteStatement>();
+
+  constructor(database: DatabaseSync) {
+    this.#database = database;
+  }
+
+  close(): void {
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  prepare(text: string): SqliteStatement {
+    const known = this.#statements.get(text);
+    if (known !== undefined) return known;
+    const statement = this.#database.prepare(text);
+    const prepared: SqliteStatement = {
+      reader: statement.columns().length > 0,
+      all: (parameters) => statement.all(...values(parameters)),
+      run: (parameters) => statement.run(...values(parameters)),
+      iterate: (parameters) => statement.iterate(...values(parameters)),
+    };
+    if (this.#statements.size < 200) this.#statements.set(text, prepared);
+    return prepared;
+  }
+}
+
+const values = (parameters: readonly unknown[]): SQLInputValue[] => parameters.map(value);
+
+function value(parameter: unknown): SQLInputValue {
+  if (parameter === null || typeof parameter === 'string' || typeof parameter === 'number') return parameter;
+  if (typeof parameter === 'bigint' || parameter instanceof Uint8Array) return parameter;
+  throw new TypeError(`SQLite cannot store a ${typeof parameter}`);
+}
