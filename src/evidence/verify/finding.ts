@@ -1,0 +1,113 @@
+/** What verification can find. Codes are for programs and stay; messages are for people. */
+
+/** Something is not as the relay signed it, or not as it must be. */
+export type FailureCode =
+  // the signed statement
+  | 'checkpoint-missing'
+  | 'checkpoint-malformed'
+  | 'checkpoint-unverified' // not signed by the expected key
+  | 'checkpoint-unwitnessed' // fewer cosignatures than the policy asks for
+  | 'log-rolled-back' // smaller than a checkpoint seen before
+  | 'log-forked' // not an extension of a checkpoint seen before
+  // the tree
+  | 'entries-missing' // an entry bundle
+  | 'entries-malformed'
+  | 'entry-mismatch' // entry and tile disagree
+  | 'tile-missing'
+  | 'tile-mismatch'
+  | 'root-mismatch' // the entries do not give the signed root
+  // the entries
+  | 'entry-malformed'
+  | 'time-decreased'
+  // people and their signatures
+  | 'login-unknown'
+  | 'login-mismatch' // a login's key and thumbprint, or its person and the session's, differ
+  | 'signature-invalid'
+  | 'request-mismatch' // the entry says something else than the signed request
+  | 'request-reused'
+  // sessions
+  | 'session-reopened'
+  | 'session-unknown'
+  | 'session-never-closed' // open when the relay started again
+  | 'session-totals-mismatch'
+  // recordings
+  | 'segment-out-of-order'
+  | 'segment-missing'
+  | 'segment-digest-mismatch'
+  | 'segment-undecodable'
+  | 'segment-header-mismatch'
+  | 'recording-unlogged'
+  // the journal
+  | 'journal-damaged'
+  | 'journal-mismatch';
+
+/** Worth knowing, and what a relay that is running or was just killed looks like. */
+export type WarningCode =
+  | 'entry-unknown' // of a later program; its digest was checked, its meaning was not
+  | 'request-time' // signed long before or after it was used
+  | 'session-unfinished' // still open, or its end is not signed yet
+  | 'recording-uncommitted' // of a session that only the journal names
+  | 'journal-torn'
+  | 'journal-unpublished'; // entries that no checkpoint signs yet
+
+export type FindingCode = FailureCode | WarningCode;
+
+export interface Finding {
+  readonly code: FindingCode;
+  readonly severity: 'failure' | 'warning';
+  /** One sentence, no recorded content but names and ids. */
+  readonly message: string;
+  /** Place in the log; null when the finding is about none. */
+  readonly index: number | null;
+  readonly session: string | null;
+  /** Segment number in the session's recording. */
+  readonly segment: number | null;
+  /** Path below the evidence directory. */
+  readonly file: string | null;
+}
+
+export interface Place {
+  readonly index?: number;
+  readonly session?: string;
+  readonly segment?: number;
+  readonly file?: string;
+}
+
+/** Takes findings in the order in which they are made. */
+export interface Findings {
+  failure(code: FailureCode, message: string, place?: Place): void;
+  warning(code: WarningCode, message: string, place?: Place): void;
+}
+
+const kept = 1000;
+
+/** Counts all findings and keeps the first thousand, so that memory stays flat however much is wrong. */
+export class FindingList implements Findings {
+  readonly kept: Finding[] = [];
+  failures = 0;
+  warnings = 0;
+  readonly #tell: ((finding: Finding) => void) | undefined;
+
+  constructor(tell: ((finding: Finding) => void) | undefined) {
+    this.#tell = tell;
+  }
+
+  failure(code: FailureCode, message: string, place: Place = {}): void {
+    this.failures += 1;
+    this.#add({ code, severity: 'failure', message, ...this.#whole(place) });
+  }
+
+  warning(code: WarningCode, message: string, place: Place = {}): void {
+    this.warnings += 1;
+    this.#add({ code, severity: 'warning', message, ...this.#whole(place) });
+  }
+
+  #whole({ index, session, segment, file }: Place) {
+    return { index: index ?? null, session: session ?? null, segment: segment ?? null, file: file ?? null };
+  }
+
+  #add(finding: Finding): void {
+    if (this.kept.length < kept) this.kept.push(finding);
+    this.#tell?.(finding);
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * `hoop/verify`: proves, offline and without trusting the relay, that nothing in an evidence directory or an export was
+ * changed, removed or reordered. An auditor can run it alone.
+ *
+ *     const report = await verify({ directory, vkey });
+ *     for (const { code, message } of report.findings) …
+ *
+ * In this order: checkpoint signature → witness policy → tree from the entries equals the signed root, tiles equal the
+ * tree → extends the checkpoint seen before → entries well formed, times never decrease → user signature → key → login →
+ * every session opened and closed → every segment's order, digest and name → recordings that no entry names → the journal.
+ *
+ * What it does not do: fetch anything (the caller brings files), judge policy, or notice that a log was rolled back when
+ * no earlier checkpoint is given (`since`) and no witness is asked for.
+ *
+ * It imports nothing that writes and no network; a test keeps that so.
+ */
+export { verify, type Report, type VerifyOptions } from './verify.ts';
+export type { FailureCode, Finding, FindingCode, WarningCode } from './finding.ts';

@@ -1,0 +1,119 @@
+/** Logins as the log tells them: whose key signs what. */
+import type { Entry, EntryOf } from '../entry.ts';
+import type { Findings } from './finding.ts';
+import { openKillRequest, openSessionRequest, thumbprintOf } from './signed-request.ts';
+
+interface KnownLogin {
+  readonly entry: EntryOf<'login'>;
+  /** `jti` of every request that was used. */
+  readonly used: Set<string>;
+  /** Milliseconds since the epoch; null while it lives. */
+  endedMs: number | null;
+}
+
+/** An ended login is remembered this long in the log's own time: what was asked before its end may be logged after. */
+const rememberMs = 3_600_000;
+/** Between the person's signature and the entry. The relay allows a minute; the log's clock never steps back. */
+const requestSkewMs = 300_000;
+
+type Signed = EntryOf<'session.opened'> | EntryOf<'session.killed'>;
+
+/** Memory grows with the logins that live at one time, not with the log. */
+export class Logins {
+  readonly #known = new Map<string, KnownLogin>();
+  readonly #findings: Findings;
+  #sweepAt = 1000;
+  /** Signatures by people that were proven. */
+  signatures = 0;
+
+  constructor(findings: Findings) {
+    this.#findings = findings;
+  }
+
+  signedIn(entry: EntryOf<'login'>, index: number): void {
+    if (thumbprintOf(entry.key) !== entry.thumbprint)
+      this.#findings.failure('login-mismatch', `login ${entry.login} names another key than it holds`, {
+        index,
+      });
+    const before = this.#known.get(entry.login);
+    if (before !== undefined && !samePerson(before.entry, entry))
+      this.#findings.failure('login-mismatch', `login ${entry.login} was another person's before`, { index });
+    this.#known.set(entry.login, { entry, used: before?.used ?? new Set(), endedMs: null });
+    if (this.#known.size > this.#sweepAt) this.#sweep(Date.parse(entry.time));
+  }
+
+  ended(entry: EntryOf<'login.ended'>, index: number): void {
+    const login = this.#known.get(entry.login);
+    if (login === undefined)
+      this.#findings.failure('login-unknown', `login ${entry.login} ended and never began`, { index });
+    else login.endedMs = Date.parse(entry.time);
+  }
+
+  /** Signature → key → login → person, and that the request says what the entry says. */
+  checkRequest(entry: Signed, index: number): void {
+    const place = { index, session: entry.session };
+    const login = this.#known.get(entry.login);
+    if (login === undefined) {
+      this.#findings.failure(
+        'login-unknown',
+        `${entry.kind} names login ${entry.login}, which the log does not know`,
+        place,
+      );
+      return;
+    }
+    if (!samePerson(login.entry, entry))
+      this.#findings.failure(
+        'login-mismatch',
+        `${entry.kind} is by another person than login ${entry.login}`,
+        place,
+      );
+    const { key, thumbprint } = login.entry;
+    const claims =
+      entry.kind === 'session.opened'
+        ? openSessionRequest(entry.request, key, thumbprint)
+        : openKillRequest(entry.request, key, thumbprint);
+    if (claims === null) {
+      this.#findings.failure(
+        'signature-invalid',
+        `the request of ${entry.kind} is not signed by the key of login ${entry.login}`,
+        place,
+      );
+      return;
+    }
+    this.signatures += 1;
+    const subject = 'target' in claims ? claims.target : claims.session;
+    const meant = entry.kind === 'session.opened' ? entry.target : entry.session;
+    const task = 'task' in claims ? (claims.task ?? null) : null;
+    if (
+      subject !== meant ||
+      (claims.reason ?? null) !== entry.reason ||
+      task !== ('task' in entry ? entry.task : null)
+    )
+      this.#findings.failure(
+        'request-mismatch',
+        `${entry.kind} says something else than the request that was signed`,
+        place,
+      );
+    if (login.used.has(claims.jti))
+      this.#findings.failure('request-reused', `the signed request of ${entry.kind} was used before`, place);
+    login.used.add(claims.jti);
+    if (Math.abs(claims.iat * 1000 - Date.parse(entry.time)) > requestSkewMs)
+      this.#findings.warning(
+        'request-time',
+        `the request of ${entry.kind} was signed more than five minutes from its use`,
+        place,
+      );
+  }
+
+  #sweep(nowMs: number): void {
+    for (const [id, { endedMs }] of this.#known) {
+      if (endedMs !== null && nowMs - endedMs > rememberMs) this.#known.delete(id);
+    }
+    this.#sweepAt = this.#known.size + 1000;
+  }
+}
+
+type ByPerson = Extract<Entry, { kind: 'login' | 'session.opened' | 'session.killed' }>;
+
+const samePerson = (a: ByPerson, b: ByPerson): boolean =>
+  a.actor.issuer === b.actor.issuer && a.actor.subject === b.actor.subject;

@@ -1,0 +1,156 @@
+/**
+ * From the entries on disk, in order, to the root that was signed, comparing every tile on the way. Memory holds one
+ * bundle and the tree's right edge.
+ */
+import path from 'node:path';
+import { splitBundle, splitTile, TreeEdge, tilePath, tilesAt, tileWidth } from '../log/tile.ts';
+import { hashBytes, leafHash, type Hash } from '../log/tlog.ts';
+import { readIfThere } from './files.ts';
+import type { Findings } from './finding.ts';
+
+export class TreeCheck {
+  readonly #log: string;
+  readonly #size: number;
+  readonly #findings: Findings;
+  readonly #edge = new TreeEdge();
+  /** Tiles above level 0 that became full with the last bundle. */
+  readonly #full: { level: number; n: number; hashes: readonly Hash[] }[] = [];
+  /** Null once neither entries nor hashes of some bundle are there: the root cannot be computed. */
+  #complete = true;
+
+  /** @param log the log's directory */
+  constructor(log: string, size: number, findings: Findings) {
+    this.#log = log;
+    this.#size = size;
+    this.#findings = findings;
+  }
+
+  /** Calls `leaf` with each entry, and `reached` whenever the tree's own size may be one that somebody remembers. */
+  async readAll(
+    leaf: (entry: Buffer, index: number) => void | Promise<void>,
+    reached: (size: number, root: () => Hash) => void,
+  ): Promise<void> {
+    reached(0, () => this.#edge.root());
+    const bundles = Math.ceil(this.#size / tileWidth);
+    let ahead = bundles > 0 ? this.#read(0) : null;
+    for (let n = 0; n < bundles && ahead !== null; n++) {
+      const { entries, hashes } = await ahead;
+      // Reads the next bundle while this one is hashed.
+      ahead = n + 1 < bundles ? this.#read(n + 1) : null;
+      const leaves = this.#leaves(n, entries, hashes);
+      for (const [i, hash] of leaves.entries()) {
+        this.#edge.append(hash, (level, at, full) => this.#full.push({ level, n: at, hashes: full }));
+        const index = n * tileWidth + i;
+        const entry = entries?.[i];
+        if (entry !== undefined) {
+          const pending = leaf(entry, index);
+          if (pending !== undefined) await pending;
+        }
+        reached(index + 1, () => this.#edge.root());
+      }
+      await this.#checkFullTiles();
+      if (!this.#complete) break;
+    }
+    // A promise nobody waits for must not become an unhandled rejection.
+    await ahead?.catch(() => undefined);
+  }
+
+  /** Compares with the signed root, and the tiles that are not full. */
+  async finish(root: Hash): Promise<void> {
+    if (!this.#complete) {
+      this.#findings.failure(
+        'root-mismatch',
+        'the root cannot be computed: entries and their hashes are missing',
+      );
+      return;
+    }
+    if (!this.#edge.root().equals(root))
+      this.#findings.failure('root-mismatch', 'the entries do not give the root that was signed');
+    for (let level = 1; level < this.#edge.height; level++) {
+      const { full, partial } = tilesAt(level, this.#size);
+      if (partial > 0) await this.#checkTile(level, full, this.#edge.partial(level));
+    }
+  }
+
+  async #read(n: number): Promise<{ entries: Buffer[] | null; hashes: Hash[] | null }> {
+    const width = Math.min(tileWidth, this.#size - n * tileWidth);
+    const [bundle, tile] = await Promise.all([this.#file('entries', n, width), this.#file(0, n, width)]);
+    let hashes: Hash[] | null = null;
+    if (tile === null) {
+      this.#findings.failure('tile-missing', 'a tile of hashes is missing', { file: name(0, n, width) });
+    } else if (tile.bytes.length === tile.width * hashBytes) {
+      hashes = splitTile(tile.bytes, tile.width).slice(0, width);
+    } else {
+      this.#findings.failure('tile-mismatch', 'a tile has another length than its name says', {
+        file: name(0, n, tile.width),
+      });
+    }
+    return { entries: this.#split(n, width, bundle), hashes };
+  }
+
+  #split(n: number, width: number, bundle: { bytes: Buffer; width: number } | null): Buffer[] | null {
+    const index = n * tileWidth;
+    if (bundle === null) {
+      const message = `entries ${index} to ${index + width - 1} are missing`;
+      this.#findings.failure('entries-missing', message, { index, file: name('entries', n, width) });
+      return null;
+    }
+    try {
+      return splitBundle(bundle.bytes, bundle.width).slice(0, width);
+    } catch {
+      const message = `entries ${index} to ${index + width - 1} are cut, or others were added`;
+      this.#findings.failure('entries-malformed', message, { index, file: name('entries', n, bundle.width) });
+      return null;
+    }
+  }
+
+  /** Hashes of the entries; where those are gone, what the tile says of them, so that the rest can be checked. */
+  #leaves(n: number, entries: readonly Buffer[] | null, hashes: readonly Hash[] | null): readonly Hash[] {
+    if (entries === null) {
+      if (hashes === null) this.#complete = false;
+      return hashes ?? [];
+    }
+    const leaves = entries.map(leafHash);
+    if (hashes === null) return leaves;
+    const differing = leaves.flatMap((leaf, i) => (leaf.equals(hashes[i]!) ? [] : [n * tileWidth + i]));
+    if (differing.length > 0) {
+      const [first, last] = [differing[0]!, differing.at(-1)!];
+      const which =
+        first === last ? `entry ${first} is` : `${differing.length} of the entries ${first} to ${last} are`;
+      const message = `${which} not what the tile of hashes says`;
+      this.#findings.failure('entry-mismatch', message, {
+        index: first,
+        file: name('entries', n, entries.length),
+      });
+    }
+    return leaves;
+  }
+
+  async #checkFullTiles(): Promise<void> {
+    for (const { level, n, hashes } of this.#full.splice(0))
+      if (level > 0) await this.#checkTile(level, n, hashes);
+  }
+
+  async #checkTile(level: number, n: number, hashes: readonly Hash[]): Promise<void> {
+    const file = name(level, n, hashes.length);
+    const tile = await this.#file(level, n, hashes.length);
+    if (tile === null) this.#findings.failure('tile-missing', 'a tile of hashes is missing', { file });
+    else if (!tile.bytes.subarray(0, hashes.length * hashBytes).equals(Buffer.concat(hashes)))
+      this.#findings.failure('tile-mismatch', 'a tile has other hashes than its entries', { file });
+  }
+
+  /** The tile of this width, or the full one when the log has grown since its checkpoint was read. */
+  async #file(
+    level: number | 'entries',
+    n: number,
+    width: number,
+  ): Promise<{ bytes: Buffer; width: number } | null> {
+    const partial = await readIfThere(path.join(this.#log, tilePath(level, n, width)));
+    if (partial !== null) return { bytes: partial, width };
+    const full = width === tileWidth ? null : await readIfThere(path.join(this.#log, tilePath(level, n)));
+    return full === null ? null : { bytes: full, width: tileWidth };
+  }
+}
+
+const name = (level: number | 'entries', n: number, width: number): string =>
+  `log/${tilePath(level, n, width)}`;

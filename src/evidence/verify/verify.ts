@@ -1,0 +1,254 @@
+/**
+ * The checklist. Files in, findings out: no store, no clock, no network, nothing written. What the relay claims about
+ * itself is not believed; the verifier key is what the caller brings.
+ */
+import path from 'node:path';
+import { decodeEntry, type Entry } from '../entry.ts';
+import { EvidenceError } from '../error.ts';
+import { openCheckpoint, parseCheckpoint, type Checkpoint } from '../log/checkpoint.ts';
+import { cosignatures, NoteVerifier, parseNote } from '../log/note.ts';
+import { readIfThere } from './files.ts';
+import { FindingList, type Finding, type Findings } from './finding.ts';
+import { checkJournal, laterSessions } from './journal.ts';
+import { Logins } from './logins.ts';
+import { checkRecordings } from './recordings.ts';
+import { checkSegment } from './segments.ts';
+import { Sessions } from './sessions.ts';
+import { TreeCheck } from './tree.ts';
+
+export interface VerifyOptions {
+  /** The evidence directory: holds `log/` and `recordings/`. */
+  readonly directory: string;
+  /** The log's verifier key, from somewhere else than this directory. */
+  readonly vkey: string;
+  /**
+   * A signed checkpoint seen earlier (the bytes of its file). Without one, a relay that shows an older state of its log
+   * cannot be told from one whose log is that short.
+   */
+  readonly since?: Uint8Array;
+  /** Checkpoints count only with cosignatures by `threshold` of these keys. */
+  readonly witnesses?: { readonly vkeys: readonly string[]; readonly threshold: number };
+  /** False checks the log alone: for a directory that has no recordings. Default true. */
+  readonly recordings?: boolean;
+  /** Only these sessions' recordings are here (an export of some). Default: all. */
+  readonly sessions?: ReadonlySet<string>;
+  /** Called with each finding as it is made. */
+  readonly onFinding?: (finding: Finding) => void;
+}
+
+export interface Report {
+  /** True when there is no failure; warnings may remain. */
+  readonly verified: boolean;
+  /** The first thousand, in the order in which they were made. */
+  readonly findings: readonly Finding[];
+  readonly failures: number;
+  readonly warnings: number;
+  /** Null when there is no readable checkpoint. Signed only if no `checkpoint-…` failure says otherwise. */
+  readonly checkpoint: {
+    readonly origin: string;
+    readonly size: number;
+    /** Base64. */
+    readonly root: string;
+    /** The signed note, for `since` of the next time. */
+    readonly note: string;
+    readonly cosignatures: readonly { readonly name: string; readonly seconds: number }[];
+  } | null;
+  readonly counts: {
+    readonly entries: number;
+    readonly sessions: number;
+    readonly unfinishedSessions: number;
+    readonly segments: number;
+    readonly signatures: number;
+  };
+  /** Times of the first and the last entry; null when there is none. */
+  readonly from: string | null;
+  readonly to: string | null;
+}
+
+/** @throws EvidenceError `note-malformed` when a key or `since` of the caller is none */
+export async function verify(options: VerifyOptions): Promise<Report> {
+  const findings = new FindingList(options.onFinding);
+  const log = path.join(options.directory, 'log');
+  const history = new EntryCheck(options, findings);
+
+  const signed = await checkCheckpoint(log, options, findings);
+  if (signed !== null) {
+    const { checkpoint } = signed;
+    const tree = new TreeCheck(log, checkpoint.size, findings);
+    const since = openSince(options, checkpoint, findings);
+    await tree.readAll(
+      (entry, index) => history.check(entry, index),
+      (size, root) => since?.(size, root),
+    );
+    await tree.finish(checkpoint.root);
+    history.sessions.finish();
+    if (options.recordings !== false) await history.checkRecordings(log, checkpoint.size);
+    await checkJournal(log, checkpoint.size, findings);
+  }
+
+  return {
+    verified: findings.failures === 0,
+    findings: findings.kept,
+    failures: findings.failures,
+    warnings: findings.warnings,
+    checkpoint: signed === null ? null : describe(signed),
+    ...history.summary(),
+  };
+}
+
+interface Signed {
+  readonly checkpoint: Checkpoint;
+  readonly note: string;
+  readonly cosignatures: { readonly name: string; readonly seconds: number }[];
+}
+
+function describe({ checkpoint, note, cosignatures: cosigned }: Signed): NonNullable<Report['checkpoint']> {
+  const { origin, size, root } = checkpoint;
+  return { origin, size, root: root.toString('base64'), note, cosignatures: cosigned };
+}
+
+/** Checkpoint signature, then witness policy. An unproven checkpoint is gone on with, so that the rest is named too. */
+async function checkCheckpoint(
+  log: string,
+  options: VerifyOptions,
+  findings: Findings,
+): Promise<Signed | null> {
+  const verifier = NoteVerifier.parse(options.vkey);
+  const witnesses = (options.witnesses?.vkeys ?? []).map((vkey) => NoteVerifier.parse(vkey));
+  const place = { file: 'log/checkpoint' };
+  const bytes = await readIfThere(path.join(log, 'checkpoint'));
+  if (bytes === null) {
+    findings.failure('checkpoint-missing', 'there is no checkpoint', place);
+    return null;
+  }
+  try {
+    openCheckpoint(bytes, verifier);
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error;
+    const code = error.code === 'note-unverified' ? 'checkpoint-unverified' : 'checkpoint-malformed';
+    findings.failure(code, error.message, place);
+    if (code === 'checkpoint-malformed') return null;
+  }
+  const note = parseNote(bytes);
+  const cosigned = cosignatures(note, witnesses);
+  const threshold = options.witnesses?.threshold ?? 0;
+  if (new Set(cosigned.map(({ name }) => name)).size < threshold) {
+    const message = `${cosigned.length} of ${witnesses.length} witnesses cosigned the checkpoint, not ${threshold}`;
+    findings.failure('checkpoint-unwitnessed', message, place);
+  }
+  return { checkpoint: parseCheckpoint(note.text), note: bytes.toString(), cosignatures: cosigned };
+}
+
+/** Append-only: the tree that was seen before must be a prefix of this one. */
+function openSince(
+  { since, vkey }: VerifyOptions,
+  now: Checkpoint,
+  findings: Findings,
+): ((size: number, root: () => Buffer) => void) | null {
+  if (since === undefined) return null;
+  const { checkpoint: before } = openCheckpoint(since, NoteVerifier.parse(vkey));
+  if (before.size > now.size) {
+    const message = `the log has ${now.size} entries and had ${before.size} when it was seen before`;
+    findings.failure('log-rolled-back', message, { file: 'log/checkpoint', index: now.size });
+    return null;
+  }
+  return (size, root) => {
+    if (size !== before.size || root().equals(before.root)) return;
+    const message = `the first ${size} entries are not those that were seen before`;
+    findings.failure('log-forked', message, { file: 'log/checkpoint' });
+  };
+}
+
+/** What single entries say, and what they say about one another. */
+class EntryCheck {
+  readonly #options: VerifyOptions;
+  readonly #findings: Findings;
+  readonly sessions: Sessions;
+  readonly #logins: Logins;
+  #entries = 0;
+  #segments = 0;
+  #from: string | null = null;
+  #to: string | null = null;
+
+  constructor(options: VerifyOptions, findings: Findings) {
+    this.#options = options;
+    this.#findings = findings;
+    this.sessions = new Sessions(findings);
+    this.#logins = new Logins(findings);
+  }
+
+  check(bytes: Buffer, index: number): void | Promise<void> {
+    this.#entries += 1;
+    const decoded = decodeEntry(bytes);
+    if (decoded.state === 'malformed') {
+      this.#findings.failure('entry-malformed', `entry ${index} is ${decoded.reason}`, { index });
+      return;
+    }
+    const time = decoded.state === 'known' ? decoded.entry.time : decoded.time;
+    if (this.#to !== null && time < this.#to)
+      this.#findings.failure('time-decreased', `entry ${index} is older than the one before it`, { index });
+    this.#from ??= time;
+    this.#to = time;
+    if (decoded.state === 'known') return this.#checkKnown(decoded.entry, index);
+    this.#findings.warning('entry-unknown', `entry ${index} is of a kind that this program does not know`, {
+      index,
+    });
+  }
+
+  #checkKnown(entry: Entry, index: number): void | Promise<void> {
+    switch (entry.kind) {
+      case 'relay.started':
+        return this.sessions.started();
+      case 'login':
+        return this.#logins.signedIn(entry, index);
+      case 'login.ended':
+        return this.#logins.ended(entry, index);
+      case 'session.opened':
+        this.#logins.checkRequest(entry, index);
+        return this.sessions.opened(entry, index);
+      case 'session.killed':
+        this.#logins.checkRequest(entry, index);
+        return this.sessions.mentioned(entry, index);
+      case 'segment': {
+        const openedAtMs = this.sessions.segment(entry, index);
+        const { directory, recordings, sessions } = this.#options;
+        if (openedAtMs === null || recordings === false || sessions?.has(entry.session) === false)
+          return undefined;
+        this.#segments += 1;
+        return checkSegment(directory, openedAtMs, { entry, index }, this.#findings);
+      }
+      case 'session.closed':
+        return this.sessions.closed(entry, index);
+      case 'command.held':
+      case 'command.blocked':
+        return this.sessions.mentioned(entry, index);
+      case 'relay.recovered':
+      case 'config.changed':
+      case 'issuer.keys':
+      case 'evidence.read':
+      case 'gap':
+        return undefined;
+    }
+  }
+
+  /** @param size of the checkpoint */
+  async checkRecordings(log: string, size: number): Promise<void> {
+    let later: Promise<ReadonlySet<string>> | null = null;
+    const ask = () => (later ??= laterSessions(log, size));
+    await checkRecordings(this.#options.directory, this.sessions, ask, this.#findings);
+  }
+
+  summary(): Pick<Report, 'counts' | 'from' | 'to'> {
+    return {
+      counts: {
+        entries: this.#entries,
+        sessions: this.sessions.count,
+        unfinishedSessions: this.sessions.unfinished,
+        segments: this.#segments,
+        signatures: this.#logins.signatures,
+      },
+      from: this.#from,
+      to: this.#to,
+    };
+  }
+}
