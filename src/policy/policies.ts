@@ -172,14 +172,12 @@ function invalid(problems: readonly PolicyProblem[]): PolicyError {
   const sorted = problems.toSorted(
     (a, b) => a.file.localeCompare(b.file) || a.line - b.line || a.column - b.column,
   );
-  return new PolicyError(
-    'policy-invalid',
-    `the policies cannot be used:\n${sorted.map(formatProblem).join('\n')}`,
-    {
-      problems: sorted,
-      hint: 'check them with `hoop relay check`; docs/policy.md lists actions, entities and context',
-    },
-  );
+  const more = sorted.length > 1 ? ` (and ${sorted.length - 1} more)` : '';
+  const first = sorted.slice(0, 1).map(formatProblem).join('');
+  return new PolicyError('policy-invalid', `the policies cannot be used: ${first}${more}`, {
+    problems: sorted,
+    hint: 'check them with `hoop relay check`; docs/policy.md lists actions, entities and context',
+  });
 }
 
 function repeatedIds(policies: readonly SourcePolicy[]): PolicyProblem[] {

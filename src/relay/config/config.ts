@@ -11,7 +11,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { TargetName } from '../../model/ids.ts';
 import { ConfigDocument } from './document.ts';
-import { ConfigError } from './error.ts';
+import { ConfigError, formatConfigProblem } from './error.ts';
 import type { ConfigProblem } from './error.ts';
 import { prepareEmbedded } from './embedded.ts';
 import { RelayFile } from './schema.ts';
@@ -49,10 +49,17 @@ export interface RelayConfig {
   };
   readonly state: StateConfig;
   readonly identity: IdentityConfig;
-  readonly tokens: { readonly lifetimeMs: number };
+  readonly tokens: {
+    /** Of an access token; it is renewed silently until `signInLifetimeMs` after the sign-in. */
+    readonly lifetimeMs: number;
+    /** The embedded provider asks for the password again after this. */
+    readonly signInLifetimeMs: number;
+  };
   readonly sessions: {
     readonly defaultDurationMs: number;
     readonly maxDurationMs: number;
+    /** How long a session outlives its tunnel. */
+    readonly detachedMs: number;
     /** How long live sessions may go on after SIGTERM. */
     readonly drainMs: number;
   };
@@ -85,9 +92,10 @@ export interface TargetConfig {
   /** Host name, address, or absolute path of the directory of a Unix socket. */
   readonly host: string;
   readonly port: number;
-  /** The database when the client names none; null: the client must name one. */
-  readonly database: string | null;
-  readonly databases: readonly string[] | 'any';
+  /** Where a client goes that names no database. */
+  readonly database: string;
+  /** Others that a client may name. */
+  readonly databases: readonly string[];
   readonly user: Setting;
   /** Null: the target asks for none (client certificate, socket peer). */
   readonly password: SecretReference | null;
@@ -172,11 +180,10 @@ const nameRule = 'a name of at most 63 of a–z, 0–9 and -, beginning with a l
 
 function invalid(file: string, problems: readonly ConfigProblem[]): ConfigError {
   const sorted = problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
-  const lines = sorted.map(
-    ({ line, column, path: where, message }) =>
-      `${file}:${line}:${column}: ${where === '' ? '' : `${where}: `}${message}`,
-  );
-  return new ConfigError('config-invalid', `the configuration cannot be used:\n${lines.join('\n')}`, {
+  const more = sorted.length > 1 ? ` (and ${sorted.length - 1} more)` : '';
+  const first = sorted[0] === undefined ? file : formatConfigProblem(file, sorted[0]);
+  return new ConfigError('config-invalid', `the configuration cannot be used: ${first}${more}`, {
+    file,
     problems: sorted,
     hint: 'docs/configuration.md lists every key',
   });

@@ -23,13 +23,20 @@ export interface ConfigProblem {
 export class ConfigError extends HoopError<ConfigErrorCode> {
   /** In order of place; empty for all codes but `config-invalid`. */
   readonly problems: readonly ConfigProblem[];
+  /** The file that has the problems; null when it is about something else. */
+  readonly file: string | null;
 
   constructor(
     code: ConfigErrorCode,
     message: string,
-    options: { problems?: readonly ConfigProblem[]; hint?: string; cause?: unknown } = {},
+    options: { file?: string; problems?: readonly ConfigProblem[]; hint?: string; cause?: unknown } = {},
   ) {
     super(code, message, options);
     this.problems = options.problems ?? [];
+    this.file = options.file ?? null;
   }
 }
+
+/** `file:line:column: path: message`, the form that editors and terminals make clickable. */
+export const formatConfigProblem = (file: string, problem: ConfigProblem): string =>
+  `${file}:${problem.line}:${problem.column}: ${problem.path === '' ? '' : `${problem.path}: `}${problem.message}`;

@@ -103,7 +103,7 @@ function* sessionProblems({ sessions }: RelayFile): Generator<RuleProblem> {
 }
 
 function* targetProblems(target: TargetFile): Generator<RuleProblem> {
-  const { user, password, database, databases } = target;
+  const { user, password } = target;
   if (password !== undefined && SecretReference.parse(password, '/') === null)
     yield {
       path: ['password'],
@@ -111,10 +111,6 @@ function* targetProblems(target: TargetFile): Generator<RuleProblem> {
     };
   if (/^(env|file):/.test(user) && SecretReference.parse(user, '/') === null)
     yield { path: ['user'], message: 'expected env:NAME or file:PATH' };
-  if (database === undefined && databases === undefined)
-    yield { path: ['database'], message: 'missing: expected database, or databases (a list, or any)' };
-  if (database !== undefined && Array.isArray(databases) && !databases.includes(database))
-    yield { path: ['database'], message: 'expected one of databases' };
   yield* targetTlsProblems(target);
 }
 

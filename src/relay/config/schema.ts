@@ -105,18 +105,8 @@ const target = closed({
   groups: z.array(groupName).default([]),
   host: text('a host name, an address, or the absolute path of a socket directory'),
   port: port.default(5432),
-  database: text('the name of a database', 63).optional(),
-  databases: z
-    .union(
-      [
-        z.literal('any'),
-        z.array(text('the name of a database', 63)).min(1, 'expected at least one name, or any'),
-      ],
-      {
-        error: 'expected a list of names of databases, or any',
-      },
-    )
-    .optional(),
+  database: text('the name of a database', 63),
+  databases: z.array(text('the name of a database', 63)).default([]),
   user: text('the name of a role, or env:NAME or file:PATH', 4096),
   password: text('env:NAME or file:PATH', 4096).optional(),
   tls: targetTls.prefault({}),
@@ -169,10 +159,14 @@ export const RelayFile = closed({
     scopes: z.array(text('a scope', 256)).min(1, 'expected at least one scope').optional(),
     groupsClaim: text('the name of a claim', 256).optional(),
   }).prefault({}),
-  tokens: closed({ lifetime: durationMs('1m', '1h').prefault('15m') }).prefault({}),
+  tokens: closed({
+    lifetime: durationMs('1m', '1h').prefault('15m'),
+    signInLifetime: durationMs('10m', '30d').prefault('12h'),
+  }).prefault({}),
   sessions: closed({
     defaultDuration: durationMs('1s', '7d').prefault('8h'),
     maxDuration: durationMs('1s', '7d').prefault('12h'),
+    detached: durationMs('1s', '1h').prefault('1m'),
     drain: durationMs('0s', '1h').prefault('30s'),
   }).prefault({}),
   limits: closed({ statement: sizeBytes('64KiB', '512MiB').prefault('64MiB') }).prefault({}),
