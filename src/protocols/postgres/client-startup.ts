@@ -67,8 +67,8 @@ async function readPacket(reader: HandshakeReader): Promise<StartupPacket> {
 export interface DatabaseChoice {
   /** Where a client goes that names no database. */
   readonly database: string;
-  /** All that may be named; `database` is always allowed. */
-  readonly databases: readonly string[];
+  /** Which others may be named; `database` always may. */
+  readonly databases: readonly string[] | 'any';
 }
 
 /**
@@ -113,7 +113,7 @@ function refuseReplication(parameters: StartupMessage['parameters']): void {
 function chooseDatabase(parameters: StartupMessage['parameters'], choice: DatabaseChoice): string {
   const asked = lastOf(parameters, 'database');
   if (asked === undefined || asked === '' || asked === choice.database) return choice.database;
-  if (choice.databases.includes(asked)) return asked;
+  if (choice.databases === 'any' || choice.databases.includes(asked)) return asked;
   const offered = [...new Set([choice.database, ...choice.databases])].map((name) => `"${name}"`).join(', ');
   const byDefault =
     asked === lastOf(parameters, 'user') ? ' Without a name psql asks for one called like the user.' : '';

@@ -95,7 +95,7 @@ export interface TargetConfig {
   /** Where a client goes that names no database. */
   readonly database: string;
   /** Others that a client may name. */
-  readonly databases: readonly string[];
+  readonly databases: readonly string[] | 'any';
   readonly user: Setting;
   /** Null: the target asks for none (client certificate, socket peer). */
   readonly password: SecretReference | null;

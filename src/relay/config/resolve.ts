@@ -84,7 +84,7 @@ function targetOf(name: TargetName, target: TargetFile, base: string): TargetCon
     host: target.host,
     port: target.port,
     database: target.database,
-    databases: target.databases.filter((name) => name !== target.database),
+    databases: target.databases,
     user: SecretReference.parse(target.user, base) ?? target.user,
     password: target.password === undefined ? null : reference(target.password, base),
     tls: tlsOf(target, base),

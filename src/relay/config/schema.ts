@@ -106,7 +106,11 @@ const target = closed({
   host: text('a host name, an address, or the absolute path of a socket directory'),
   port: port.default(5432),
   database: text('the name of a database', 63),
-  databases: z.array(text('the name of a database', 63)).default([]),
+  databases: z
+    .union([z.literal('any'), z.array(text('the name of a database', 63))], {
+      error: 'expected a list of names of databases, or any',
+    })
+    .default([]),
   user: text('the name of a role, or env:NAME or file:PATH', 4096),
   password: text('env:NAME or file:PATH', 4096).optional(),
   tls: targetTls.prefault({}),

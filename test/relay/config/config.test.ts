@@ -92,7 +92,7 @@ targets:
     password: file:secrets/db.password
     tls: { mode: verify-full, caFile: ca.pem, certFile: c.pem, keyFile: c.key, serverName: db.internal }
   local:
-    { protocol: postgres, host: /var/run/postgresql, database: app, user: hoop }
+    { protocol: postgres, host: /var/run/postgresql, database: app, databases: any, user: hoop }
 `);
   assert.equal(config.publicUrl, 'https://relay.example.com');
   assert.deepEqual(config.tls, { certFile: '/etc/hoop/tls/cert.pem', keyFile: '/etc/hoop/tls/key.pem' });
@@ -129,7 +129,7 @@ targets:
   const prod = target(config, 'db-prod');
   assert.deepEqual(prod.groups, ['eu', 'prod']);
   assert.deepEqual([prod.host, prod.port, prod.description], ['db.example.com', 6432, 'orders']);
-  assert.deepEqual([prod.database, prod.databases], ['app', ['reports']]);
+  assert.deepEqual([prod.database, prod.databases], ['app', ['app', 'reports']]);
   assert.equal(String(prod.user), 'file:/etc/hoop/db.user');
   assert.equal(String(prod.password), 'file:/etc/hoop/secrets/db.password');
   assert.deepEqual(prod.tls, {
@@ -141,7 +141,7 @@ targets:
   const local = target(config, 'local');
   assert.deepEqual(
     [local.tls.mode, local.database, local.databases, local.user, local.password],
-    ['disable', 'app', [], 'hoop', null],
+    ['disable', 'app', 'any', 'hoop', null],
   );
 });
 
@@ -307,6 +307,11 @@ const wrong: [string, string, (string | RegExp)[]][] = [
     'no database',
     db.replace('    database: app\n', ''),
     ['3:3 targets.db.database missing: expected the name of a database'],
+  ],
+  [
+    'databases of a wrong kind',
+    `${db}    databases: all\n`,
+    ['8:16 targets.db.databases expected a list of names of databases, or any'],
   ],
   [
     'TLS mode',
