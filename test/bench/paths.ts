@@ -10,6 +10,7 @@ import { connect } from 'node:net';
 import path from 'node:path';
 import { freePort } from '../../src/cli/demo/cluster.ts';
 import { findProgram } from '../support/programs.ts';
+import type { Stage } from '../support/relay.ts';
 
 export interface Path {
   readonly name: string;
@@ -70,6 +71,20 @@ export async function haproxyPair(material: Material): Promise<Path> {
     start(program, ['-db', '-q', '-f', file(material, 'haproxy-far.cfg', farSide)]),
   ];
   return pair('haproxy pair', near, children);
+}
+
+/** A session of Ana's in the foreground: local agent, TLS, relay with policy and recording. */
+export async function hoopPath(name: string, stage: Stage): Promise<Path> {
+  const { port, running } = await stage.connect();
+  return {
+    name,
+    port,
+    near: [running.child.pid!],
+    far: [stage.installation.relay.child.pid!],
+    stop: async () => {
+      await running.stop('SIGINT');
+    },
+  };
 }
 
 function file(material: Material, name: string, text: string): string {

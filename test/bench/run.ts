@@ -3,16 +3,18 @@
  * a direct connection and two pairs of TLS proxies, in one run, alternating, medians. Only ratios carry over from one
  * machine to another. Ends by verifying the evidence of its own run: speed by recording less does not count.
  */
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeAuthority } from '../support/certificates.ts';
 import { startPostgres, type PostgresServer } from '../support/postgres.ts';
+import { startStage, type Stage } from '../support/relay.ts';
 import { missing } from '../support/programs.ts';
 import { judge, type Figures } from './floors.ts';
-import { direct, haproxyPair, stunnelPair, type Material, type Path } from './paths.ts';
-import { scenarios, type Load } from './scenarios.ts';
+import { direct, haproxyPair, hoopPath, stunnelPair, type Material, type Path } from './paths.ts';
+import { scenarios, type Load, type Scenario } from './scenarios.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -32,7 +34,6 @@ async function fill(server: PostgresServer, rows: number): Promise<void> {
     repeat('some ordinary words of a note ', 6) AS note, id * 1.25 AS amount,
     timestamp '2026-01-01' + id * interval '1 second' AS created FROM generate_series(1, ${rows}) AS id`);
   await server.sql('GRANT ALL ON bulk TO bench; VACUUM ANALYZE bulk');
-  const { execFileSync } = await import('node:child_process');
   const pgbench = path.join(server.binDir, 'pgbench');
   execFileSync(pgbench, ['-i', '-q', '-s', '10'], { env: server.env('postgres'), stdio: 'ignore' });
   await server.sql('GRANT ALL ON ALL TABLES IN SCHEMA public TO app, bench');
@@ -45,12 +46,18 @@ const median: Figures = (scenario, way) => {
   return values?.[Math.floor(values.length / 2)];
 };
 
+/** Memory and CPU are of what stands in between; waiting for the disk is measured under the load it matters for. */
+const applies = (scenario: Scenario, way: Path): boolean =>
+  way.name === 'direct'
+    ? scenario.against !== null
+    : way.name !== 'hoop (disk)' || scenario.name === '-S prepared, 16 clients';
+
 async function measure(ways: readonly Path[], load: Load): Promise<void> {
   for (let round = 1; round <= rounds; round++)
     for (const scenario of chosen) {
       if (scenario.once && round > 1) continue;
       for (const way of ways) {
-        if (scenario.against === null && way.name === 'direct') continue;
+        if (!applies(scenario, way)) continue;
         const value = await scenario.measure(way, load);
         samples.set(key(scenario.name, way.name), [
           ...(samples.get(key(scenario.name, way.name)) ?? []),
@@ -86,6 +93,7 @@ const load = {
   idleConnections: 500,
 };
 const ways: Path[] = [];
+const stages: Stage[] = [];
 const server = await startPostgres({
   settings: { max_connections: '1000', shared_buffers: '512MB' },
   hba: ['host all bench 127.0.0.1/32 trust'],
@@ -104,12 +112,23 @@ try {
     if (reason === false) ways.push(await make(material));
     else console.error(`not compared: ${reason}`);
   }
+  stages.push(await startStage({ server, tls: true }));
+  ways.push(await hoopPath('hoop', stages[0]!));
+  stages.push(await startStage({ server, tls: true, config: { evidence: { durability: 'disk' } } }));
+  ways.push(await hoopPath('hoop (disk)', stages[1]!));
   await measure(ways, { ...load, binDir: server.binDir });
   printTable(ways);
   const { lines } = judge(median);
   console.log(`\n${lines.join('\n')}`);
+  for (const way of ways) await way.stop();
+  for (const stage of stages) {
+    const { code, stdout, stderr } = await stage.verify();
+    console.log(`\nevidence of this run: ${stdout.trim()}${stderr}`);
+    if (code !== 0) process.exitCode = 1;
+  }
 } finally {
   for (const way of ways) await way.stop();
+  for (const stage of stages) await stage.close();
   await server.stop();
   rmSync(directory, { recursive: true, force: true });
 }

@@ -23,6 +23,8 @@ const policy = `
 
 export interface StageOptions {
   readonly postgres?: PostgresOptions;
+  /** One that runs already, instead; the stage does not stop it. */
+  readonly server?: PostgresServer;
   /** More keys of relay.yaml, or others instead. */
   readonly config?: Readonly<Record<string, unknown>>;
   /** The relay serves https with a certificate of the tests' own authority. */
@@ -56,10 +58,10 @@ export interface Stage {
 
 export async function startStage(options: StageOptions = {}): Promise<Stage> {
   const directory = options.directory ?? mkdtempSync(path.join(tmpdir(), 'hoop-stage-'));
-  const postgres = await startPostgres(options.postgres);
+  const postgres = options.server ?? (await startPostgres(options.postgres));
   const close = async () => {
     await stopAll();
-    await postgres.stop();
+    if (options.server === undefined) await postgres.stop();
     if (options.directory === undefined) rmSync(directory, { recursive: true, force: true });
   };
   try {
@@ -79,7 +81,7 @@ async function people(
   const tls = options.tls ? await certificate(path.join(directory, 'tls')) : null;
   const installation = await Installation.create({
     directory,
-    targets: { db: { ...address, password: passwordOf('app') } },
+    targets: { db: { ...address, databases: 'any', password: passwordOf('app') } },
     policy,
     config: { ...(tls === null ? {} : { tls: tls.files }), ...options.config },
     ...(tls === null ? {} : { caFile: tls.caFile }),
