@@ -1,0 +1,71 @@
+/**
+ * Events as JSON, JSON Lines and CSV, one at a time: memory stays flat whatever the range. It deliberately changes nothing
+ * but the form; only CSV, which spreadsheets execute, disarms what looks like a formula.
+ *
+ * The columns of CSV are a contract: new ones are added at the end.
+ */
+import type { EvidenceEvent } from '../read/event.ts';
+
+export const exportFormats = ['json', 'jsonl', 'csv'] as const;
+export type ExportFormat = (typeof exportFormats)[number];
+
+/** The text of an export, piece by piece. */
+export async function* format(
+  events: AsyncIterable<EvidenceEvent> | Iterable<EvidenceEvent>,
+  form: ExportFormat,
+): AsyncGenerator<string> {
+  if (form === 'csv') yield csvLine(csvColumns.map(([name]) => name));
+  let before = form === 'json' ? '[\n' : '';
+  for await (const event of events) {
+    if (form === 'csv') yield csvLine(csvColumns.map(([, cell]) => cell(event)));
+    else yield `${before}${JSON.stringify(event)}${form === 'jsonl' ? '\n' : ''}`;
+    if (form === 'json') before = ',\n';
+  }
+  if (form === 'json') yield before === '[\n' ? '[]\n' : '\n]\n';
+}
+
+type Cell = string | number | null;
+const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
+
+const csvColumns: readonly (readonly [string, (event: EvidenceEvent) => Cell])[] = [
+  ['time', (event) => event.time],
+  ['kind', (event) => event.kind],
+  ['ended_at', (event) => event.endedAt],
+  ['duration_ms', (event) => event.durationMs],
+  ['principal_kind', (event) => event.principal?.kind ?? null],
+  ['issuer', (event) => event.principal?.issuer ?? null],
+  ['subject', (event) => event.principal?.subject ?? null],
+  ['email', (event) => event.principal?.email ?? null],
+  ['groups', (event) => event.principal?.groups.join(' ') ?? null],
+  ['session', (event) => event.session],
+  ['target', (event) => event.target],
+  ['task', (event) => event.task],
+  ['reason', (event) => event.reason],
+  ['connection', (event) => event.connection],
+  ['command', (event) => event.command],
+  ['text', (event) => event.text],
+  ['parameters', (event) => json(event.parameters)],
+  ['outcome', (event) => event.outcome],
+  ['tag', (event) => event.tag],
+  ['rows', (event) => event.rows],
+  ['error_code', (event) => event.errorCode],
+  ['log_index', (event) => event.logIndex],
+  ['details', (event) => json(event.details)],
+  ['text_bytes', (event) => event.textBytes],
+];
+
+/** RFC 4180: CRLF, quotes doubled. */
+const csvLine = (cells: readonly Cell[]): string => `${cells.map(csvCell).join(',')}\r\n`;
+
+function csvCell(cell: Cell): string {
+  if (cell === null) return '';
+  if (typeof cell === 'number') return String(cell);
+  const text = disarm(cell);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/**
+ * A spreadsheet runs a cell that begins like a formula: an apostrophe in front makes it text. A cell that begins with an
+ * apostrophe already gets one more, so that taking one away always gives back what was recorded.
+ */
+const disarm = (text: string): string => (/^['=+\-@\t\r\n\0＝＋－＠]/.test(text) ? `'${text}` : text);

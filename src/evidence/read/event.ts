@@ -1,0 +1,119 @@
+/** What an export says of one thing that happened. */
+import type { Entry } from '../entry.ts';
+import type { Command, CommandOutcome } from './commands.ts';
+import type { LogEntry } from './entries.ts';
+import type { SessionSummary, Who } from './sessions.ts';
+
+/** A command, an entry's kind, or `unreadable`: from here on this session's recording does not parse (see `verify`). */
+export type EventKind = 'command' | 'unreadable' | Exclude<Entry['kind'], 'segment'>;
+
+/** What a line of an export says; null: does not apply, or was not given. */
+export interface EvidenceEvent {
+  /** RFC 3339, UTC, milliseconds; of a command: when it began. */
+  readonly time: string;
+  readonly kind: EventKind;
+  /** Place in the log; null for commands, which stand in recordings. */
+  readonly logIndex: number | null;
+  /** Who did it; null: the relay by itself. */
+  readonly principal: Who | null;
+  readonly session: string | null;
+  readonly target: string | null;
+  readonly task: string | null;
+  readonly reason: string | null;
+  readonly connection: number | null;
+  readonly command: number | null;
+  readonly endedAt: string | null;
+  readonly durationMs: number | null;
+  readonly text: string | null;
+  /** Base64 of the text's bytes, when `text` does not hold them exactly. */
+  readonly textBytes: string | null;
+  readonly parameters: readonly (string | null)[] | null;
+  readonly outcome: string | null;
+  readonly tag: string | null;
+  readonly rows: number | null;
+  readonly errorCode: string | null;
+  /** What else the entry holds, by its own names. */
+  readonly details: Readonly<Record<string, unknown>> | null;
+}
+
+const nothing = {
+  logIndex: null,
+  principal: null,
+  session: null,
+  target: null,
+  task: null,
+  reason: null,
+  connection: null,
+  command: null,
+  endedAt: null,
+  durationMs: null,
+  text: null,
+  textBytes: null,
+  parameters: null,
+  outcome: null,
+  tag: null,
+  rows: null,
+  errorCode: null,
+  details: null,
+} satisfies Omit<EvidenceEvent, 'time' | 'kind'>;
+
+const at = (session: SessionSummary, micros: number): string =>
+  new Date(Date.parse(session.openedAt) + Math.floor(micros / 1000)).toISOString();
+
+/** The event of one command. */
+export function commandEvent(
+  session: SessionSummary,
+  command: Command,
+  outcome: CommandOutcome,
+): EvidenceEvent {
+  const { endedMicros, kind, tag, rows, errorCode } = outcome;
+  return {
+    ...nothing,
+    ...about(session),
+    kind: 'command',
+    time: at(session, command.startedMicros),
+    principal: session.principal,
+    connection: command.connection,
+    command: command.command,
+    endedAt: endedMicros === null ? null : at(session, endedMicros),
+    durationMs: endedMicros === null ? null : (endedMicros - command.startedMicros) / 1000,
+    text: command.text,
+    textBytes: command.textBytes?.toString('base64') ?? null,
+    parameters: command.parameters,
+    outcome: kind,
+    tag,
+    rows,
+    errorCode,
+  };
+}
+
+const about = ({ session, target, task, reason }: SessionSummary) => ({ session, target, task, reason });
+
+/** The event of one entry; null for segments, which are not events. `session` where the entry belongs to one. */
+export function entryEvent(
+  { index, entry }: LogEntry,
+  session: SessionSummary | undefined,
+  groups: readonly string[],
+): EvidenceEvent | null {
+  if (entry.kind === 'segment') return null;
+  const { kind, time, actor } = entry;
+  const standing = {
+    ...(session && about(session)),
+    ...('session' in entry && { session: entry.session }),
+    ...('reason' in entry && { reason: entry.reason }),
+    ...('connection' in entry && { connection: entry.connection, command: entry.command, text: entry.text }),
+    ...('outcome' in entry && { outcome: entry.outcome }),
+  };
+  const rest = Object.entries(entry).filter(([name]) => !stamp.has(name) && !(name in nothing));
+  const details = Object.fromEntries(rest);
+  const principal = actor.kind === 'relay' ? null : { ...actor, groups };
+  return { ...nothing, ...standing, time, kind, logIndex: index, principal, details };
+}
+
+const stamp: ReadonlySet<string> = new Set(['v', 'kind', 'time', 'actor']);
+
+/** From here on this session's recording does not parse. */
+export function unreadableEvent(session: SessionSummary, time: string, error: string): EvidenceEvent {
+  const details = { error };
+  return { ...nothing, ...about(session), kind: 'unreadable', time, principal: session.principal, details };
+}
