@@ -65,8 +65,6 @@ export interface OpenedSession {
 const pollMs = 500;
 /** Longest time in which a revocation may go unseen. */
 const blindMs = 5000;
-/** Time for the first tunnel, and for a tunnel that broke to come back. */
-const detachedMs = 30_000;
 
 export class SessionRegistry {
   readonly #options: RegistryOptions;
@@ -129,15 +127,21 @@ export class SessionRegistry {
     }
   }
 
-  /** No new session from now on; live ones may go on until `boundMs`, then end. Resolves when all are closed. */
-  async drain(boundMs: number): Promise<void> {
+  /** No session is opened from now on; live ones go on. */
+  refuseNew(): void {
     this.#draining = true;
-    const until = this.#options.clock.monotonicMs() + boundMs;
-    while (this.#live.size > 0 && this.#options.clock.monotonicMs() < until)
-      await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+
+  /** Resolves when no session is live. */
+  async whenIdle(): Promise<void> {
+    while (this.#live.size > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+
+  /** Ends what is live; resolves when each is recorded to its end. */
+  async endAll(why: SessionEnd): Promise<void> {
     clearInterval(this.#poller);
-    for (const session of this.#live.values()) void session.end('relay-stopped');
-    await Promise.all(this.#ends);
+    const ends = [...this.#live.values()].map((session) => session.end(why));
+    await Promise.all([...ends, ...this.#ends]);
   }
 
   #authorize({ caller, claims, sourceAddress }: OpenRequest) {
@@ -171,6 +175,7 @@ export class SessionRegistry {
 
   #make(facts: LiveSession['facts'], protocol: SessionProtocol, remainingMs: number): LiveSession {
     const { config, clock, sealer } = this.#options;
+    const { detachedMs } = config.sessions;
     const { directory, durability, syncTimeoutMs } = config.evidence;
     const session = new LiveSession(
       {

@@ -1,0 +1,63 @@
+/**
+ * The relay's evidence directory: its log, what seals recordings into it, and what the run before left behind. Nothing is
+ * served before recovery has finished.
+ */
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { relayActor } from '../evidence/entry.ts';
+import { Log } from '../evidence/log/log.ts';
+import type { NoteSigner } from '../evidence/log/note.ts';
+import { unfinishedSessions } from '../evidence/log/read.ts';
+import { recover, recoveryEntries } from '../evidence/recording/recover.ts';
+import { Sealer } from '../evidence/recording/sealer.ts';
+import type { Clock } from '../system/clock.ts';
+import type { RelayConfig } from './config/config.ts';
+import type { RelayLogger } from './logging.ts';
+import type { RelayMetrics } from './metrics.ts';
+
+export interface RelayEvidence {
+  readonly log: Log;
+  readonly sealer: Sealer;
+}
+
+export interface EvidenceOptions {
+  readonly config: RelayConfig;
+  readonly signer: NoteSigner;
+  readonly clock: Clock;
+  readonly logger: RelayLogger;
+  readonly metrics: RelayMetrics;
+  readonly version: string;
+}
+
+/** @throws EvidenceError `log-locked`, `log-damaged`, `log-write-failed`; Error of a system call */
+export async function openEvidence(options: EvidenceOptions): Promise<RelayEvidence> {
+  const { config, signer, clock, logger, metrics } = options;
+  const { directory, backlogBytes } = config.evidence;
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const log = await Log.open({
+    ...{ directory: path.join(directory, 'log'), signer, clock },
+    onFailure: (error) => {
+      metrics.failed(error.code);
+      logger.error('log write failed', {}, error);
+    },
+    onRepaired: () => logger.warn('log takes entries again'),
+  });
+  try {
+    const append: Log['append'] = (entry) => log.append(entry);
+    const unfinished = await unfinishedSessions(path.join(directory, 'log'));
+    const recovery = await recover({ directory, unfinished, append });
+    for (const entry of recoveryEntries(recovery, log.recovered.bytesCut)) await log.append(entry);
+    if (recovery.sessions.length > 0)
+      logger.warn('recovered', { count: recovery.sessions.length, segment: recovery.segments });
+    await log.append({
+      ...{ kind: 'relay.started', actor: relayActor },
+      ...{ version: options.version, configDigest: config.source.digest },
+    });
+    const onError = (error: unknown, session: string): void =>
+      logger.error('sealing failed', { session }, error);
+    return { log, sealer: new Sealer({ append, onError, backlogBytes }) };
+  } catch (error) {
+    await log.close();
+    throw error;
+  }
+}

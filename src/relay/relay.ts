@@ -1,0 +1,261 @@
+/**
+ * The relay, put together. `startRelay` reads as the pipeline in which everything comes to life; `stop` as its reverse.
+ * Nothing is served before the evidence is recovered; nothing is closed before the evidence is complete.
+ */
+import { randomUUID } from 'node:crypto';
+import type { FastifyInstance } from 'fastify';
+import { relayActor } from '../evidence/entry.ts';
+import type { SeenKeys } from '../identity/issuer-keys.ts';
+import { Policies } from '../policy/policies.ts';
+import { systemClock } from '../system/clock.ts';
+import { auditRoutes } from './api/audit.ts';
+import { createIdentity, type RelayIdentity } from './api/identity.ts';
+import { authenticate, loginRoutes, offerNonces, presentedBy } from './api/login.ts';
+import { discoveryRoutes } from './api/discovery.ts';
+import { sessionRoutes } from './api/sessions.ts';
+import type { RelayConfig } from './config/config.ts';
+import { drain, type Drained } from './drain.ts';
+import { RelayError } from './error.ts';
+import { openEvidence, type RelayEvidence } from './evidence.ts';
+import { healthRoutes } from './health.ts';
+import { fetchIssuerJson } from './idp/issuer-fetch.ts';
+import { mountProvider } from './idp/mount.ts';
+import {
+  createProvider,
+  providerClientId,
+  providerGroupsClaim,
+  providerScopes,
+  type EmbeddedProvider,
+} from './idp/provider.ts';
+import { openKeys, type RelayKeys } from './keys.ts';
+import { createLogger, type RelayLogger } from './logging.ts';
+import { RelayMetrics } from './metrics.ts';
+import { postgresProtocol } from './sessions/postgres.ts';
+import { SessionRegistry } from './sessions/registry.ts';
+import { createServer, listen } from './server.ts';
+import { State } from './state/state.ts';
+import { TunnelServer } from './tunnel.ts';
+import { version } from '../system/version.ts';
+
+export interface Relay {
+  /** As people reach it. */
+  readonly url: string;
+  /** Where it listens. */
+  readonly address: { readonly host: string; readonly port: number };
+  readonly log: RelayLogger;
+  /** Stops in order; `hurry` cuts the waiting for live sessions short. */
+  stop(hurry: AbortSignal): Promise<Drained>;
+}
+
+/**
+ * @throws ConfigError, KeysError, PolicyError, StateError, EvidenceError, RelayError: whatever is wrong is told before
+ * anything is served
+ */
+export async function startRelay(config: RelayConfig): Promise<Relay> {
+  const logger = createLogger(config.logging.level);
+  const metrics = new RelayMetrics(version);
+  const policies = Policies.load(config.policies);
+  for (const warning of policies.warnings) logger.warn('policy warning', { reason: warning });
+  const keys = await openKeys(config);
+  const clock = systemClock;
+  const state = await State.open(stateLocation(config), {
+    clock,
+    onError: (error) => logger.error('state failed', {}, error),
+  });
+  try {
+    const evidence = await openEvidence({
+      ...{ config, clock, logger, metrics, version },
+      signer: keys.logSigner,
+    });
+    try {
+      return await serve({ config, logger, metrics, policies, keys, state, evidence });
+    } catch (error) {
+      await evidence.log.close();
+      throw error;
+    }
+  } catch (error) {
+    await state.close();
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly config: RelayConfig;
+  readonly logger: RelayLogger;
+  readonly metrics: RelayMetrics;
+  readonly policies: Policies;
+  readonly keys: RelayKeys;
+  readonly state: State;
+  readonly evidence: RelayEvidence;
+}
+
+async function serve(parts: Parts): Promise<Relay> {
+  const { config, logger, metrics, state, evidence } = parts;
+  const { provider, identity } = await openIdentity(parts);
+  const registry = openRegistry(parts);
+  const tunnels = openTunnels(registry, identity);
+  const app = createServer(parts);
+  await addRoutes(app, parts, { provider, identity, registry });
+  let draining = false;
+  healthRoutes(app, {
+    checks: { admission: () => !draining, log: () => evidence.log.ready, state: () => state.ready() },
+    metrics,
+    metricsAllow: config.metrics.allow,
+  });
+  metrics.observe({
+    liveSessions: () => registry.size,
+    liveConnections: () => [...registry.live].reduce((sum, session) => sum + session.connections, 0),
+    sealerBacklogBytes: () => evidence.sealer.backlog.bytes,
+    logEntries: () => evidence.log.size,
+    logFailing: () => !evidence.log.ready,
+  });
+  const address = await listen(app, config, tunnels);
+  logger.info('listening', { address: `${config.listen.host}:${address.port}`, version });
+  const steps = {
+    refuseNew: () => {
+      draining = true;
+      registry.refuseNew();
+    },
+    whenIdle: () => registry.whenIdle(),
+    endSessions: () => within(closingMs, registry.endAll('relay-stopped')),
+    close: async () => {
+      tunnels.close();
+      await app.close();
+      await within(closingMs, evidence.sealer.drain()).finally(() => evidence.sealer.close());
+      await evidence.log.close();
+      await state.close();
+      logger.info('stopped');
+    },
+  };
+  return {
+    url: config.publicUrl,
+    address: { host: config.listen.host, port: address.port },
+    log: logger,
+    stop: (hurry) => drain(steps, config.sessions.drainMs, hurry),
+  };
+}
+
+/** A disk that refuses must not keep the process for ever: what is left open is recovered at the next start. */
+const closingMs = 15_000;
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new RelayError('evidence-unavailable', 'The record did not close in time.')),
+    ms,
+  );
+  try {
+    return await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const stateLocation = ({ state }: RelayConfig): string =>
+  state.kind === 'sqlite' ? state.file : state.url.resolve();
+
+async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
+  const onError = (error: Error): void => logger.error('provider failed', {}, error);
+  const provider =
+    config.identity.kind === 'embedded'
+      ? createProvider({
+          ...{ relay: config.publicUrl, state, keys: keys.provider, onError },
+          signInLifetimeSeconds: config.tokens.signInLifetimeMs / 1000,
+        })
+      : null;
+  const issuer =
+    config.identity.kind === 'oidc'
+      ? { ...config.identity, url: config.identity.issuer, fetchJson: fetchIssuerJson }
+      : {
+          ...{ url: `${config.publicUrl}/idp`, clientId: providerClientId, groupsClaim: providerGroupsClaim },
+          fetchJson: (url: string) => provider!.fetchJson(url),
+        };
+  const onIssuerKeys = async ({ jwks, digest }: SeenKeys): Promise<void> => {
+    const content = JSON.stringify(jwks).length < 32_768 ? JSON.parse(JSON.stringify(jwks)) : null;
+    await evidence.log.append({
+      ...{ kind: 'issuer.keys', actor: relayActor, issuer: issuer.url, jwksDigest: digest, jwks: content },
+    });
+  };
+  const identity = await createIdentity({
+    ...{ relay: config.publicUrl, state, clock: systemClock, issuer, onIssuerKeys },
+    ...{ tokenKey: keys.token, nonceSecret: keys.nonceSecret },
+    tokenLifetimeSeconds: config.tokens.lifetimeMs / 1000,
+  });
+  return { provider, identity };
+}
+
+function openRegistry({ config, policies, evidence, state, logger, metrics }: Parts): SessionRegistry {
+  return new SessionRegistry({
+    ...{ config, log: evidence.log, sealer: evidence.sealer, state: state.sessions, clock: systemClock },
+    policies: () => policies,
+    processId: randomUUID(),
+    protocol: (authorization, target) => postgresProtocol({ authorization, target, config, logger, metrics }),
+    observe: {
+      opened: ({ facts }) => {
+        metrics.sessionOpened(facts.authorization.target);
+        logger.info('session opened', {
+          session: facts.id,
+          login: facts.login,
+          target: facts.authorization.target,
+        });
+      },
+      ending: ({ facts }, why, error) => {
+        metrics.sessionEnded(why);
+        logger.info('session ended', { session: facts.id, reason: why }, error);
+      },
+      trouble: (what, error) => logger.error('trouble', { reason: what }, error),
+    },
+  });
+}
+
+function openTunnels(registry: SessionRegistry, identity: RelayIdentity): TunnelServer {
+  return new TunnelServer({
+    authorize: async (request, id) => {
+      const caller = await identity.authenticator.authenticate(presentedBy(request));
+      const session = registry.find(id);
+      // The login itself, not only its person: the tunnel ends when that login does.
+      if (session === null || session.facts.login !== caller.login)
+        throw new RelayError('session-unknown', 'There is no live session of this id.');
+      return session;
+    },
+    refusalHeaders: () => ({ 'DPoP-Nonce': identity.nonces.current() }),
+  });
+}
+
+async function addRoutes(
+  app: FastifyInstance,
+  { config, policies, evidence, state, keys }: Parts,
+  {
+    provider,
+    identity,
+    registry,
+  }: { provider: EmbeddedProvider | null; identity: RelayIdentity; registry: SessionRegistry },
+): Promise<void> {
+  const shared = {
+    ...{ config, identity, clock: systemClock, policies: () => policies },
+    append: evidence.log.append.bind(evidence.log),
+  };
+  offerNonces(app, identity);
+  discoveryRoutes(app, {
+    ...{ version: 1, relay: config.publicUrl },
+    ...(config.identity.kind === 'embedded'
+      ? { issuer: `${config.publicUrl}/idp`, clientId: providerClientId, scopes: providerScopes }
+      : {
+          issuer: config.identity.issuer,
+          clientId: config.identity.clientId,
+          scopes: [...config.identity.scopes],
+        }),
+    log: {
+      origin: config.log.origin,
+      vkey: keys.logSigner.verifier.toString(),
+      url: `${config.publicUrl}/log`,
+    },
+  });
+  loginRoutes(app, { ...shared, state });
+  sessionRoutes(app, {
+    ...{ ...shared, registry, state: state.sessions, replay: state.replay },
+    authenticate: (request) => authenticate(identity, request),
+  });
+  await app.register(auditRoutes, { ...shared, log: evidence.log });
+  if (provider !== null) await app.register(mountProvider(provider));
+}
