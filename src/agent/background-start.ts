@@ -65,14 +65,18 @@ async function startAgent(runtime: string, [program, ...first]: AgentCommand): P
   await ensurePrivateDirectory(runtime);
   const log = await open(path.join(runtime, 'agent.log'), 'a', 0o600);
   try {
-    const child = spawn(program, [...first, 'agent'], { detached: true, stdio: ['ignore', 'pipe', log.fd], cwd: '/' });
+    const child = spawn(program, [...first, 'agent'], {
+      detached: true,
+      stdio: ['ignore', 'pipe', log.fd],
+      cwd: '/',
+    });
     await new Promise<void>((resolve, reject) => {
       child.once('error', reject);
       child.once('exit', () => resolve());
       // Its one line says that it can be asked.
-      child.stdout.once('data', () => resolve());
+      child.stdout?.once('data', () => resolve());
     });
-    child.stdout.destroy();
+    child.stdout?.destroy();
     child.unref();
   } finally {
     await log.close();

@@ -89,7 +89,8 @@ class Background {
   }
 
   async #connect(request: ConnectRequest, gone: AbortSignal): Promise<ControlAnswer> {
-    const { relay, caFile, target, port, ...wish } = request;
+    const { relay, caFile, port, socket, ...wish } = request;
+    const { target } = wish;
     const key = `${target} ${relay}`;
     if (this.#served.has(key) || this.#opening.has(key))
       throw new AgentError('target-already-connected', `${target} is already connected`, {
@@ -100,10 +101,12 @@ class Background {
     try {
       const { environment, log } = this.#options;
       const account = await openAccount({ relay, caFile, warn: log, environment });
-      const served = await ServedTarget.open(account, { target, ...wish }, port).catch(async (error: unknown) => {
-        await account.close();
-        throw error;
-      });
+      const served = await ServedTarget.open(account, wish, { port, socket }).catch(
+        async (error: unknown) => {
+          await account.close();
+          throw error;
+        },
+      );
       this.#served.set(key, { target: served, account });
       void served.ended.then((end) => this.#ended(key, end.text));
       // Nobody learns of it: the person pressed Ctrl-C meanwhile.

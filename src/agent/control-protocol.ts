@@ -22,6 +22,7 @@ export const ControlRequest = z.discriminatedUnion('op', [
     task: text(128).nullable(),
     durationSeconds: z.int().positive().nullable(),
     port: z.int().min(1).max(65_535).nullable(),
+    socket: z.boolean(),
   }),
   z.strictObject({ v: z.literal(1), op: z.literal('status') }),
   /** `target` null: all of them; `relay` null: of whichever relay. */
@@ -45,6 +46,7 @@ export const ServedView = z.object({
   session: z.string(),
   /** RFC 3339. */
   deadline: z.string(),
+  /** Address, or directory of the Unix socket. */
   host: z.string(),
   port: z.int(),
   user: z.string(),

@@ -2,6 +2,7 @@
 
 /** Where a client connects and as whom. The name decides nothing: the tunnel has proven who it is. */
 export interface PostgresAddress {
+  /** Address, or directory of a Unix socket. */
   readonly host: string;
   readonly port: number;
   readonly user: string;
@@ -23,9 +24,13 @@ export function conninfo({ host, port, user, database }: PostgresAddress): strin
   return pairs.join(' ');
 }
 
-/** `postgres://ana@127.0.0.1:15432/app` */
+/** `postgres://ana@127.0.0.1:15432/app`; a socket's directory goes into the query, as libpq and the drivers read it. */
 export function url({ host, port, user, database }: PostgresAddress): string {
   const path = database === null ? '' : `/${encodeURIComponent(database)}`;
+  if (host.startsWith('/')) {
+    const query = `host=${encodeURIComponent(host)}&port=${port}`;
+    return `postgres://${encodeURIComponent(user)}@${path === '' ? '/' : path}?${query}`;
+  }
   return `postgres://${encodeURIComponent(user)}@${host}:${port}${path}`;
 }
 
@@ -33,7 +38,7 @@ export function url({ host, port, user, database }: PostgresAddress): string {
  * Variables that could lead libpq elsewhere, or make it ask for what a loopback port does not offer (TLS, a password,
  * a Kerberos ticket): the caller's own belong to other servers.
  */
-const misleading = [
+const misleading = new Set([
   'PGHOSTADDR',
   'PGSERVICE',
   'PGSERVICEFILE',
@@ -47,11 +52,11 @@ const misleading = [
   'PGSSLROOTCERT',
   'PGREQUIRESSL',
   'PGREQUIREPEER',
-];
+]);
 
 /** Environment of a client program that needs no further word to reach the target. */
 export function environment(base: NodeJS.ProcessEnv, address: PostgresAddress): NodeJS.ProcessEnv {
-  const inherited = Object.entries(base).filter(([name]) => !misleading.includes(name));
+  const inherited = Object.entries(base).filter(([name]) => !misleading.has(name));
   return {
     ...Object.fromEntries(inherited),
     PGHOST: address.host,

@@ -26,6 +26,16 @@ export interface CallerSource {
   caller(refused: string | null): Promise<Caller>;
 }
 
+/** An answer that refused a request made elsewhere. */
+export interface Refused {
+  /** The relay's code. */
+  readonly code: string;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** Refusals of a token that a renewal, or another process's sign-in, may mend. */
+const staleToken = new Set(['access-token-expired', 'access-token-invalid', 'login-ended']);
 const answerLimitBytes = 32 * 1024 * 1024;
 
 export class RelayClient {
@@ -63,17 +73,17 @@ export class RelayClient {
   }
 
   /**
-   * Headers for a request made elsewhere: the tunnel's WebSocket upgrade.
-   * @param refused the answer that refused the last attempt; null on the first
+   * For a request made elsewhere, the tunnel's WebSocket upgrade: headers for each attempt, made anew.
+   * @returns called with the answer that refused the last attempt, null at first
    */
-  async headers(
-    method: string,
-    path: string,
-    refused: { headers: Readonly<Record<string, string>> } | null = null,
-  ): Promise<Record<string, string>> {
-    if (refused !== null) this.#remember(refused.headers);
-    const caller = await this.#source.caller(null);
-    return this.#headers(caller, method, this.relay + path);
+  proofsFor(method: string, path: string): (refused: Refused | null) => Promise<Record<string, string>> {
+    let last: Caller | null = null;
+    return async (refused) => {
+      if (refused !== null) this.#remember(refused.headers);
+      const stale = refused !== null && staleToken.has(refused.code) ? last?.accessToken : null;
+      last = await this.#source.caller(stale ?? null);
+      return this.#headers(last, method, this.relay + path);
+    };
   }
 
   async #call(method: string, path: string, body?: string, signal?: AbortSignal): Promise<HttpAnswer> {
@@ -88,10 +98,9 @@ export class RelayClient {
       this.#remember(answer.headers);
       if (answer.status >= 200 && answer.status < 300) return answer;
       const problem = await this.#problem(answer, url);
-      const again = attempt < 3 && answer.status === 401 ? problem.code : '';
-      if (again === 'access-token-expired' || again === 'access-token-invalid')
-        refusedToken = caller.accessToken;
-      else if (again !== 'dpop-nonce-required') throw problem;
+      if (attempt === 3 || answer.status !== 401) throw problem;
+      if (staleToken.has(problem.code)) refusedToken = caller.accessToken;
+      else if (problem.code !== 'dpop-nonce-required') throw problem;
     }
   }
 

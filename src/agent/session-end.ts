@@ -1,5 +1,5 @@
 /** How a session ended, in one line for the person whose it was, and whether the agent may ask for another. */
-import { HoopError } from '../errors.ts';
+import type { HoopError } from '../errors.ts';
 import type { SessionEnd } from '../model/outcome.ts';
 
 /** Why a target is no longer served here. */

@@ -1,7 +1,9 @@
 /** Base of the commands that call a relay: `--relay`, `--ca-file`, and the account that they stand for. */
+import path from 'node:path';
 import * as Flags from '@oclif/core/flags';
 import { openAccount } from '../agent/account.ts';
 import type { Account } from '../agent/account.ts';
+import type { AgentCommand } from '../agent/background-start.ts';
 import { HoopCommand } from './command.ts';
 
 export interface RelayFlags {
@@ -25,6 +27,11 @@ export abstract class RelayCommand extends HoopCommand {
       helpValue: 'FILE',
     }),
   };
+
+  /** How this very program is run as the background agent. */
+  protected agentCommand(): AgentCommand {
+    return [process.execPath, path.join(this.config.root, 'bin', 'run.js')];
+  }
 
   /** Opens the account, does the work and closes what it opened. */
   protected async withAccount<T>(flags: RelayFlags, work: (account: Account) => Promise<T>): Promise<T> {

@@ -22,6 +22,14 @@ after(() => rm(directory, { recursive: true, force: true }));
 const fresh = () => path.join(directory, String(count++));
 const quiet = () => undefined;
 
+const damaged = (error: unknown) => {
+  assert.ok(error instanceof KeychainError);
+  assert.equal(error.code, 'credential-file-damaged');
+  assert.doesNotMatch(error.message, /precious/);
+  return true;
+};
+const unsafe = (error: unknown) => error instanceof PrivateFileError && error.code === 'private-path-unsafe';
+
 test('the file keeps, finds, replaces and forgets, and never shows a secret', async () => {
   const place = fresh();
   const keychain = new FileKeychain(place, quiet);
@@ -68,12 +76,6 @@ test('one changed bit, a cut file or another key: damaged, never half read, and 
   await keychain.setPassword('hoop', 'a', 'precious');
   const file = path.join(place, 'credentials');
   const good = await readFile(file);
-  const damaged = (error: unknown) => {
-    assert.ok(error instanceof KeychainError);
-    assert.equal(error.code, 'credential-file-damaged');
-    assert.doesNotMatch(error.message, /precious/);
-    return true;
-  };
   for (let at = 0; at < good.length; at++) {
     const bad = Buffer.from(good);
     bad[at]! ^= 1;
@@ -90,8 +92,6 @@ test('one changed bit, a cut file or another key: damaged, never half read, and 
 });
 
 test('a file that others may read, a link in its place, a directory open to all: refused', async () => {
-  const unsafe = (error: unknown) =>
-    error instanceof PrivateFileError && error.code === 'private-path-unsafe';
   const place = fresh();
   const keychain = new FileKeychain(place, quiet);
   await keychain.setPassword('hoop', 'a', 's');
