@@ -3,7 +3,7 @@
  * it: `verification_uri_complete` only fills the field. Wrong codes are counted per address (§5.1).
  */
 import type { Context, DeviceInfo, ErrorOut } from 'oidc-provider';
-import { codeEntryPage, confirmPage, donePage, type Place } from './pages.ts';
+import { codeEntryPage, confirmPage, donePage, problemPage, type Place } from './pages.ts';
 import { addressGroup, limits, type RateLimit } from './rate-limit.ts';
 
 /** What middleware and pages tell one another in the context's state. */
@@ -47,6 +47,12 @@ export function deviceFlow(place: Place) {
       delete context.oidc.session.accountId;
       if (error !== undefined && error.name !== 'AbortedError') context.state[wrong] = true;
       context.type = 'html';
+      if (error !== undefined && context.oidc.session.exp === undefined) {
+        // No cookie came, and none can be set any more: a form would fail again.
+        context.oidc.session.touched = false;
+        context.body = problemPage(place, problemOf(error));
+        return;
+      }
       context.body = codeEntryPage(place, {
         action: context.oidc.urlFor('code_verification'),
         xsrf: context.oidc.session.state?.secret ?? '',

@@ -34,6 +34,9 @@ declare module 'oidc-provider' {
   export interface OidcSession {
     accountId?: string;
     state?: { secret: string };
+    /** Undefined until it is first saved. */
+    readonly exp?: number;
+    touched: boolean;
     destroy(): Promise<void>;
   }
 

@@ -13,7 +13,6 @@ interface Cost {
 
 const cost: Cost = { ln: 15, r: 8, p: 1 };
 const hashBytes = 32;
-const maxWaiting = 32;
 
 /** Longer passwords are refused, not cut. */
 export const maxPasswordLength = 256;
@@ -21,7 +20,12 @@ export const maxPasswordLength = 256;
 export class Passwords {
   #last: Promise<unknown> = Promise.resolve();
   #waiting = 0;
+  readonly #maxWaiting: number;
   #decoy: Promise<string> | null = null;
+
+  constructor(maxWaiting = 32) {
+    this.#maxWaiting = maxWaiting;
+  }
 
   async hash(password: string): Promise<string> {
     const salt = randomBytes(16);
@@ -45,7 +49,7 @@ export class Passwords {
   }
 
   #derive(password: string, salt: Buffer, { ln, r, p }: Cost): Promise<Buffer | null> {
-    if (this.#waiting >= maxWaiting) return Promise.resolve(null);
+    if (this.#waiting >= this.#maxWaiting) return Promise.resolve(null);
     this.#waiting += 1;
     const options = { N: 2 ** ln, r, p, maxmem: 2 ** ln * r * 256 };
     const text = password.normalize('NFKC');

@@ -10,7 +10,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { JSONWebKeySet } from 'jose';
-import { interactionPolicy, Provider, type Account, type Context } from 'oidc-provider';
+import { interactionPolicy, Provider, type Account, type Client, type Context } from 'oidc-provider';
 import { systemClock, type Clock } from '../../system/clock.ts';
 import type { State } from '../state/state.ts';
 import { Accounts } from './accounts.ts';
@@ -116,6 +116,11 @@ async function route(context: Context, next: () => Promise<void>, parts: Parts):
     return;
   }
   if (context.path === '/device' && context.method !== 'POST') keepLinkedCode(context);
+  if (context.path === '/device/auth') {
+    await next();
+    tellInterval(context.body);
+    return;
+  }
   if (context.path !== '/device' || context.method !== 'POST') return next();
   const wait = await enterCode(context, rateLimit, next);
   if (wait === null) return;
@@ -123,6 +128,12 @@ async function route(context: Context, next: () => Promise<void>, parts: Parts):
   context.status = 429;
   context.set('retry-after', String(Math.ceil(wait / 1000)));
   context.body = problemPage(place, 'Too many tries. Wait a few minutes.');
+}
+
+/** RFC 8628 §3.2: how long a client waits between two polls. One second: a look-up here costs next to nothing. */
+function tellInterval(body: unknown): void {
+  if (typeof body === 'object' && body !== null && 'device_code' in body)
+    Object.assign(body, { interval: 1 });
 }
 
 function configuration(options: EmbeddedProviderOptions, place: Place) {
@@ -162,7 +173,11 @@ function configuration(options: EmbeddedProviderOptions, place: Place) {
       rpInitiatedLogout: off,
       resourceIndicators: off,
       pushedAuthorizationRequests: off,
-      revocation: { enabled: true },
+      revocation: {
+        enabled: true,
+        allowedPolicy: (_context: Context, client: Client, token: { clientId?: string }) =>
+          token.clientId === client.clientId,
+      },
       dPoP: { enabled: true, nonceSecret: Buffer.from(keys.nonce, 'base64url'), requireNonce: () => true },
       deviceFlow: deviceFlow(place),
     },
