@@ -111,3 +111,25 @@ export class FindingList implements Findings {
     this.#tell?.(finding);
   }
 }
+
+/**
+ * For what entries say about one another: says nothing once some entries are missing, since then everything that they
+ * explained would be named too. That they are missing is a failure of its own.
+ */
+export class RelationFindings implements Findings {
+  readonly #findings: Findings;
+  /** Set when entries are missing. */
+  incomplete = false;
+
+  constructor(findings: Findings) {
+    this.#findings = findings;
+  }
+
+  failure(code: FailureCode, message: string, place?: Place): void {
+    if (!this.incomplete) this.#findings.failure(code, message, place);
+  }
+
+  warning(code: WarningCode, message: string, place?: Place): void {
+    if (!this.incomplete) this.#findings.warning(code, message, place);
+  }
+}

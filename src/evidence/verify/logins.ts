@@ -22,12 +22,15 @@ type Signed = EntryOf<'session.opened'> | EntryOf<'session.killed'>;
 export class Logins {
   readonly #known = new Map<string, KnownLogin>();
   readonly #findings: Findings;
+  readonly #relations: Findings;
   #sweepAt = 1000;
   /** Signatures by people that were proven. */
   signatures = 0;
 
-  constructor(findings: Findings) {
+  /** @param relations takes what may only be said when no entry is missing */
+  constructor(findings: Findings, relations: Findings) {
     this.#findings = findings;
+    this.#relations = relations;
   }
 
   signedIn(entry: EntryOf<'login'>, index: number): void {
@@ -45,7 +48,7 @@ export class Logins {
   ended(entry: EntryOf<'login.ended'>, index: number): void {
     const login = this.#known.get(entry.login);
     if (login === undefined)
-      this.#findings.failure('login-unknown', `login ${entry.login} ended and never began`, { index });
+      this.#relations.failure('login-unknown', `login ${entry.login} ended and never began`, { index });
     else login.endedMs = Date.parse(entry.time);
   }
 
@@ -54,7 +57,7 @@ export class Logins {
     const place = { index, session: entry.session };
     const login = this.#known.get(entry.login);
     if (login === undefined) {
-      this.#findings.failure(
+      this.#relations.failure(
         'login-unknown',
         `${entry.kind} names login ${entry.login}, which the log does not know`,
         place,

@@ -15,7 +15,7 @@ export class TreeCheck {
   readonly #edge = new TreeEdge();
   /** Tiles above level 0 that became full with the last bundle. */
   readonly #full: { level: number; n: number; hashes: readonly Hash[] }[] = [];
-  /** Null once neither entries nor hashes of some bundle are there: the root cannot be computed. */
+  /** False once neither entries nor hashes of some bundle are there: the root cannot be computed. */
   #complete = true;
 
   /** @param log the log's directory */
@@ -25,10 +25,11 @@ export class TreeCheck {
     this.#findings = findings;
   }
 
-  /** Calls `leaf` with each entry, and `reached` whenever the tree's own size may be one that somebody remembers. */
+  /** Calls `leaf` with each entry, `reached` at each size of the tree, and `missing` where entries cannot be read. */
   async readAll(
     leaf: (entry: Buffer, index: number) => void | Promise<void>,
     reached: (size: number, root: () => Hash) => void,
+    missing: () => void,
   ): Promise<void> {
     reached(0, () => this.#edge.root());
     const bundles = Math.ceil(this.#size / tileWidth);
@@ -37,6 +38,7 @@ export class TreeCheck {
       const { entries, hashes } = await ahead;
       // Reads the next bundle while this one is hashed.
       ahead = n + 1 < bundles ? this.#read(n + 1) : null;
+      if (entries === null) missing();
       const leaves = this.#leaves(n, entries, hashes);
       for (const [i, hash] of leaves.entries()) {
         this.#edge.append(hash, (level, at, full) => this.#full.push({ level, n: at, hashes: full }));

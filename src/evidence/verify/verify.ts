@@ -8,7 +8,7 @@ import { EvidenceError } from '../error.ts';
 import { openCheckpoint, parseCheckpoint, type Checkpoint } from '../log/checkpoint.ts';
 import { cosignatures, NoteVerifier, parseNote } from '../log/note.ts';
 import { readIfThere } from './files.ts';
-import { FindingList, type Finding, type Findings } from './finding.ts';
+import { FindingList, RelationFindings, type Finding, type Findings } from './finding.ts';
 import { checkJournal, laterSessions } from './journal.ts';
 import { Logins } from './logins.ts';
 import { checkRecordings } from './recordings.ts';
@@ -79,6 +79,7 @@ export async function verify(options: VerifyOptions): Promise<Report> {
     await tree.readAll(
       (entry, index) => history.check(entry, index),
       (size, root) => since?.(size, root),
+      () => history.entriesMissing(),
     );
     await tree.finish(checkpoint.root);
     history.sessions.finish();
@@ -163,6 +164,7 @@ function openSince(
 class EntryCheck {
   readonly #options: VerifyOptions;
   readonly #findings: Findings;
+  readonly #relations: RelationFindings;
   readonly sessions: Sessions;
   readonly #logins: Logins;
   #entries = 0;
@@ -173,8 +175,9 @@ class EntryCheck {
   constructor(options: VerifyOptions, findings: Findings) {
     this.#options = options;
     this.#findings = findings;
-    this.sessions = new Sessions(findings);
-    this.#logins = new Logins(findings);
+    this.#relations = new RelationFindings(findings);
+    this.sessions = new Sessions(this.#relations);
+    this.#logins = new Logins(findings, this.#relations);
   }
 
   check(bytes: Buffer, index: number): void | Promise<void> {
@@ -231,11 +234,15 @@ class EntryCheck {
     }
   }
 
+  entriesMissing(): void {
+    this.#relations.incomplete = true;
+  }
+
   /** @param size of the checkpoint */
   async checkRecordings(log: string, size: number): Promise<void> {
     let later: Promise<ReadonlySet<string>> | null = null;
     const ask = () => (later ??= laterSessions(log, size));
-    await checkRecordings(this.#options.directory, this.sessions, ask, this.#findings);
+    await checkRecordings(this.#options.directory, this.sessions, ask, this.#relations);
   }
 
   summary(): Pick<Report, 'counts' | 'from' | 'to'> {
