@@ -13,7 +13,7 @@ import { SegmentCursor } from './segment-cursor.ts';
 import { recordingOf, type SessionSummary } from './sessions.ts';
 
 /**
- * Events from now on.
+ * Events from now on. A null says that all there was has been told, before it waits.
  * @param wait resolves when it is worth looking again; with false, no more
  * @throws EvidenceError `evidence-not-found`, `recording-damaged`
  */
@@ -21,7 +21,7 @@ export async function* followEvents(
   evidence: string,
   filter: EventFilter,
   wait: () => Promise<boolean>,
-): AsyncGenerator<EvidenceEvent> {
+): AsyncGenerator<EvidenceEvent | null> {
   const entryEvents = new EntryEvents(filter);
   const sessions = new Map<string, FollowedSession>();
   let next = 0;
@@ -46,6 +46,7 @@ export async function* followEvents(
     for (const session of sessions.values())
       for await (const event of session.commands()) if (!past && wanted(filter, event)) yield event;
     past = false;
+    yield null;
   } while (await wait());
 }
 

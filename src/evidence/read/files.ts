@@ -1,0 +1,85 @@
+/**
+ * The files of an evidence directory that verification needs, by the one spelling of their paths. A path that comes from
+ * outside is never joined to a directory: it is parsed, and built again from what it said.
+ */
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { hasErrno } from '../../errors.ts';
+import { isSessionId } from '../../model/ids.ts';
+import { parseTilePath, tilePath, tilesAt, tileWidth, type TileLevel } from '../log/tile.ts';
+import { publishedSize } from '../log/read.ts';
+import { parseName, sealedName, sessionDirectory } from '../recording/layout.ts';
+import { readEntries } from './entries.ts';
+
+/** Below the evidence directory, `/` between the parts. */
+export interface EvidenceFilePath {
+  readonly path: string;
+  /** Null: of the log. */
+  readonly session: string | null;
+}
+
+/** Null for anything that is not exactly a file of the log or a sealed segment. */
+export function parseEvidencePath(given: string): EvidenceFilePath | null {
+  if (given === 'log/checkpoint') return { path: given, session: null };
+  if (given.startsWith('log/')) {
+    const tile = parseTilePath(given.slice('log/'.length));
+    return tile === null ? null : { path: `log/${tilePath(tile.level, tile.n, tile.width)}`, session: null };
+  }
+  const match = /^recordings\/(\d{4})\/(\d\d)\/(\d\d)\/([^/]+)\/([^/]+)$/.exec(given);
+  if (match === null) return null;
+  const [, year, month, day, session, name] = match;
+  const file = parseName(name!);
+  if (!isSessionId(session!) || file?.state !== 'sealed') return null;
+  return { path: `recordings/${year}/${month}/${day}/${session}/${sealedName(file.index)}`, session };
+}
+
+/** Paths of every tile and entry bundle of a log of this size, below the log's directory. */
+export function* tilesOf(size: number): Generator<string> {
+  const levels: TileLevel[] = ['entries'];
+  for (let hashes = size, level = 0; hashes > 0; hashes = Math.floor(hashes / tileWidth))
+    levels.push(level++);
+  for (const level of levels) {
+    const { full, partial } = tilesAt(level === 'entries' ? 0 : level, size);
+    for (let n = 0; n < full; n++) yield tilePath(level, n);
+    if (partial > 0) yield tilePath(level, full, partial);
+  }
+}
+
+/** Path of a session's sealed segment, below the evidence directory. */
+export function segmentPath(openedAt: string, session: string, index: number): string {
+  return path
+    .join(sessionDirectory('', Date.parse(openedAt), session), sealedName(index))
+    .split(path.sep)
+    .join('/');
+}
+
+/**
+ * Files that are there: the log under its checkpoint, then the segments that it names, of sessions that `wanted` takes.
+ * @throws EvidenceError `evidence-not-found`, `log-damaged`
+ */
+export async function* evidenceFiles(
+  evidence: string,
+  wanted: (session: string) => boolean,
+): AsyncGenerator<{ path: string; bytes: number }> {
+  const size = await publishedSize(path.join(evidence, 'log'));
+  yield* present(evidence, 'log/checkpoint');
+  for (const tile of tilesOf(size)) yield* present(evidence, `log/${tile}`);
+  const opened = new Map<string, string>();
+  for await (const { index, entry } of readEntries(evidence)) {
+    if (index >= size) return;
+    if (entry.kind === 'session.opened' && wanted(entry.session)) opened.set(entry.session, entry.time);
+    else if (entry.kind === 'session.closed') opened.delete(entry.session);
+    else if (entry.kind === 'segment') {
+      const openedAt = opened.get(entry.session);
+      if (openedAt !== undefined) yield* present(evidence, segmentPath(openedAt, entry.session, entry.index));
+    }
+  }
+}
+
+async function* present(evidence: string, file: string): AsyncGenerator<{ path: string; bytes: number }> {
+  try {
+    yield { path: file, bytes: (await stat(path.join(evidence, file))).size };
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT')) throw error;
+  }
+}

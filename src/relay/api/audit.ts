@@ -1,0 +1,250 @@
+/**
+ * Reading evidence over HTTP (`wire/audit.ts`). Reading is itself evidence: the entry that says who reads what is durable
+ * before the first byte is sent. Answers stream; a caller that hangs up ends the reading.
+ */
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { EntryOf, NewEntry } from '../../evidence/entry.ts';
+import { EvidenceError } from '../../evidence/error.ts';
+import { readEvents } from '../../evidence/read/events.ts';
+import { evidenceFiles, parseEvidencePath } from '../../evidence/read/files.ts';
+import { followEvents } from '../../evidence/read/follow.ts';
+import { readSessions, recordingOf, type SessionSummary } from '../../evidence/read/sessions.ts';
+import { readTranscript } from '../../evidence/read/transcript.ts';
+import type { Principal } from '../../model/principal.ts';
+import { hasErrno } from '../../errors.ts';
+import { AuditQuery } from '../../wire/audit.ts';
+import { RelayError } from '../error.ts';
+
+/** Somebody who was authenticated, and what policy lets them read. */
+export interface EvidenceReader {
+  readonly principal: Principal;
+  /** One session's record; with null: everything. */
+  mayRead(session: SessionSummary | null): boolean;
+}
+
+export interface AuditRoutesOptions {
+  /** The evidence directory. */
+  readonly directory: string;
+  /** @throws HoopError when the caller is nobody */
+  readonly authorizeRead: (request: FastifyRequest) => Promise<EvidenceReader>;
+  /** Resolves when the entry is durable. */
+  readonly append: (entry: NewEntry) => Promise<unknown>;
+  /** How often a live reader looks for news. Default 250 ms. */
+  readonly tailIntervalMs?: number;
+}
+
+type Action = EntryOf<'evidence.read'>['action'];
+interface ById {
+  Params: { id: string };
+}
+
+export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): void {
+  const { directory, authorizeRead } = options;
+  const reads = new ReadEntries(options.append);
+
+  app.get('/v1/audit/sessions', async (request) => {
+    const reader = await authorizeRead(request);
+    const query = parseQuery(request.query);
+    const all = await readSessions(directory, query);
+    const sessions = reader.mayRead(null) ? all : all.filter((session) => reader.mayRead(session));
+    if (sessions.length === 0 && !reader.mayRead(null)) throw denied();
+    await reads.append(reader, 'sessions', query);
+    return { sessions };
+  });
+
+  app.get<ById>('/v1/audit/sessions/:id', async (request) => {
+    const [reader, session] = await one(options, request);
+    await reads.append(reader, 'show', { session: session.session });
+    return session;
+  });
+
+  app.get<ById>('/v1/audit/sessions/:id/transcript', async (request, reply) => {
+    const [reader, session] = await one(options, request);
+    await reads.append(reader, 'replay', { session: session.session });
+    return sendLines(reply, readTranscript(recordingOf(directory, session)));
+  });
+
+  app.get('/v1/audit/events', async (request, reply) => {
+    const [reader, query] = await range(options, request);
+    await reads.append(reader, 'export', query);
+    return sendLines(reply, readEvents(directory, query));
+  });
+
+  app.get('/v1/audit/tail', async (request, reply) => {
+    const [reader, query] = await range(options, request);
+    await reads.append(reader, 'tail', query);
+    const wait = untilHungUp(reply, options.tailIntervalMs ?? 250);
+    return sendText(reply, liveLines(followEvents(directory, query, wait)));
+  });
+
+  app.get('/v1/audit/files', async (request, reply) => {
+    const [reader, query] = await range(options, request);
+    await reads.append(reader, 'files', query);
+    if (query.session !== undefined) {
+      const only = query.session;
+      return sendLines(
+        reply,
+        evidenceFiles(directory, (session) => session === only),
+      );
+    }
+    return sendLines(
+      reply,
+      evidenceFiles(directory, () => true),
+    );
+  });
+
+  app.get<{ Querystring: { path?: unknown } }>('/v1/audit/file', async (request, reply) => {
+    const reader = await authorizeRead(request);
+    const file = typeof request.query.path === 'string' ? parseEvidencePath(request.query.path) : null;
+    if (file === null) throw notFound();
+    if (!reader.mayRead(null)) {
+      if (file.session === null) throw denied();
+      if (!reader.mayRead(await findSession(directory, file.session))) throw denied();
+    }
+    await reads.appendOncePerMinute(reader, file.session);
+    return sendFile(reply, path.join(directory, file.path));
+  });
+}
+
+function parseQuery(given: unknown): AuditQuery {
+  const parsed = AuditQuery.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const names = parsed.error.issues.map((issue) => issue.path.join('.') || issue.code).join(', ');
+  throw new RelayError('request-invalid', `The filters cannot be read: ${names}.`);
+}
+
+const denied = (): RelayError =>
+  new RelayError('evidence-denied', 'You may not read this evidence.', {
+    hint: 'Reading evidence is the right of a group; ask who keeps the relay’s policy.',
+  });
+const notFound = (): EvidenceError => new EvidenceError('evidence-not-found', 'There is no such evidence.');
+
+/** Everything, or with `session=` one session that the caller may read. */
+async function range(
+  { directory, authorizeRead }: AuditRoutesOptions,
+  request: FastifyRequest,
+): Promise<[EvidenceReader, AuditQuery]> {
+  const reader = await authorizeRead(request);
+  const query = parseQuery(request.query);
+  if (reader.mayRead(null)) return [reader, query];
+  if (query.session === undefined) throw denied();
+  if (!reader.mayRead(await findSession(directory, query.session))) throw denied();
+  return [reader, query];
+}
+
+/** A session of somebody else is, to one who may not read it, as if it were not there. */
+async function one(
+  { directory, authorizeRead }: AuditRoutesOptions,
+  request: FastifyRequest<ById>,
+): Promise<[EvidenceReader, SessionSummary]> {
+  const reader = await authorizeRead(request);
+  const session = await findSession(directory, request.params.id);
+  if (!reader.mayRead(session)) throw reader.mayRead(null) ? denied() : notFound();
+  return [reader, session];
+}
+
+async function findSession(directory: string, id: string): Promise<SessionSummary> {
+  const [session] = await readSessions(directory, { session: id });
+  if (session === undefined) throw notFound();
+  return session;
+}
+
+/** `evidence.read` entries. */
+class ReadEntries {
+  readonly #append: AuditRoutesOptions['append'];
+  /** When a reader last fetched files of a session, by both names; bounded. */
+  readonly #lately = new Map<string, number>();
+
+  constructor(append: AuditRoutesOptions['append']) {
+    this.#append = append;
+  }
+
+  async append(
+    reader: EvidenceReader,
+    action: Action,
+    { session, from, to, ...rest }: AuditQuery,
+  ): Promise<void> {
+    const { kind, issuer, subject, email } = reader.principal;
+    const filters = Object.fromEntries(
+      Object.entries(rest).filter((filter): filter is [string, string] => filter[1] !== undefined),
+    );
+    await this.#append({
+      kind: 'evidence.read',
+      actor: { kind, issuer, subject, email },
+      action,
+      session: session ?? null,
+      from: from ?? null,
+      to: to ?? null,
+      filters,
+    });
+  }
+
+  /** A recording is many files; fetching them is one act of reading. */
+  async appendOncePerMinute(reader: EvidenceReader, session: string | null): Promise<void> {
+    const key = JSON.stringify([reader.principal.issuer, reader.principal.subject, session]);
+    const now = performance.now();
+    if (now - (this.#lately.get(key) ?? -Infinity) < 60_000) return;
+    await this.append(reader, 'files', session === null ? {} : { session });
+    this.#lately.delete(key);
+    this.#lately.set(key, now);
+    if (this.#lately.size > 10_000) this.#lately.delete(this.#lately.keys().next().value!);
+  }
+}
+
+/** Resolves after the interval while the caller is there; false once they are gone. */
+function untilHungUp(reply: FastifyReply, intervalMs: number): () => Promise<boolean> {
+  let gone = false;
+  let wake = (): void => {};
+  reply.raw.once('close', () => {
+    gone = true;
+    wake();
+  });
+  return () =>
+    new Promise((resolve) => {
+      if (gone) return resolve(false);
+      const timer = setTimeout(() => resolve(!gone), intervalMs);
+      wake = () => {
+        clearTimeout(timer);
+        resolve(false);
+      };
+    });
+}
+
+async function* lines(values: AsyncIterable<unknown>): AsyncGenerator<string> {
+  for await (const value of values) yield `${JSON.stringify(value)}\n`;
+}
+
+/** An empty line when it begins, and after each while of silence: proxies close what says nothing. */
+async function* liveLines(values: AsyncIterable<unknown>): AsyncGenerator<string> {
+  let spokeAt = -Infinity;
+  for await (const value of values) {
+    if (value === null && performance.now() - spokeAt < longestSilenceMs) continue;
+    spokeAt = performance.now();
+    yield value === null ? '\n' : `${JSON.stringify(value)}\n`;
+  }
+}
+
+const longestSilenceMs = 15_000;
+
+const sendLines = (reply: FastifyReply, values: AsyncIterable<unknown>): FastifyReply =>
+  sendText(reply, lines(values));
+
+function sendText(reply: FastifyReply, text: AsyncIterable<string>): FastifyReply {
+  const body = Readable.from(text, { objectMode: false });
+  return reply.type('application/jsonl').header('cache-control', 'no-store').send(body);
+}
+
+async function sendFile(reply: FastifyReply, file: string): Promise<FastifyReply> {
+  try {
+    const { size } = await stat(file);
+    reply.type('application/octet-stream').header('cache-control', 'no-store').header('content-length', size);
+    return await reply.send(createReadStream(file, { end: Math.max(0, size - 1) }));
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) throw notFound();
+    throw error;
+  }
+}
