@@ -27,6 +27,9 @@ const keepAliveMs = 4000;
 
 const binary = { binary: true, compress: false } as const;
 
+/** Close code of a tunnel whose session has ended; the reason is a `SessionEnd`. */
+export const sessionEndCode = 4000;
+
 /** A close code of the private range, with a literal reason that the other end validates. */
 export interface CloseReason {
   readonly code: number;

@@ -1,0 +1,176 @@
+/**
+ * The agent's end of a session's tunnel: one WebSocket to the relay, each local connection a stream in it. It does not
+ * reconnect; whoever opened it hears why it ended and decides.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { WebSocket } from 'ws';
+import type { ByteChannel } from '../bytes/channel.ts';
+import type { SessionEnd } from '../model/outcome.ts';
+import { Problem } from '../wire/api.ts';
+import type { YamuxError } from '../wire/yamux/frame.ts';
+import { muxOverWebSocket, sessionEndCode, webSocketOptions } from '../wire/yamux/websocket-pipe.ts';
+import type { WebSocketMux } from '../wire/yamux/websocket-pipe.ts';
+import { explain } from './http.ts';
+import { RelayProblem } from './problem.ts';
+
+/** An answer that refused the upgrade, for a second attempt with a better proof. */
+export interface RefusedUpgrade {
+  readonly status: number;
+  /** The relay's code. */
+  readonly code: string;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface TunnelOptions {
+  /** `https://relay/v1/sessions/ID/tunnel`, or http on loopback. */
+  readonly url: string;
+  /** Headers that prove who asks, made anew for each attempt; `refused` is the answer to the last one. */
+  readonly headers: (refused: RefusedUpgrade | null) => Promise<Record<string, string>>;
+  /** Certificates to trust, PEM; the system's defaults when absent. */
+  readonly authorities?: string[] | undefined;
+  readonly signal?: AbortSignal;
+}
+
+export interface TunnelEnd {
+  /** What the relay said; null when it said nothing: the tunnel was lost, or we closed it. */
+  readonly reason: SessionEnd | null;
+  /** What was wrong with the tunnel itself; null when nothing was. */
+  readonly error: YamuxError | null;
+}
+
+/** Complete by its type: a reason that is not here was not sent by a relay. */
+const sessionEnds: Readonly<Record<SessionEnd, true>> = {
+  ended: true,
+  deadline: true,
+  killed: true,
+  'access-ended': true,
+  disconnected: true,
+  'target-unreachable': true,
+  'relay-stopped': true,
+  'evidence-failed': true,
+  interrupted: true,
+};
+const isSessionEnd = (text: string): text is SessionEnd => Object.hasOwn(sessionEnds, text);
+
+const handshakeMs = 15_000;
+const attempts = 3;
+const renewable = new Set(['dpop-nonce-required', 'access-token-expired', 'access-token-invalid']);
+const problemLimitBytes = 65_536;
+
+export class Tunnel {
+  readonly #ends: WebSocketMux;
+  /** Settles once, and never rejects. */
+  readonly closed: Promise<TunnelEnd>;
+
+  private constructor(ends: WebSocketMux, closed: Promise<TunnelEnd>) {
+    this.#ends = ends;
+    this.closed = closed;
+  }
+
+  /** @throws RelayProblem when the relay refuses; AgentError `relay-unreachable`, `relay-untrusted` */
+  static async open(options: TunnelOptions): Promise<Tunnel> {
+    let refused: RefusedUpgrade | null = null;
+    for (let attempt = 1; ; attempt++) {
+      const answer = await upgrade(options, await options.headers(refused));
+      if (answer instanceof Tunnel) return answer;
+      if (attempt === attempts || answer.status !== 401 || !renewable.has(answer.code)) throw answer.problem;
+      refused = answer;
+    }
+  }
+
+  /** For `upgrade` only. */
+  static over(webSocket: WebSocket, socket: Duplex): Tunnel {
+    const { promise, resolve } = Promise.withResolvers<TunnelEnd>();
+    const ends = muxOverWebSocket(webSocket, socket, {
+      role: 'client',
+      accept: null,
+      closed: (error, peer) => {
+        const told = peer?.code === sessionEndCode ? peer.reason : null;
+        resolve({ error, reason: told !== null && isSessionEnd(told) ? told : null });
+      },
+    });
+    return new Tunnel(ends, promise);
+  }
+
+  /** A stream for a new local connection; null when the tunnel is over or full. */
+  open(): ByteChannel | null {
+    return this.#ends.mux.open();
+  }
+
+  get connections(): number {
+    return this.#ends.mux.streamCount;
+  }
+
+  /** Ends every connection. The session lives on at the relay until it is ended there. */
+  close(): void {
+    this.#ends.close({ code: 1000, reason: '' });
+  }
+}
+
+interface Refusal extends RefusedUpgrade {
+  readonly problem: RelayProblem;
+}
+
+function upgrade(options: TunnelOptions, headers: Record<string, string>): Promise<Tunnel | Refusal> {
+  const { promise, resolve, reject } = Promise.withResolvers<Tunnel | Refusal>();
+  if (options.signal?.aborted) return Promise.reject(options.signal.reason);
+  const webSocket = new WebSocket(options.url.replace(/^http/, 'ws'), {
+    ...webSocketOptions,
+    headers,
+    handshakeTimeout: handshakeMs,
+    minVersion: 'TLSv1.2',
+    ...(options.authorities !== undefined && { ca: options.authorities }),
+    // RFC 6455 masks what a client sends because a script in a browser could otherwise make it look, to a proxy that
+    // does not know WebSockets, like a request of its choice. Here the sender is the user's own program and what
+    // carries it is TLS, or loopback; a key of zeros spares two passes over every byte.
+    generateMask: () => {},
+  });
+  const abort = (): void => webSocket.terminate();
+  options.signal?.addEventListener('abort', abort);
+  let socket: Duplex | null = null;
+  webSocket.on('upgrade', (response) => {
+    socket = response.socket;
+  });
+  webSocket.on('unexpected-response', (_request, response) => {
+    readRefusal(response, options.url).then(resolve, reject);
+    response.on('close', abort);
+  });
+  webSocket.on('error', (error) =>
+    reject(options.signal?.aborted ? options.signal.reason : explain(error, options.url)),
+  );
+  webSocket.on('open', () => {
+    options.signal?.removeEventListener('abort', abort);
+    resolve(Tunnel.over(webSocket, socket!));
+  });
+  return promise;
+}
+
+async function readRefusal(response: IncomingMessage, url: string): Promise<Refusal> {
+  const parts: Buffer[] = [];
+  let length = 0;
+  for await (const part of response as AsyncIterable<Buffer>) {
+    length += part.length;
+    if (length > problemLimitBytes) break;
+    parts.push(part);
+  }
+  const status = response.statusCode ?? 0;
+  const headers = Object.fromEntries(
+    Object.entries(response.headers).map(([name, value]) => [name, [value].flat().join(', ')]),
+  );
+  const document = Problem.safeParse(parse(Buffer.concat(parts).toString('utf8')));
+  const { host } = new URL(url);
+  const problem = document.success
+    ? { ...document.data, status }
+    : { title: `${host} answered ${status}, and not as a relay does`, status, code: 'relay-answer-invalid' };
+  return { status, code: problem.code, headers, problem: new RelayProblem(problem) };
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
