@@ -198,10 +198,10 @@ class ReadEntries {
 /** Resolves after the interval while the caller is there; false once they are gone. */
 function untilHungUp(reply: FastifyReply, intervalMs: number): () => Promise<boolean> {
   let gone = false;
-  let wake = (): void => {};
+  let wake: (() => void) | null = null;
   reply.raw.once('close', () => {
     gone = true;
-    wake();
+    wake?.();
   });
   return () =>
     new Promise((resolve) => {
