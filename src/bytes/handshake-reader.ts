@@ -15,6 +15,9 @@ export class HandshakeReader implements ByteReceiver {
   #successor: ByteReceiver | null = null;
   #wake: (() => void) | null = null;
 
+  /** Called when the channel closes before it was handed over, also while nobody reads. */
+  onClosed: (() => void) | null = null;
+
   /** Takes the place of the channel's receiver. */
   constructor(channel: ByteChannel) {
     this.channel = channel;
@@ -56,15 +59,18 @@ export class HandshakeReader implements ByteReceiver {
     }
   }
 
-  /** From now on `receiver` gets everything: first what waits here, then what comes. */
+  /**
+   * From now on `receiver` gets everything: first, within this call, what waits here. The channel is left paused: the
+   * receiver resumes it.
+   */
   handOver(receiver: ByteReceiver): void {
+    this.channel.pause();
     this.#successor = receiver;
     const waiting = this.#waiting;
     this.#waiting = Buffer.alloc(0);
-    if (!this.#closed) this.channel.resume();
     if (waiting.length > 0) receiver.data(waiting);
+    if (this.#ended) receiver.end();
     if (this.#closed) receiver.closed(this.#failure);
-    else if (this.#ended) receiver.end();
   }
 
   data(chunk: Buffer): void {
@@ -91,6 +97,7 @@ export class HandshakeReader implements ByteReceiver {
     this.#closed = true;
     this.#failure = error;
     if (this.#successor !== null) this.#successor.closed(error);
+    else this.onClosed?.();
     this.#notify();
   }
 

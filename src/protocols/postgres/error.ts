@@ -15,6 +15,7 @@ export type PostgresErrorCode =
   | 'postgres-unknown-database'
   | 'postgres-connection-lost' // the target went away
   | 'postgres-client-gone' // the client went away before it was served
+  | 'postgres-target-unreachable' // it could not be dialled, or its TLS did not verify
   | 'postgres-tls-refused' // the target offers no TLS where it is required
   | 'postgres-authentication-refused' // the target does not accept the relay's credential
   | 'postgres-authentication-unsupported' // the target asks for a method that the relay does not offer
@@ -31,6 +32,7 @@ const sqlstates: Readonly<Record<PostgresErrorCode, string>> = {
   'postgres-unknown-database': '3D000',
   'postgres-connection-lost': '08006',
   'postgres-client-gone': '08006',
+  'postgres-target-unreachable': '08001',
   'postgres-tls-refused': '08001',
   'postgres-authentication-refused': '08004',
   'postgres-authentication-unsupported': '08004',

@@ -4,6 +4,7 @@
  * What the target says before it has proven itself is never shown to a client word for word.
  */
 import { HandshakeReader } from '../../bytes/handshake-reader.ts';
+import { HoopError } from '../../errors.ts';
 import { PostgresError } from './error.ts';
 import { authenticate } from './target-authentication.ts';
 import { decodeErrorResponse } from './messages/error.ts';
@@ -48,14 +49,14 @@ export interface OpenTarget {
 /**
  * Dials and secures. `opened` is told the transport as soon as there is one, so that it can be destroyed while the
  * rest goes on.
- * @throws PostgresError `postgres-tls-refused`; whatever `dial` and `startTls` reject with
+ * @throws PostgresError `postgres-target-unreachable`, `postgres-tls-refused`, `postgres-malformed-message`
  */
 export async function openTarget(
   dial: Dial,
   tls: TargetOptions['tls'],
   opened: (transport: TargetTransport) => void,
 ): Promise<OpenTarget> {
-  const transport = await dial();
+  const transport = await reached(dial());
   opened(transport);
   const reader = new HandshakeReader(transport.channel);
   if (tls === 'disable') return { reader, certificate: null };
@@ -71,8 +72,21 @@ export async function openTarget(
   if (reader.buffered > 0) {
     throw new PostgresError('postgres-malformed-message', 'the target sent bytes ahead of its TLS handshake');
   }
-  const { peerCertificate } = await transport.startTls();
+  const { peerCertificate } = await reached(transport.startTls());
   return { reader, certificate: peerCertificate };
+}
+
+/** Only a failure of hoop's own has a text that may be shown. */
+async function reached<T>(step: Promise<T>): Promise<T> {
+  try {
+    return await step;
+  } catch (error) {
+    const known = error instanceof HoopError ? error : null;
+    throw new PostgresError('postgres-target-unreachable', known?.message ?? 'the target cannot be reached', {
+      cause: error,
+      ...(known?.hint === undefined ? {} : { hint: known.hint }),
+    });
+  }
 }
 
 /**
@@ -149,8 +163,12 @@ function refusalOf(body: Buffer, user: string): PostgresError {
 
 /** Delivers a cancel request and waits until the target has taken it (it answers by closing). */
 export async function cancelTarget(dial: Dial, tls: TargetOptions['tls'], key: TargetKey): Promise<void> {
-  const { reader } = await openTarget(dial, tls, () => undefined);
-  reader.channel.write(encodeCancelRequest(key.processId, key.secret));
-  await reader.finished();
-  reader.channel.destroy();
+  const made: TargetTransport[] = [];
+  try {
+    const { reader } = await openTarget(dial, tls, (transport) => made.push(transport));
+    reader.channel.write(encodeCancelRequest(key.processId, key.secret));
+    await reader.finished();
+  } finally {
+    for (const { channel } of made) channel.destroy();
+  }
 }

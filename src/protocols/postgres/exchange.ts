@@ -1,0 +1,397 @@
+/**
+ * The bookkeeping of one connection after start-up: attributes every answer of the target to the command it belongs to
+ * and gives each command exactly one outcome. Both directions report here; it forwards nothing itself.
+ *
+ * A command is a simple query, a FunctionCall, or a Bind: the portal that Bind makes is decided and recorded with its
+ * parameters before the target sees them, and all Executes of that portal are one command. A portal that is never
+ * executed, or never to its end, ends with its transaction: succeeded, without a tag.
+ *
+ * Invariant: `#open` holds the commands without an outcome; an outcome is given by taking one out.
+ */
+import type { ConnectionGate } from '../../gate/gate.ts';
+import type { OutcomeKind } from '../../model/outcome.ts';
+import { cancelledSqlstate, PostgresError } from './error.ts';
+import { Pipeline, Slot } from './pipeline.ts';
+import { PreparedStatements } from './prepared-statements.ts';
+
+/** No more may wait for answers; the target flushes its answers long before, so that this always drains. */
+const pipelineBound = 65_536;
+const tagsBound = 4096;
+
+export class Exchange {
+  readonly statements: PreparedStatements;
+  readonly pipeline = new Pipeline();
+  readonly #gate: ConnectionGate;
+  /** Rows delivered in earlier Executes, times two, plus one once its Bind was answered. */
+  readonly #open = new Map<number, number>();
+  /** Errors that stand in for the target's own, in order of the refused slots. */
+  readonly #refusals: Buffer[] = [];
+  /** Statements that might rename others when they run, with the name that they deallocate if that is all they do. */
+  readonly renaming = new Map<number, string | null>();
+  /** Names that open commands deallocate. */
+  readonly #deallocations = new Map<number, string>();
+  /** Of the command that is being answered. */
+  rows = 0;
+  #tags = '';
+  #failure: string | null = null;
+  #refusalTold = false;
+  /** An error of the extended protocol: the target skips everything up to the next Sync. */
+  #skipping: string | null = null;
+  #copy: 'none' | 'in' | 'out' = 'none';
+  /** Syncs that a COPY may have swallowed; each may still be answered. */
+  #swallowedSyncs = 0;
+  /** The last command that completed: it fails yet if its commit at Sync does. */
+  #completed = { command: 0, tag: '', rows: 0 };
+
+  constructor(gate: ConnectionGate) {
+    this.#gate = gate;
+    this.statements = new PreparedStatements((statement) => {
+      gate.forgetStatement(statement);
+      if (this.renaming.size > 0) this.renaming.delete(statement);
+    });
+  }
+
+  get full(): boolean {
+    return this.pipeline.length >= pipelineBound;
+  }
+
+  /** The target has something to do, or to finish, for this client. */
+  get busy(): boolean {
+    return this.pipeline.length > 0;
+  }
+
+  /** Results are on their way that somebody must take. */
+  get producing(): boolean {
+    return this.rows > 0 || this.#copy === 'out';
+  }
+
+  get copyingOut(): boolean {
+    return this.#copy === 'out';
+  }
+
+  /** The command that the next answer belongs to; 0 when none is known. */
+  get current(): number {
+    const kind = this.pipeline.kind();
+    return kind === Slot.query || kind === Slot.execute || kind === Slot.bind || kind === Slot.functionCall
+      ? this.pipeline.value()
+      : 0;
+  }
+
+  /** The command that CopyData of the client belongs to: the one that copies, or the last one sent. */
+  get copyCommand(): number {
+    for (let i = this.#copy === 'in' ? 0 : this.pipeline.length - 1; i >= 0; i--) {
+      const kind = this.pipeline.kind(i);
+      if (kind === Slot.query || kind === Slot.execute) return this.pipeline.value(i);
+    }
+    return 0;
+  }
+
+  // ---- what is forwarded ----
+
+  /** A command was allowed; `deallocates`: the name it drops. */
+  started(command: number, deallocates: string | null): void {
+    this.#open.set(command, 0);
+    if (deallocates !== null) this.#deallocations.set(command, deallocates);
+  }
+
+  /** A message goes to the target. */
+  forwarded(kind: Slot, value: number): void {
+    if (this.#copy === 'in') this.#forwardedInCopy(kind, value);
+    else if (this.#skipping !== null && this.pipeline.length === 0 && kind !== Slot.sync)
+      this.#skip(kind, value);
+    else {
+      this.pipeline.push(kind, value);
+      if (
+        kind === Slot.sync ||
+        kind === Slot.query ||
+        kind === Slot.functionCall ||
+        kind === Slot.refusedQuery
+      )
+        this.statements.segment++;
+    }
+  }
+
+  /** A message that fails goes to the target in place of a refused one; `error` will stand in for the target's. */
+  refused(kind: typeof Slot.refusedQuery | typeof Slot.refusedExtended, error: Buffer): void {
+    this.#refusals.push(error);
+    this.forwarded(kind, 0);
+  }
+
+  /** During COPY FROM the target ignores Sync; any other message but CopyData ends the copy with an error. */
+  #forwardedInCopy(kind: Slot, value: number): void {
+    if (kind === Slot.sync) this.#swallowedSyncs++;
+    else this.#copy = 'none';
+    if (kind !== Slot.sync && kind !== Slot.copyEnd) this.#resolve(kind, value, 'cancelled', '08P01');
+  }
+
+  // ---- what the target answers ----
+
+  parseComplete(): void {
+    this.#expect(Slot.parse);
+    this.statements.parseSucceeded(this.pipeline.value());
+    this.pipeline.pop();
+  }
+
+  bindComplete(): void {
+    this.#expect(Slot.bind);
+    const rows = this.#open.get(this.pipeline.value());
+    if (rows !== undefined) this.#open.set(this.pipeline.value(), rows | 1);
+    this.pipeline.pop();
+  }
+
+  closeComplete(): void {
+    this.#expect(Slot.close);
+    this.statements.closed(this.pipeline.value(), true);
+    this.pipeline.pop();
+  }
+
+  /** RowDescription or NoData. */
+  described(): void {
+    const kind = this.#kind();
+    if (kind === Slot.query) return;
+    this.#expect(Slot.describe);
+    this.pipeline.pop();
+  }
+
+  parameterDescription(): void {
+    this.#expect(Slot.describe);
+  }
+
+  /** A row may come now. */
+  expectRow(): void {
+    const kind = this.#kind();
+    if (kind !== Slot.query && kind !== Slot.execute) throw this.#unexpected();
+  }
+
+  /** `tag` '' stands for EmptyQueryResponse. */
+  commandComplete(tag: string): void {
+    const kind = this.#kind();
+    const command = this.pipeline.value();
+    if (kind === Slot.query) {
+      this.#addTag(tag);
+    } else {
+      this.#expect(Slot.execute);
+      this.#reportCompleted();
+      const earlier = this.#open.get(command);
+      if (earlier !== undefined) {
+        this.#open.delete(command);
+        this.#completed = { command, tag, rows: this.rows + Math.floor(earlier / 2) };
+      }
+      this.rows = 0;
+      this.pipeline.pop();
+    }
+    if (this.#copy !== 'none' || this.#swallowedSyncs > 0) {
+      this.#copy = 'none';
+      this.#swallowedSyncs = 0;
+    }
+    if (tag.startsWith('D') && /^(DEALLOCATE|DISCARD ALL)/.test(tag)) {
+      this.statements.dropped(tag === 'DEALLOCATE' ? (this.#deallocations.get(command) ?? null) : null);
+    }
+  }
+
+  /** Of a query with very many statements the first tags are kept. */
+  #addTag(tag: string): void {
+    if (tag === '' || this.#tags.length > tagsBound) return;
+    this.#tags = this.#tags === '' ? tag : `${this.#tags}; ${tag}`;
+    if (this.#tags.length > tagsBound) this.#tags += '; …';
+  }
+
+  portalSuspended(): void {
+    this.#expect(Slot.execute);
+    const command = this.pipeline.value();
+    const earlier = this.#open.get(command);
+    if (earlier !== undefined) this.#open.set(command, earlier + 2 * this.rows);
+    this.rows = 0;
+    this.pipeline.pop();
+  }
+
+  functionCallResponse(): void {
+    this.#expect(Slot.functionCall);
+  }
+
+  copyInResponse(): void {
+    this.expectRow();
+    this.#copy = 'in';
+    // What was sent behind is read by the copy, up to the message that ends it.
+    while (this.pipeline.length > 1 && this.#copy === 'in') {
+      const [kind, value] = [this.pipeline.kind(1) as Slot, this.pipeline.value(1)];
+      this.pipeline.remove(1);
+      if (kind === Slot.sync || segmentEnd(kind)) this.statements.answered++;
+      this.#forwardedInCopy(kind, value);
+    }
+  }
+
+  copyOutResponse(): void {
+    this.expectRow();
+    this.#copy = 'out';
+  }
+
+  /** Returns the error to deliver instead of the target's, or null for the target's own. */
+  errorResponse(sqlstate: string): Buffer | null {
+    const kind = this.#kind();
+    const value = this.pipeline.value();
+    this.#copy = 'none';
+    switch (kind) {
+      case Slot.none:
+        return null; // the server ends the connection for a reason of its own
+      case Slot.query:
+      case Slot.functionCall:
+        this.#failure = sqlstate;
+        return null;
+      case Slot.refusedQuery: {
+        const error = this.#refusalTold ? null : (this.#refusals.shift() ?? null);
+        this.#refusalTold = true;
+        return error;
+      }
+      case Slot.sync:
+        this.#reportCompleted(sqlstate);
+        return null;
+      default:
+        this.pipeline.pop();
+        return this.#failExtended(kind as Slot, value, sqlstate);
+    }
+  }
+
+  #failExtended(kind: Slot, value: number, sqlstate: string): Buffer | null {
+    let error: Buffer | null = null;
+    if (kind === Slot.refusedExtended) error = this.#refusals.shift() ?? null;
+    else this.#resolve(kind, value, sqlstate === cancelledSqlstate ? 'cancelled' : 'failed', sqlstate);
+    this.rows = 0;
+    this.#skipping = sqlstate;
+    while (this.pipeline.length > 0 && this.pipeline.kind() !== Slot.sync) {
+      const [skipped, of] = [this.pipeline.kind() as Slot, this.pipeline.value()];
+      this.pipeline.pop();
+      if (segmentEnd(skipped)) this.statements.answered++;
+      this.#skip(skipped, of);
+    }
+    return error;
+  }
+
+  /** @throws PostgresError `postgres-unexpected-message` for one that answers nothing */
+  readyForQuery(status: number): void {
+    const kind = this.#kind();
+    switch (kind) {
+      case Slot.query:
+      case Slot.functionCall:
+        this.#finishQuery(this.pipeline.value());
+        break;
+      case Slot.refusedQuery:
+        if (!this.#refusalTold) throw this.#unexpected();
+        this.#refusalTold = false;
+        break;
+      case Slot.sync:
+        break;
+      default:
+        if (this.#swallowedSyncs === 0) throw this.#unexpected();
+        this.#swallowedSyncs--;
+        this.#skipping = null;
+        this.#reportCompleted();
+        return;
+    }
+    this.pipeline.pop();
+    this.#skipping = null;
+    this.statements.answered++;
+    this.#reportCompleted();
+    if (status === idle && this.#open.size > 0) this.#endPortals();
+  }
+
+  #finishQuery(command: number): void {
+    const code = this.#failure;
+    if (code === null) this.#finish(command, 'succeeded', this.#tags === '' ? null : this.#tags, null);
+    else this.#finish(command, code === cancelledSqlstate ? 'cancelled' : 'failed', this.#tags || null, code);
+    this.rows = 0;
+    this.#tags = '';
+    this.#failure = null;
+  }
+
+  /** The transaction is over, and with it every portal. Commands are in order; the first that is not answered ends it. */
+  #endPortals(): void {
+    for (const [command, rows] of this.#open) {
+      if (rows % 2 === 0) return;
+      this.#finish(command, 'succeeded', null, null);
+    }
+  }
+
+  /** The connection is over: what has no outcome yet is cancelled. */
+  abandon(errorCode: string): void {
+    this.#reportCompleted();
+    const running = this.current;
+    for (const command of this.#open.keys()) {
+      const rows = command === running ? this.rows : 0;
+      this.rows = rows;
+      this.#finish(command, 'cancelled', null, errorCode);
+    }
+  }
+
+  /** What the target skips after an error. */
+  #skip(kind: Slot, value: number): void {
+    this.#resolve(kind, value, 'cancelled', this.#skipping);
+  }
+
+  #resolve(kind: Slot, value: number, outcome: OutcomeKind, errorCode: string | null): void {
+    switch (kind) {
+      case Slot.parse:
+        this.statements.parseFailed(value);
+        return;
+      case Slot.close:
+        this.statements.closed(value, false);
+        return;
+      case Slot.query:
+      case Slot.functionCall:
+      case Slot.bind:
+      case Slot.execute:
+        this.#finish(value, outcome, null, errorCode);
+        return;
+      case Slot.refusedQuery:
+      case Slot.refusedExtended:
+        this.#refusals.shift();
+        return;
+      case Slot.none:
+      case Slot.describe:
+      case Slot.sync:
+      case Slot.copyEnd:
+        return;
+      default:
+        kind satisfies never;
+    }
+  }
+
+  #finish(command: number, kind: OutcomeKind, tag: string | null, errorCode: string | null): void {
+    const earlier = this.#open.get(command);
+    if (earlier === undefined) return;
+    this.#open.delete(command);
+    if (this.#deallocations.size > 0) this.#deallocations.delete(command);
+    this.#gate.outcome(command, { kind, tag, rows: this.rows + Math.floor(earlier / 2), errorCode });
+  }
+
+  #reportCompleted(errorCode: string | null = null): void {
+    const { command, tag, rows } = this.#completed;
+    if (command === 0) return;
+    this.#completed = { command: 0, tag: '', rows: 0 };
+    if (this.#deallocations.size > 0) this.#deallocations.delete(command);
+    const kind = errorCode === null ? 'succeeded' : 'failed';
+    this.#gate.outcome(command, { kind, tag: tag === '' ? null : tag, rows, errorCode });
+  }
+
+  /** The slot that is being answered; CopyDone and CopyFail outside of a copy have no answer. */
+  #kind(): number {
+    while (this.pipeline.kind() === Slot.copyEnd) this.pipeline.pop();
+    return this.pipeline.kind();
+  }
+
+  #expect(kind: Slot): void {
+    if (this.#kind() !== kind) throw this.#unexpected();
+  }
+
+  #unexpected(): PostgresError {
+    return new PostgresError(
+      'postgres-unexpected-message',
+      'the target sent an answer to something that it was not asked',
+    );
+  }
+}
+
+const idle = 0x49;
+
+const segmentEnd = (kind: Slot): boolean =>
+  kind === Slot.query || kind === Slot.functionCall || kind === Slot.refusedQuery;

@@ -1,0 +1,338 @@
+/**
+ * What the tests of this protocol share: byte channels over sockets and in memory, a gate that notes everything and
+ * allows what a function allows, and a relay that listens on a port.
+ */
+import net from 'node:net';
+import tls from 'node:tls';
+import type { ByteChannel, ByteReceiver } from '../../../src/bytes/channel.ts';
+import type { ConnectionGate, Releasable, Verdict } from '../../../src/gate/gate.ts';
+import type { ConnectionInfo } from '../../../src/gate/recorder.ts';
+import type { Outcome } from '../../../src/model/outcome.ts';
+import { CancelKeys } from '../../../src/protocols/postgres/cancel-keys.ts';
+import { relayPostgres } from '../../../src/protocols/postgres/relay.ts';
+import type { PostgresRelay, RelayPostgresOptions } from '../../../src/protocols/postgres/relay.ts';
+import { ScramKeys } from '../../../src/protocols/postgres/scram.ts';
+import type { TargetOptions, TargetTransport } from '../../../src/protocols/postgres/target.ts';
+
+export class SocketChannel implements ByteChannel {
+  socket: net.Socket;
+  #receiver: ByteReceiver | null = null;
+  #paused = false;
+  #closed = false;
+
+  constructor(socket: net.Socket) {
+    this.socket = socket;
+    socket.setNoDelay(true);
+    this.#listen();
+  }
+
+  #listen(): void {
+    const { socket } = this;
+    let failure: Error | null = null;
+    socket.pause();
+    socket.on('data', (chunk: Buffer) => this.#receiver?.data(chunk));
+    socket.on('end', () => this.#receiver?.end());
+    socket.on('drain', () => this.#receiver?.drained());
+    socket.on('error', (error) => (failure = error));
+    socket.on('close', () => {
+      if (socket !== this.socket || this.#closed) return;
+      this.#closed = true;
+      this.#receiver?.closed(failure);
+    });
+    if (this.#receiver !== null && !this.#paused) socket.resume();
+  }
+
+  async startTls(options: tls.ConnectionOptions): Promise<{ peerCertificate: Buffer }> {
+    const raw = this.socket;
+    for (const event of ['data', 'end', 'drain', 'close']) raw.removeAllListeners(event);
+    const secured = tls.connect({ ...options, socket: raw });
+    await new Promise<void>((resolve, reject) => {
+      secured.once('secureConnect', resolve);
+      secured.once('error', reject);
+    });
+    this.socket = secured;
+    this.#listen();
+    return { peerCertificate: secured.getPeerX509Certificate()!.raw };
+  }
+
+  receive(receiver: ByteReceiver): void {
+    this.#receiver = receiver;
+    if (!this.#paused) this.socket.resume();
+  }
+
+  write(chunk: Uint8Array): boolean {
+    return this.socket.write(chunk);
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.socket.resume();
+  }
+
+  end(): void {
+    this.socket.end();
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+}
+
+/** Two channels joined in memory; delivery is synchronous unless paused. */
+export class MemoryChannel implements ByteChannel {
+  peer!: MemoryChannel;
+  #receiver: ByteReceiver | null = null;
+  #waiting: (() => void)[] = [];
+  #paused = false;
+  #closed = false;
+  #endSent = false;
+  #endReceived = false;
+  /** Set to make `write` answer false. */
+  full = false;
+
+  static pair(): [MemoryChannel, MemoryChannel] {
+    const [a, b] = [new MemoryChannel(), new MemoryChannel()];
+    a.peer = b;
+    b.peer = a;
+    return [a, b];
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  receive(receiver: ByteReceiver): void {
+    this.#receiver = receiver;
+    this.#run();
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (!this.#closed && !this.#endSent) this.peer.#deliver((receiver) => receiver.data(Buffer.from(chunk)));
+    return !this.full;
+  }
+
+  drain(): void {
+    this.full = false;
+    this.#receiver?.drained();
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#run();
+  }
+
+  end(): void {
+    if (this.#endSent || this.#closed) return;
+    this.#endSent = true;
+    this.peer.#deliver((receiver) => {
+      this.peer.#endReceived = true;
+      receiver.end();
+      this.peer.#closeIfDone();
+      this.#closeIfDone();
+    });
+  }
+
+  destroy(): void {
+    if (this.#closed) return;
+    this.#close();
+    this.peer.#deliver(() => this.peer.#close());
+  }
+
+  #closeIfDone(): void {
+    if (this.#endSent && this.#endReceived) this.#close();
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#waiting = [];
+    this.#receiver?.closed(null);
+  }
+
+  #deliver(step: (receiver: ByteReceiver) => void): void {
+    this.#waiting.push(() => {
+      if (!this.#closed && this.#receiver !== null) step(this.#receiver);
+    });
+    this.#run();
+  }
+
+  #running = false;
+  #run(): void {
+    if (this.#running) return;
+    this.#running = true;
+    while (!this.#paused && this.#receiver !== null && this.#waiting.length > 0) this.#waiting.shift()!();
+    this.#running = false;
+  }
+}
+
+export interface Noted {
+  readonly command: number;
+  readonly text: string;
+  readonly parameters: Buffer | null;
+  readonly outcomes: Outcome[];
+}
+
+export type Policy = (text: string) => Verdict;
+const allow: Verdict = { kind: 'allow' };
+
+/** Keeps what it is told; releases at the end of the tick, or when `release` is called where `manual` is set. */
+export class NotingGate implements ConnectionGate {
+  readonly commands: Noted[] = [];
+  readonly statements = new Map<number, string>();
+  readonly outputs: { command: number; bytes: Buffer }[] = [];
+  readonly inputs: { command: number; bytes: Buffer }[] = [];
+  readonly forgotten: number[] = [];
+  readonly policy: Policy;
+  info: ConnectionInfo | null = null;
+  reason: string | null = null;
+  manual = false;
+  /** Without it, memory stays flat. */
+  keep = true;
+  #command = 0;
+  #statement = 0;
+  #asked = new Set<Releasable>();
+
+  constructor(policy: Policy = () => allow) {
+    this.policy = policy;
+  }
+
+  opened(info: ConnectionInfo): void {
+    this.info = info;
+  }
+
+  statement(text: Uint8Array): number {
+    this.statements.set(++this.#statement, Buffer.from(text).toString());
+    return this.#statement;
+  }
+
+  forgetStatement(statement: number): void {
+    this.forgotten.push(statement);
+  }
+
+  nextCommand(): number {
+    return ++this.#command;
+  }
+
+  command(command: number, text: Uint8Array | number, parameters: Uint8Array | null): Verdict {
+    const words = typeof text === 'number' ? this.statements.get(text)! : Buffer.from(text).toString();
+    const copy = parameters === null ? null : Buffer.from(parameters);
+    if (this.keep) this.commands.push({ command, text: words, parameters: copy, outcomes: [] });
+    return this.policy(words);
+  }
+
+  input(command: number, bytes: Uint8Array): void {
+    if (this.keep) this.inputs.push({ command, bytes: Buffer.from(bytes) });
+  }
+
+  output(command: number, bytes: Buffer): Buffer {
+    if (this.keep) this.outputs.push({ command, bytes: Buffer.from(bytes) });
+    return bytes;
+  }
+
+  outcome(command: number, outcome: Outcome): void {
+    if (!this.keep) return;
+    this.commands.find((noted) => noted.command === command)!.outcomes.push(outcome);
+  }
+
+  whenRecorded(releasable: Releasable): void {
+    if (this.#asked.size === 0 && !this.manual) setImmediate(() => this.release());
+    this.#asked.add(releasable);
+  }
+
+  release(): void {
+    const asked = [...this.#asked];
+    this.#asked.clear();
+    for (const releasable of asked) {
+      releasable.stage();
+      releasable.release();
+    }
+  }
+
+  closed(reason: string): void {
+    this.reason = reason;
+  }
+
+  /** `text → kind tag rows code` of every command; what a test compares. */
+  summary(): string[] {
+    return this.commands.map(({ text, outcomes }) =>
+      [text, ...outcomes.map((o) => `${o.kind} ${o.tag} ${o.rows} ${o.errorCode}`)].join(' → '),
+    );
+  }
+}
+
+export const targetOptions = (overrides: Partial<TargetOptions> = {}): TargetOptions => ({
+  user: 'app',
+  password: () => 'secret',
+  database: 'app',
+  databases: [],
+  tls: 'disable',
+  channelBinding: 'prefer',
+  scramKeys: new ScramKeys(),
+  ...overrides,
+});
+
+export interface RelayServer {
+  readonly port: number;
+  readonly gates: NotingGate[];
+  readonly relays: PostgresRelay[];
+  stop(): Promise<void>;
+}
+
+/** A relay on a port of its own: plain sockets, one gate for each connection. */
+export async function listenRelay(
+  target: TargetOptions,
+  dialPort: number,
+  options: {
+    policy?: Policy;
+    tls?: tls.ConnectionOptions;
+    keep?: boolean;
+  } & Partial<RelayPostgresOptions> = {},
+): Promise<RelayServer> {
+  const gates: NotingGate[] = [];
+  const relays: PostgresRelay[] = [];
+  const cancelKeys = new CancelKeys();
+  const dial = (): Promise<TargetTransport> =>
+    new Promise((resolve, reject) => {
+      const socket = net.connect({ host: '127.0.0.1', port: dialPort, allowHalfOpen: true });
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.off('error', reject);
+        const channel = new SocketChannel(socket);
+        resolve({ channel, startTls: () => channel.startTls({ ...options.tls }) });
+      });
+    });
+  const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const gate = new NotingGate(options.policy);
+    gate.keep = options.keep ?? true;
+    if (gate.keep) gates.push(gate);
+    const relay = relayPostgres({
+      client: new SocketChannel(socket),
+      target,
+      dial,
+      gate,
+      cancelKeys,
+      ...options,
+    });
+    if (gate.keep) relays.push(relay);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  return {
+    port: typeof address === 'object' ? address!.port : 0,
+    gates,
+    relays,
+    stop: async () => {
+      for (const relay of relays) relay.fail({ sqlstate: '57P01', message: 'the test is over', hint: null });
+      await new Promise<void>((resolve) => server.close(() => resolve()));
+    },
+  };
+}
