@@ -93,3 +93,15 @@ export async function runUntilStopped(options: {
     log.flush();
   }
 }
+
+/**
+ * From now on an error that nobody caught ends the process at once: what it left half done is unknown, and the next start
+ * recovers from the record. It is told by name, code and place; the runtime would print its text, which may hold user data.
+ */
+export function crashSafely(log: RelayLogger): void {
+  process.on('uncaughtException', (error) => {
+    log.error('crashed', {}, error);
+    log.flush();
+    process.exit(1);
+  });
+}

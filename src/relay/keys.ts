@@ -75,6 +75,26 @@ export async function openKeys(config: KeysConfig): Promise<RelayKeys> {
   };
 }
 
+/**
+ * Looks at the keys that are there, as `openKeys` would, and makes none.
+ * @returns names of those that the first start will make
+ * @throws as `openKeys`
+ */
+export async function checkKeys(config: KeysConfig): Promise<string[]> {
+  const { directory } = config.keys;
+  const files = [
+    ...['token.json', 'provider.json', 'nonce.key'].map((name) => path.join(directory, name)),
+    config.log.keyFile,
+  ];
+  const missing = files.filter((file) => !existsSync(file));
+  if (missing.length === 0) await openKeys(config);
+  else {
+    if (existsSync(directory)) await ensurePrivateDirectory(directory);
+    for (const file of files) if (!missing.includes(file)) await readPrivateFile(file);
+  }
+  return missing;
+}
+
 async function openLogSigner({ log, evidence }: KeysConfig): Promise<NoteSigner> {
   try {
     const signer = await readSigner(log.keyFile);

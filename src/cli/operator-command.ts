@@ -1,0 +1,100 @@
+/**
+ * Base of the commands that an operator runs where the relay runs: they read its configuration and open its state, with
+ * the rights of the user who runs them. No sign-in takes part.
+ */
+import * as Flags from '@oclif/core/flags';
+import { PolicyError, formatProblem } from '../policy/error.ts';
+import { loadConfig } from '../relay/config/config.ts';
+import type { RelayConfig } from '../relay/config/config.ts';
+import { ConfigError, formatConfigProblem } from '../relay/config/error.ts';
+import { Accounts } from '../relay/idp/accounts.ts';
+import { providerIssuer } from '../relay/idp/provider.ts';
+import { State } from '../relay/state/state.ts';
+import type { User } from '../relay/state/users.ts';
+import { HoopCommand } from './command.ts';
+import { OperatorError } from './operator-error.ts';
+
+export interface OperatorFlags {
+  readonly config: string | undefined;
+}
+
+export abstract class OperatorCommand extends HoopCommand {
+  static override baseFlags = {
+    ...HoopCommand.baseFlags,
+    config: Flags.string({
+      description: 'relay.yaml; the embedded default of this user otherwise',
+      env: 'HOOP_RELAY_CONFIG',
+      helpGroup: 'GLOBAL',
+      helpValue: 'FILE',
+    }),
+  };
+
+  /** Says every problem of a configuration or of policies on its own line; the failure itself names the first only. */
+  override async catch(error: Error): Promise<void> {
+    const problems = problemLines(error);
+    if (problems.length > 1) for (const line of problems) this.note(line);
+    return super.catch(error);
+  }
+
+  /** @throws ConfigError, PrivateFileError */
+  protected relayConfig(flags: OperatorFlags): Promise<RelayConfig> {
+    return loadConfig(flags.config ?? null);
+  }
+
+  /**
+   * Opens the state, works on the people of the embedded provider, and closes it.
+   * @throws OperatorError `provider-not-embedded`
+   */
+  protected async withAccounts<T>(
+    flags: OperatorFlags,
+    work: (accounts: Accounts) => Promise<T>,
+  ): Promise<T> {
+    const config = await this.relayConfig(flags);
+    if (config.identity.kind !== 'embedded')
+      throw new OperatorError('provider-not-embedded', `people sign in at ${config.identity.issuer}`, {
+        hint: 'manage them there; groups come with their tokens',
+      });
+    const state = await State.open(
+      config.state.kind === 'sqlite' ? config.state.file : config.state.url.resolve(),
+    );
+    try {
+      return await work(new Accounts(state, providerIssuer(config.publicUrl)));
+    } finally {
+      await state.close();
+    }
+  }
+
+  /** The same for one person. @throws OperatorError `user-unknown`, `provider-not-embedded` */
+  protected withUser<T>(
+    flags: OperatorFlags,
+    email: string,
+    work: (accounts: Accounts, user: User) => Promise<T>,
+  ): Promise<T> {
+    return this.withAccounts(flags, async (accounts) => {
+      const user = await accounts.byEmail(email);
+      if (user === null)
+        throw new OperatorError('user-unknown', `nobody has the address ${email}`, {
+          hint: 'see: hoop admin users list',
+        });
+      return work(accounts, user);
+    });
+  }
+
+  /**
+   * The person of an address; null for no address, and where people are not the embedded provider's.
+   * @throws OperatorError `user-unknown`
+   */
+  protected async personAs(flags: OperatorFlags, email: string | null): Promise<User | null> {
+    const { identity } = await this.relayConfig(flags);
+    if (email === null || identity.kind !== 'embedded') return null;
+    return this.withUser(flags, email, async (_, user) => user);
+  }
+}
+
+/** Every problem of a configuration or of policies, as `file:line:column: …`; empty for other failures. */
+export function problemLines(error: unknown): string[] {
+  if (error instanceof PolicyError) return error.problems.map(formatProblem);
+  if (!(error instanceof ConfigError)) return [];
+  const { file, problems } = error;
+  return problems.map((problem) => formatConfigProblem(file ?? 'relay.yaml', problem));
+}

@@ -1,0 +1,147 @@
+/**
+ * `hoop relay check`: everything about a configuration that can be wrong before a relay starts, tried without starting
+ * one. Reads files and the environment; with `connect` it also reaches the targets, without signing in at them. Nothing is
+ * written, and no secret is shown.
+ */
+import { X509Certificate, createPrivateKey } from 'node:crypto';
+import { access, constants, stat } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { HoopError } from '../errors.ts';
+import { Policies } from '../policy/policies.ts';
+import { reachTarget } from './check-reach.ts';
+import type { RelayConfig, TargetConfig } from './config/config.ts';
+import { readSecretFile } from './config/secret-file.ts';
+import { settingValue } from './config/secret.ts';
+import { checkKeys } from './keys.ts';
+
+/** One thing that was looked at. */
+export interface CheckResult {
+  /** `policies`, `tls`, `target db-prod`, … */
+  readonly subject: string;
+  /** A warning does not keep the relay from starting. */
+  readonly state: 'ok' | 'warning' | 'failed';
+  readonly message: string;
+  /** Of the failure; null otherwise. */
+  readonly code: string | null;
+}
+
+/** Looks at everything; failures are results, not exceptions. */
+export async function checkRelay(config: RelayConfig, options: { connect: boolean }): Promise<CheckResult[]> {
+  const results = [
+    attempt('policies', () => checkPolicies(config)),
+    attempt('keys', () => checkKeyFiles(config)),
+    attempt('data directory', () => checkDirectory(config.dataDir)),
+    attempt('evidence directory', () => checkDirectory(config.evidence.directory)),
+    attempt('state', () => checkState(config)),
+  ];
+  const { tls } = config;
+  if (tls !== null) results.push(attempt('tls', () => checkServerCertificate(config, tls)));
+  for (const target of config.targets.values()) {
+    const subject = `target ${target.name}`;
+    results.push(attempt(subject, () => checkTarget(target)));
+    if (options.connect) results.push(attempt(`${subject} (connect)`, () => reachTarget(target)));
+  }
+  return (await Promise.all(results)).flat();
+}
+
+/** A check's sentence when all is well, or sentences to warn with. */
+type Found = string | { readonly warnings: readonly string[] };
+
+async function attempt(subject: string, check: () => Found | Promise<Found>): Promise<CheckResult[]> {
+  try {
+    const found = await check();
+    if (typeof found === 'string') return [{ subject, state: 'ok', message: found, code: null }];
+    return found.warnings.map((message) => ({ subject, state: 'warning', message, code: null }));
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'unexpected';
+    const message = error instanceof Error ? error.message : 'failed';
+    const hint = error instanceof HoopError && error.hint !== undefined ? ` (${error.hint})` : '';
+    return [{ subject, state: 'failed', message: `${message}${hint}`, code }];
+  }
+}
+
+function checkPolicies(config: RelayConfig): Found {
+  const policies = Policies.load(config.policies);
+  const count = policies.ids.length;
+  const permits = policies.ids.filter((id) => policies.policy(id)?.effect === 'permit').length;
+  policies.close();
+  if (permits === 0) return { warnings: ['no policy permits anything: nobody may connect'] };
+  if (policies.warnings.length > 0) return { warnings: policies.warnings };
+  return `${count} ${count === 1 ? 'policy' : 'policies'}, valid`;
+}
+
+async function checkKeyFiles(config: RelayConfig): Promise<Found> {
+  const missing = await checkKeys(config);
+  return missing.length === 0
+    ? 'present, readable by their owner alone'
+    : `made at the first start: ${missing.join(', ')}`;
+}
+
+/** The directory, or its nearest parent that is there, can be written to and is a directory. */
+async function checkDirectory(directory: string): Promise<Found> {
+  let there = directory;
+  for (;;) {
+    const found = await stat(there).catch(() => null);
+    if (found?.isDirectory()) break;
+    if (found !== null || path.dirname(there) === there) throw new Error(`${there} is not a directory`);
+    there = path.dirname(there);
+  }
+  await access(there, constants.W_OK | constants.X_OK);
+  return there === directory ? directory : `${directory} will be made`;
+}
+
+async function checkState({ state }: RelayConfig): Promise<Found> {
+  if (state.kind === 'postgres') {
+    const url = URL.parse(state.url.resolve());
+    if (url === null || !/^postgres(ql)?:$/.test(url.protocol))
+      throw new Error(`${state.url.toString()} does not hold a postgres:// URL`);
+    return `PostgreSQL, by ${state.url.toString()}`;
+  }
+  if ((await stat(state.file).catch(() => null)) === null) return `${state.file} will be made`;
+  await access(state.file, constants.R_OK | constants.W_OK);
+  return state.file;
+}
+
+function checkServerCertificate({ publicUrl }: RelayConfig, tls: NonNullable<RelayConfig['tls']>): Found {
+  const certificate = new X509Certificate(readFileSync(tls.certFile));
+  matchKey(certificate, tls.keyFile);
+  const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
+  const named = certificate.checkHost(host) ?? certificate.checkIP(host);
+  const warnings = [...expiry(certificate)];
+  if (named === undefined) warnings.push(`the certificate is not for ${host}, the host of publicUrl`);
+  return warnings.length > 0 ? { warnings } : `certificate for ${host}, until ${dayOf(certificate)}`;
+}
+
+function checkTarget(target: TargetConfig): Found {
+  settingValue(target.user);
+  target.password?.resolve();
+  const warnings: string[] = [];
+  if (target.tls.mode === 'verify-full') {
+    const { caFile, clientCertificate } = target.tls;
+    if (caFile !== null) warnings.push(...expiry(new X509Certificate(readFileSync(caFile))));
+    if (clientCertificate !== null) {
+      const certificate = new X509Certificate(readFileSync(clientCertificate.certFile));
+      matchKey(certificate, clientCertificate.keyFile);
+      warnings.push(...expiry(certificate));
+    }
+  } else if (!target.host.startsWith('/') && target.password !== null)
+    warnings.push(`no TLS: the credential travels to ${target.host} as its authentication method sends it`);
+  return warnings.length > 0 ? { warnings } : 'credential and certificates can be read';
+}
+
+function matchKey(certificate: X509Certificate, keyFile: string): void {
+  const key = createPrivateKey(readSecretFile(keyFile, 65_536));
+  if (!certificate.checkPrivateKey(key)) throw new Error(`${keyFile} is not the key of its certificate`);
+}
+
+const dayOf = (certificate: X509Certificate): string => certificate.validToDate.toISOString().slice(0, 10);
+
+const noticeMs = 14 * 86_400_000;
+
+function* expiry(certificate: X509Certificate): Generator<string> {
+  const leftMs = certificate.validToDate.getTime() - Date.now();
+  if (leftMs < 0) yield `the certificate ended on ${dayOf(certificate)}`;
+  else if (leftMs < noticeMs) yield `the certificate ends on ${dayOf(certificate)}`;
+  if (certificate.validFromDate.getTime() > Date.now()) yield 'the certificate is not valid yet';
+}
