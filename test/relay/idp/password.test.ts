@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { Passwords } from '../../../src/relay/idp/password.ts';
 
 const passwords = new Passwords();
+const base64 = (bytes: Buffer): string => bytes.toString('base64').replace(/=+$/, '');
 
 test('a password is found again by its hash, whose cost and salt are in it', async () => {
   const hash = await passwords.hash('correct horse');
@@ -16,7 +17,6 @@ test('a password is found again by its hash, whose cost and salt are in it', asy
 test('the vector of RFC 7914 §12 holds for stored hashes of another cost', async () => {
   // N = 1024, r = 8, p = 16, password "password", salt "NaCl"; its first 32 bytes.
   const derived = 'fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b373162';
-  const base64 = (bytes: Buffer) => bytes.toString('base64').replace(/=+$/, '');
   const stored = `$scrypt$ln=10,r=8,p=16$${base64(Buffer.from('NaCl'))}$${base64(Buffer.from(derived, 'hex'))}`;
   assert.equal(await passwords.verify('password', stored), true);
   assert.equal(await passwords.verify('Password', stored), false);
