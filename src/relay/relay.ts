@@ -8,7 +8,10 @@ import { relayActor } from '../evidence/entry.ts';
 import type { SeenKeys } from '../identity/issuer-keys.ts';
 import { Policies } from '../policy/policies.ts';
 import { systemClock } from '../system/clock.ts';
+import path from 'node:path';
 import { auditRoutes } from './api/audit.ts';
+import { evidenceReaders } from './api/evidence-readers.ts';
+import { logRoutes } from './api/log.ts';
 import { createIdentity, type RelayIdentity } from './api/identity.ts';
 import { authenticate, loginRoutes, offerNonces, presentedBy } from './api/login.ts';
 import { discoveryRoutes } from './api/discovery.ts';
@@ -256,6 +259,12 @@ async function addRoutes(
     ...{ ...shared, registry, state: state.sessions, replay: state.replay },
     authenticate: (request) => authenticate(identity, request),
   });
-  await app.register(auditRoutes, { ...shared, log: evidence.log });
+  const { directory } = config.evidence;
+  const authorizeRead = evidenceReaders({
+    ...shared,
+    authenticate: (request) => authenticate(identity, request),
+  });
+  auditRoutes(app, { directory, authorizeRead, append: shared.append });
+  logRoutes(app, { directory: path.join(directory, 'log'), authorizeRead });
   if (provider !== null) await app.register(mountProvider(provider));
 }

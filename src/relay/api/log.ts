@@ -1,16 +1,24 @@
 /**
- * `GET /log/…`: the log as static files, for any client of https://c2sp.org/tlog-tiles. Public, like the origin that it is
- * named after; who may not read entries must not reach this address.
+ * `GET /log/…`: the log as static files (https://c2sp.org/tlog-tiles). Checkpoint and hashes are public: they let anybody
+ * witness the log and say nothing about anyone. Entries hold who did what, so they are for readers of evidence.
  */
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { FastifyInstance, FastifyReply } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { EvidenceError } from '../../evidence/error.ts';
 import { parseTilePath, tilePath } from '../../evidence/log/tile.ts';
 import { hasErrno } from '../../errors.ts';
+import { RelayError } from '../error.ts';
+import type { EvidenceReader } from './audit.ts';
 
-/** @param directory the log's own (`<evidence>/log`) */
-export function logRoutes(app: FastifyInstance, directory: string): void {
+export interface LogRoutesOptions {
+  /** The log's own (`<evidence>/log`). */
+  readonly directory: string;
+  /** @throws HoopError when the caller is nobody */
+  readonly authorizeRead: (request: FastifyRequest) => Promise<EvidenceReader>;
+}
+
+export function logRoutes(app: FastifyInstance, { directory, authorizeRead }: LogRoutesOptions): void {
   app.get('/log/checkpoint', async (_request, reply) => {
     reply.header('cache-control', 'no-cache').type('text/plain; charset=utf-8');
     return send(reply, path.join(directory, 'checkpoint'));
@@ -19,7 +27,10 @@ export function logRoutes(app: FastifyInstance, directory: string): void {
     // The path is built again from what it said: nothing of the request reaches the file system.
     const tile = parseTilePath(`tile/${request.params['*']}`);
     if (tile === null) throw notFound();
-    reply.header('cache-control', 'public, max-age=604800, immutable').type('application/octet-stream');
+    if (tile.level === 'entries' && !(await authorizeRead(request)).mayRead(null))
+      throw new RelayError('evidence-denied', 'You may not read the entries of this log.');
+    const scope = tile.level === 'entries' ? 'private' : 'public';
+    reply.header('cache-control', `${scope}, max-age=604800, immutable`).type('application/octet-stream');
     return send(reply, path.join(directory, tilePath(tile.level, tile.n, tile.width)));
   });
 }

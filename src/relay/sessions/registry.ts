@@ -100,6 +100,7 @@ export class SessionRegistry {
     const { log, state, clock, processId } = this.#options;
     if (this.#draining) throw new RelayError('relay-draining', 'The relay is stopping.');
     const { authorization, target, durationMs } = this.#authorize(open);
+    const protocol = this.#options.protocol(authorization, target);
     const id = ulid(clock.wallMs()) as SessionId;
     const entry = sessionOpened(id, open, authorization, clock.wallMs() + durationMs);
     const startedAt = clock.monotonicMs();
@@ -113,7 +114,6 @@ export class SessionRegistry {
       ...{ reason: entry.reason, task: entry.task },
       ...{ openedAtMs: Date.parse(time), deadlineMs: Date.parse(entry.deadline) },
     };
-    const protocol = this.#options.protocol(authorization, target);
     const session = this.#make(facts, protocol, durationMs - (clock.monotonicMs() - startedAt));
     try {
       await state.open({ ...facts, target: target.name, processId });

@@ -1,0 +1,126 @@
+/** PostgreSQL as a session's protocol: the target's credential, its dialler, deadlines, and what each end is told. */
+import type { ByteChannel } from '../../bytes/channel.ts';
+import type { Authorization } from '../../gate/authorization.ts';
+import type { ConnectionGate } from '../../gate/gate.ts';
+import type { SessionEnd } from '../../model/outcome.ts';
+import { CancelKeys } from '../../protocols/postgres/cancel-keys.ts';
+import { PostgresError, type PeerError } from '../../protocols/postgres/error.ts';
+import { probePostgres } from '../../protocols/postgres/probe.ts';
+import { relayPostgres } from '../../protocols/postgres/relay.ts';
+import { ScramKeys } from '../../protocols/postgres/scram.ts';
+import type { TargetOptions, TargetTransport } from '../../protocols/postgres/target.ts';
+import { settingValue } from '../config/secret.ts';
+import type { RelayConfig, TargetConfig } from '../config/config.ts';
+import { dialTarget } from '../dial.ts';
+import { RelayError } from '../error.ts';
+import type { RelayLogger } from '../logging.ts';
+import type { RelayMetrics } from '../metrics.ts';
+import type { ServedConnection, SessionProtocol } from './protocol.ts';
+
+export interface PostgresProtocolOptions {
+  readonly authorization: Authorization;
+  readonly target: TargetConfig;
+  readonly config: RelayConfig;
+  readonly logger: RelayLogger;
+  readonly metrics: RelayMetrics;
+}
+
+/** From the client's first byte until the target accepts it. */
+const startupMs = 30_000;
+/** A client that takes nothing cannot keep a connection that has ended. */
+const lingerMs = 5000;
+
+/** Keys are derived once per target and process: that costs milliseconds. */
+const scramKeys = new WeakMap<TargetConfig, ScramKeys>();
+
+/** @throws ConfigError `secret-unavailable`, `secret-exposed`: the target's user is a reference that leads nowhere */
+export function postgresProtocol(options: PostgresProtocolOptions): SessionProtocol {
+  const { authorization, target, config } = options;
+  const reached = targetOptions(target);
+  const cancelKeys = new CancelKeys();
+  const dial = (): Promise<TargetTransport> => dialTarget(authorization, target);
+  return {
+    name: 'postgres',
+    probe: () => probe(options, reached),
+    serve: (client: ByteChannel, gate: ConnectionGate): ServedConnection => {
+      const relay = relayPostgres({
+        ...{ client, gate, dial, cancelKeys, target: reached },
+        messageLimitBytes: config.limits.statementBytes,
+      });
+      options.metrics.tally.connections++;
+      const timer = setTimeout(() => relay.fail(startupTimedOut), startupMs);
+      void relay.ready.then(() => clearTimeout(timer));
+      const closed = relay.closed.finally(() => clearTimeout(timer));
+      return {
+        closed,
+        fail: (why) => {
+          relay.fail(endOf(why));
+          const linger = setTimeout(() => client.destroy(), lingerMs);
+          void closed.then(() => clearTimeout(linger));
+        },
+      };
+    },
+  };
+}
+
+function targetOptions(target: TargetConfig): TargetOptions {
+  const keys = scramKeys.get(target) ?? new ScramKeys();
+  scramKeys.set(target, keys);
+  return {
+    ...{ name: target.name, database: target.database, databases: target.databases },
+    user: settingValue(target.user),
+    password: () => target.password?.resolve() ?? null,
+    tls: target.tls.mode,
+    channelBinding: 'prefer',
+    scramKeys: keys,
+  };
+}
+
+async function probe(
+  { authorization, target, logger }: PostgresProtocolOptions,
+  reached: TargetOptions,
+): Promise<string> {
+  const transports: TargetTransport[] = [];
+  const timer = setTimeout(() => transports.forEach(({ channel }) => channel.destroy()), startupMs);
+  try {
+    const dial = async (): Promise<TargetTransport> => {
+      const transport = await dialTarget(authorization, target);
+      transports.push(transport);
+      return transport;
+    };
+    const { serverVersion } = await probePostgres({ target: reached, dial });
+    return `PostgreSQL ${/^\d+(\.\d+)?/.exec(serverVersion)?.[0] ?? serverVersion}`;
+  } catch (cause) {
+    logger.warn('target unreachable', { target: target.name }, cause);
+    const why = cause instanceof PostgresError ? cause.message : 'the relay failed to reach it';
+    throw new RelayError('target-unreachable', `The target ${target.name} cannot be used: ${why}.`, {
+      hint: 'its operator finds the reason in the relay’s log, and tests it with: hoop relay check --connect',
+      cause,
+    });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const startupTimedOut: PeerError = {
+  sqlstate: '08006',
+  message: 'the connection was not established in time',
+  hint: null,
+};
+
+/** 57P01 admin_shutdown: clients reconnect or give up, as they would with a server that stops. */
+function endOf(why: SessionEnd): PeerError {
+  const texts: Partial<Record<SessionEnd, string>> = {
+    deadline: 'the session has reached its deadline',
+    killed: 'the session was ended by somebody with the right to',
+    'access-ended': 'the sign-in of this session has ended',
+    'relay-stopped': 'the relay is stopping',
+    'evidence-failed': 'the record of this session cannot be written, so the session ends',
+  };
+  const sqlstate = why === 'evidence-failed' ? '58030' : '57P01';
+  return {
+    sqlstate,
+    message: texts[why] ?? 'the session has ended',
+    hint: 'Open a new one with: hoop connect',
+  };
+}
