@@ -42,6 +42,12 @@ export abstract class HoopCommand extends Command {
     process.stdout.write(formatTable(heads, rows, { width }));
   }
 
+  /** Facts of one thing, a line each; nothing with `--json`. */
+  printFacts(facts: readonly (readonly [name: string, value: string])[]): void {
+    const width = Math.max(...facts.map(([name]) => name.length));
+    for (const [name, value] of facts) this.print(`  ${name.padEnd(width)}  ${visible(value)}`);
+  }
+
   /** A line that is not the result: progress, prompt, warning. Control characters are made visible. */
   note(line: string): void {
     process.stderr.write(`${visible(line)}\n`);

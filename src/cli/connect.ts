@@ -26,7 +26,7 @@ export async function connectForeground(
   if (signal.aborted) stop();
   signal.addEventListener('abort', stop, { once: true });
   const end = await served.ended;
-  if (!signal.aborted) command.note(`  ${end.text}`);
+  if (!signal.aborted && end.error === null) command.note(`  ${end.text}`);
   return exitCodeOfEnd(end);
 }
 

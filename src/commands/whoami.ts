@@ -13,16 +13,13 @@ export default class Whoami extends RelayCommand {
       const { principal, issuer, login, accessTokenEndsAtMs } = await signIn.credential();
       const until = new Date(accessTokenEndsAtMs);
       this.print(`  ${nameOf(principal)} at ${relay}`);
-      this.printTable(
-        ['', ''],
-        [
-          ['kind', principal.kind],
-          ['subject', principal.subject],
-          ['issuer', issuer],
-          ['groups', principal.groups.join(', ')],
-          ['until', timeOfDay(until)],
-        ],
-      );
+      this.printFacts([
+        ['kind', principal.kind],
+        ['subject', principal.subject],
+        ['issuer', issuer],
+        ['groups', principal.groups.join(', ')],
+        ['until', timeOfDay(until)],
+      ]);
       return { relay, login, principal, until: until.toISOString() };
     });
   }
