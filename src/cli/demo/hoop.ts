@@ -47,6 +47,8 @@ export interface Finished {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
+  /** Both, in the order in which they came. */
+  readonly output: string;
 }
 
 export interface RunOptions {
@@ -65,8 +67,13 @@ export async function run(file: string, args: readonly string[], options: RunOpt
     child.once('error', reject);
     child.once('close', (code) => resolve(code));
   });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      output += chunk;
+    });
   const [code, stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
-  return { code, stdout, stderr };
+  return { code, stdout, stderr, output };
 }
 
 export const hoop = (args: readonly string[], options: RunOptions): Promise<Finished> =>
@@ -79,6 +86,7 @@ export class Running {
   readonly ended: Promise<number | null>;
   #stdout = '';
   #stderr = '';
+  #output = '';
   readonly #waiting = new Set<() => void>();
   #over = false;
 
@@ -87,10 +95,12 @@ export class Running {
     keep(this.child);
     this.child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
       this.#stdout += chunk;
+      this.#output += chunk;
       this.#wake();
     });
     this.child.stderr?.setEncoding('utf8').on('data', (chunk: string) => {
       this.#stderr += chunk;
+      this.#output += chunk;
       this.#wake();
     });
     this.ended = new Promise((resolve) => {
@@ -119,9 +129,9 @@ export class Running {
     return this.#stderr;
   }
 
-  /** Everything said so far, errors last. */
+  /** Everything said so far, in the order in which it came. */
   get output(): string {
-    return this.#stdout + this.#stderr;
+    return this.#output;
   }
 
   /**

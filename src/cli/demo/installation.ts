@@ -20,6 +20,8 @@ export interface TargetAddress {
   readonly database: string;
   readonly user: string;
   readonly password: string;
+  /** Which others a client may name; only `database` when absent. */
+  readonly databases?: 'any' | readonly string[];
 }
 
 /** Environment for a program of somebody whose files all lie in `home`: nothing of the caller's own is reachable. */
@@ -71,13 +73,13 @@ export class Person {
    * @throws ProgramError `program-ended`, BrowserError `device-pages-failed`
    */
   async login(relay: string, ...flags: string[]): Promise<Finished> {
-    const login = this.start('login', relay, ...flags);
+    const login = this.start('login', relay, '--no-browser', ...flags);
     const [, uri, userCode] = await login.says(/(https?:\/\/\S+)[^\n]*?\b([A-Z]{4}-[A-Z]{4})\b/);
     const answers = { email: this.email, password: this.password, userCode: userCode! };
     await confirmDevice(uri!, answers, this.#fetch);
     const code = await login.ended;
     if (code !== 0) throw new ProgramError('program-ended', `hoop login ended with ${code}: ${login.output}`);
-    return { code, stdout: login.stdout, stderr: login.stderr };
+    return { code, stdout: login.stdout, stderr: login.stderr, output: login.output };
   }
 }
 
@@ -161,7 +163,7 @@ export class Installation {
       ...environment,
     });
     this.#relay = relay;
-    await relay.says(/listening|ready/i);
+    await relay.says(/Relay ready at/);
     return relay;
   }
 

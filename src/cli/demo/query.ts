@@ -27,8 +27,8 @@ export async function queryThrough(query: Query): Promise<Answer> {
   if (psql === null) return byDriver(query);
   const address = `host=127.0.0.1 port=${port} user=${user} dbname=${database}`;
   const env = { PATH: process.env['PATH'], HOME: '/nonexistent', LANG: 'C.UTF-8' };
-  const { stdout, stderr } = await run(psql, ['-X', address, '-c', sql], { env });
-  return { command: `psql "${address}" -c "${sql}"`, output: stdout + stderr, psql };
+  const { output } = await run(psql, ['-X', address, '-c', sql], { env });
+  return { command: `psql "${address}" -c "${sql}"`, output, psql };
 }
 
 async function byDriver({ port, user, database, sql }: Query): Promise<Answer> {

@@ -97,9 +97,9 @@ export class Tour {
   async #signIn(person: Person, relay: string, name: string): Promise<void> {
     const screen = this.#screen;
     screen.step(`${name} signs in`);
-    screen.command(name.toLowerCase(), `hoop login ${relay}`);
+    screen.command(name.toLowerCase(), `hoop login ${relay} --no-browser`);
     const login = await person.login(relay);
-    screen.output(login.stdout + login.stderr);
+    screen.output(login.output);
     screen.note(
       '(The tour did in a browser’s place what the page asked for: e-mail, password, confirmation.)',
     );
@@ -147,7 +147,7 @@ export class Tour {
     ];
     screen.command('ana', `hoop connect db-prod -- psql -X -c "${once.at(-1)}"`);
     const update = await ana.hoop(...once);
-    screen.output(update.stdout + update.stderr);
+    screen.output(update.output);
     screen.check(update.code === 0 && update.stdout.includes('UPDATE 1'), 'one command, one session');
   }
 
@@ -179,7 +179,7 @@ export class Tour {
       const args = ['audit', 'verify', bundle, '--vkey-file', path.join(bundle, 'vkey')];
       screen.command('auditor', `hoop ${args.join(' ')}`);
       const result = await hoop(args, auditor);
-      screen.output(result.stdout + result.stderr);
+      screen.output(result.output);
       return result;
     };
     screen.check((await verify()).code === exitCodes.done, 'nothing was changed, removed or reordered');
@@ -206,7 +206,7 @@ export class Tour {
   async #show(name: string, person: Person, args: readonly string[]): Promise<Finished> {
     this.#screen.command(name, `hoop ${args.join(' ')}`);
     const result = await person.hoop(...args);
-    this.#screen.output(result.stdout + result.stderr);
+    this.#screen.output(result.output);
     this.#screen.check(result.code === 0, `hoop ${args.slice(0, 2).join(' ')} ends with 0`);
     return result;
   }
