@@ -167,6 +167,7 @@ export class Exchange {
   commandComplete(tag: string): void {
     const kind = this.#kind();
     const command = this.pipeline.value();
+    if (this.#copy === 'out') this.rows += Number(/^COPY (\d{1,15})$/.exec(tag)?.[1] ?? 0);
     if (kind === Slot.query) {
       this.#addTag(tag);
     } else {
@@ -315,6 +316,8 @@ export class Exchange {
   /** The connection is over: what has no outcome yet is cancelled. */
   abandon(errorCode: string): void {
     this.#reportCompleted();
+    // An error that was told already, and after which ReadyForQuery did not come, is what happened.
+    if (this.#failure !== null) this.#finishQuery(this.current);
     const running = this.current;
     for (const command of this.#open.keys()) {
       const rows = command === running ? this.rows : 0;

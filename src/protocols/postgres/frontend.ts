@@ -61,6 +61,8 @@ export class Frontend {
   /** Of the chunk at hand: what is not yet forwarded starts here; and the same for the record of a COPY. */
   #runStart = 0;
   #inputStart = -1;
+  /** Segment in which a message of the extended protocol was refused last. */
+  #refusedSegment = -1;
   /** The message at hand: `#bytes` from `#start` to `#end`. */
   #bytes: Buffer = failingQuery;
   #start = 0;
@@ -347,8 +349,9 @@ export class Frontend {
     const nameEnd = terminator(bytes, body, end);
     if (nameEnd + 5 !== end) throw malformed();
     let command = this.#portals.find(bytes, body, nameEnd);
-    if (command === 0) {
-      // A cursor that SQL declared, or one that is not there: a command of its own.
+    if (command === 0 && nameEnd > body && this.#refusedSegment !== this.#exchange.statements.segment) {
+      // A cursor that SQL declared, or one that is not there: a command of its own. SQL cannot make the unnamed one,
+      // and behind a refusal the target skips everything up to Sync.
       command = this.#gate.nextCommand();
       const text = fetchText(bytes.toString('latin1', body, nameEnd), bytes.readInt32BE(nameEnd + 1));
       if (!this.#decide(command, text, null, Slot.refusedExtended)) return true;
@@ -412,6 +415,7 @@ export class Frontend {
   }
 
   #replace(slot: RefusedSlot, error: Buffer): void {
+    if (slot === Slot.refusedExtended) this.#refusedSegment = this.#exchange.statements.segment;
     this.#exchange.refused(slot, error);
     this.#options.forward(slot === Slot.refusedQuery ? Buffer.from(failingQuery) : failingDescribe());
   }

@@ -3,8 +3,9 @@
  * allows what a function allows, and a relay that listens on a port.
  */
 import net from 'node:net';
-import tls from 'node:tls';
+import type tls from 'node:tls';
 import type { ByteChannel, ByteReceiver } from '../../../src/bytes/channel.ts';
+import { SocketChannel } from '../../../src/system/socket-channel.ts';
 import type { ConnectionGate, Releasable, Verdict } from '../../../src/gate/gate.ts';
 import type { ConnectionInfo } from '../../../src/gate/recorder.ts';
 import type { Outcome } from '../../../src/model/outcome.ts';
@@ -12,76 +13,7 @@ import { CancelKeys } from '../../../src/protocols/postgres/cancel-keys.ts';
 import { relayPostgres } from '../../../src/protocols/postgres/relay.ts';
 import type { PostgresRelay, RelayPostgresOptions } from '../../../src/protocols/postgres/relay.ts';
 import { ScramKeys } from '../../../src/protocols/postgres/scram.ts';
-import type { TargetOptions, TargetTransport } from '../../../src/protocols/postgres/target.ts';
-
-export class SocketChannel implements ByteChannel {
-  socket: net.Socket;
-  #receiver: ByteReceiver | null = null;
-  #paused = false;
-  #closed = false;
-
-  constructor(socket: net.Socket) {
-    this.socket = socket;
-    socket.setNoDelay(true);
-    this.#listen();
-  }
-
-  #listen(): void {
-    const { socket } = this;
-    let failure: Error | null = null;
-    socket.pause();
-    socket.on('data', (chunk: Buffer) => this.#receiver?.data(chunk));
-    socket.on('end', () => this.#receiver?.end());
-    socket.on('drain', () => this.#receiver?.drained());
-    socket.on('error', (error) => (failure = error));
-    socket.on('close', () => {
-      if (socket !== this.socket || this.#closed) return;
-      this.#closed = true;
-      this.#receiver?.closed(failure);
-    });
-    if (this.#receiver !== null && !this.#paused) socket.resume();
-  }
-
-  async startTls(options: tls.ConnectionOptions): Promise<{ peerCertificate: Buffer }> {
-    const raw = this.socket;
-    for (const event of ['data', 'end', 'drain', 'close']) raw.removeAllListeners(event);
-    const secured = tls.connect({ ...options, socket: raw });
-    await new Promise<void>((resolve, reject) => {
-      secured.once('secureConnect', resolve);
-      secured.once('error', reject);
-    });
-    this.socket = secured;
-    this.#listen();
-    return { peerCertificate: secured.getPeerX509Certificate()!.raw };
-  }
-
-  receive(receiver: ByteReceiver): void {
-    this.#receiver = receiver;
-    if (!this.#paused) this.socket.resume();
-  }
-
-  write(chunk: Uint8Array): boolean {
-    return this.socket.write(chunk);
-  }
-
-  pause(): void {
-    this.#paused = true;
-    this.socket.pause();
-  }
-
-  resume(): void {
-    this.#paused = false;
-    this.socket.resume();
-  }
-
-  end(): void {
-    this.socket.end();
-  }
-
-  destroy(): void {
-    this.socket.destroy();
-  }
-}
+import type { Dial, TargetOptions } from '../../../src/protocols/postgres/target.ts';
 
 /** Two channels joined in memory; delivery is synchronous unless paused. */
 export class MemoryChannel implements ByteChannel {
@@ -287,6 +219,24 @@ export interface RelayServer {
   stop(): Promise<void>;
 }
 
+/** Dials a port on loopback; TLS with `tlsOptions`. */
+export const dialTo =
+  (port: number, tlsOptions: tls.ConnectionOptions = {}): Dial =>
+  () =>
+    new Promise((resolve, reject) => {
+      const socket = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.off('error', reject);
+        const channel = new SocketChannel(socket);
+        const startTls = async () => {
+          const secured = await channel.startTls(tlsOptions);
+          return { peerCertificate: secured.getPeerX509Certificate()!.raw };
+        };
+        resolve({ channel, startTls });
+      });
+    });
+
 /** A relay on a port of its own: plain sockets, one gate for each connection. */
 export async function listenRelay(
   target: TargetOptions,
@@ -300,16 +250,7 @@ export async function listenRelay(
   const gates: NotingGate[] = [];
   const relays: PostgresRelay[] = [];
   const cancelKeys = new CancelKeys();
-  const dial = (): Promise<TargetTransport> =>
-    new Promise((resolve, reject) => {
-      const socket = net.connect({ host: '127.0.0.1', port: dialPort, allowHalfOpen: true });
-      socket.once('error', reject);
-      socket.once('connect', () => {
-        socket.off('error', reject);
-        const channel = new SocketChannel(socket);
-        resolve({ channel, startTls: () => channel.startTls({ ...options.tls }) });
-      });
-    });
+  const dial = dialTo(dialPort, options.tls);
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     const gate = new NotingGate(options.policy);
     gate.keep = options.keep ?? true;
