@@ -5,20 +5,43 @@
 import { chmodSync, closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
+import { setTimeout } from 'node:timers/promises';
 import { CompiledQuery, SqliteDialect, SqliteDriver, type DatabaseConnection, type Driver } from 'kysely';
 import type { SqliteDatabase, SqliteDialectConfig, SqliteStatement } from 'kysely';
 
 /** How long a statement waits for another process's write. */
 const busyTimeoutMs = 5000;
+const sqliteBusy = 5;
 
 /** The file is made (0600; its directory 0700) when it is not there. SQLite gives its -wal and -shm the same mode. */
-export function sqliteDialect(file: string): SqliteDialect {
+export async function sqliteDialect(file: string): Promise<SqliteDialect> {
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   closeSync(openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
   chmodSync(file, 0o600);
   const database = new DatabaseSync(file, { timeout: busyTimeoutMs });
-  database.exec('pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on;');
+  try {
+    await enterWal(database);
+    database.exec('pragma synchronous = full; pragma foreign_keys = on;');
+  } catch (error) {
+    database.close();
+    throw error;
+  }
   return new NodeSqliteDialect({ database: new Database(database) });
+}
+
+/** The one statement for which SQLite does not wait: several processes that make the file at once meet here. */
+async function enterWal(database: DatabaseSync): Promise<void> {
+  const endMs = performance.now() + busyTimeoutMs;
+  for (;;) {
+    try {
+      database.exec('pragma journal_mode = wal');
+      return;
+    } catch (error) {
+      const busy = error instanceof Error && 'errcode' in error && error.errcode === sqliteBusy;
+      if (!busy || performance.now() > endMs) throw error;
+      await setTimeout(10);
+    }
+  }
 }
 
 class NodeSqliteDialect extends SqliteDialect {

@@ -61,7 +61,8 @@ export class State {
     const kind = kindOf(location);
     let db: Kysely<Tables> | null = null;
     try {
-      const dialect = kind === 'postgres' ? postgresDialect(location, onError) : sqliteDialect(location);
+      const dialect =
+        kind === 'postgres' ? postgresDialect(location, onError) : await sqliteDialect(location);
       db = new Kysely<Tables>({ dialect });
       await migrate(db, kind);
       return new State(db, options.clock ?? systemClock, onError);
