@@ -78,7 +78,7 @@ export function failureAnswer(error: unknown): ControlAnswer {
   return {
     ok: false,
     error: {
-      code: known ? error.code : 'agent-failed',
+      code: known ? error.code : 'unexpected',
       message: known ? error.message : 'the background agent failed',
       hint: known ? (error.hint ?? null) : null,
       status: error instanceof RelayProblem ? error.status : null,

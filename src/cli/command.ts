@@ -10,7 +10,7 @@ import { Command } from '@oclif/core/command';
 import * as Flags from '@oclif/core/flags';
 import { visible } from './colour.ts';
 import { errorDocument, errorText } from './error-view.ts';
-import { exitCodeOf, oclifExit } from './exit-codes.ts';
+import { exitCodeOf, isQuietExit } from './exit-codes.ts';
 import { formatTable } from './table.ts';
 
 export abstract class HoopCommand extends Command {
@@ -60,8 +60,7 @@ export abstract class HoopCommand extends Command {
 
   override async catch(error: Error): Promise<void> {
     process.exitCode = exitCodeOf(error);
-    // `this.exit(n)` ends a command that has said all it had to say.
-    if (oclifExit(error) !== null && 'code' in error && error.code === 'EEXIT') return;
+    if (isQuietExit(error)) return;
     if (this.jsonEnabled()) this.logJson(errorDocument(error));
     else process.stderr.write(errorText(error));
   }

@@ -19,48 +19,76 @@ export const exitCodes = {
 } as const;
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
-const byCode: Readonly<Record<string, ExitCode>> = {
-  'relay-unknown': exitCodes.usage,
-  'relay-address-invalid': exitCodes.usage,
-  'relay-insecure': exitCodes.usage,
-  'relay-mismatch': exitCodes.usage,
-  'ca-file-unreadable': exitCodes.usage,
-  'duration-invalid': exitCodes.usage,
-  'keychain-unknown': exitCodes.usage,
-  'port-taken': exitCodes.usage,
-  'client-not-found': exitCodes.usage,
-  'target-not-connected': exitCodes.usage,
-  'target-unknown': exitCodes.usage,
-  'agent-request-invalid': exitCodes.usage,
-  'config-invalid': exitCodes.usage,
-  'config-unreadable': exitCodes.usage,
-  'policy-invalid': exitCodes.usage,
-  'policy-unreadable': exitCodes.usage,
-  'relay-check-failed': exitCodes.usage,
-  'provider-not-embedded': exitCodes.usage,
-  'account-invalid': exitCodes.usage,
-  'user-unknown': exitCodes.usage,
-  'user-exists': exitCodes.usage,
-  'password-unreadable': exitCodes.usage,
-  'device-login-denied': exitCodes.denied,
-  'device-login-expired': exitCodes.notSignedIn,
-  'not-signed-in': exitCodes.notSignedIn,
-  'login-expired': exitCodes.notSignedIn,
-  'keychain-locked': exitCodes.notSignedIn,
-  'issuer-unreachable': exitCodes.unreachable,
-  'relay-unreachable': exitCodes.unreachable,
-  'relay-untrusted': exitCodes.unreachable,
-  'interrupted-by-signal': exitCodes.interrupted,
-  'log-key-changed': exitCodes.verificationFailed,
+/** Codes by exit code; what stands nowhere here and is no refusal of a relay is a `bug`. */
+const byExitCode: Readonly<Record<number, readonly string[]>> = {
+  [exitCodes.usage]: [
+    'relay-unknown',
+    'relay-address-invalid',
+    'relay-insecure',
+    'relay-mismatch',
+    'ca-file-unreadable',
+    'duration-invalid',
+    'command-unknown',
+    'keychain-unknown',
+    'port-taken',
+    'local-port-unprotected',
+    'client-not-found',
+    'target-not-connected',
+    'target-already-connected',
+    'agent-request-invalid',
+    // The operator's: a configuration, a policy or a person that cannot be as written.
+    'config-unreadable',
+    'config-invalid',
+    'config-exposed',
+    'secret-unavailable',
+    'secret-exposed',
+    'policy-invalid',
+    'policy-unreadable',
+    'state-location-invalid',
+    'relay-check-failed',
+    'provider-not-embedded',
+    'account-invalid',
+    'user-unknown',
+    'user-exists',
+    'password-unreadable',
+    // The auditor's: what was asked for is not there, or is no such file.
+    'vkey-unknown',
+    'session-not-recorded',
+    'evidence-not-found',
+    'note-malformed',
+  ],
+  [exitCodes.denied]: ['device-login-denied'],
+  [exitCodes.notSignedIn]: [
+    'not-signed-in',
+    'login-expired',
+    'device-login-expired',
+    'keychain-locked',
+    'credential-damaged',
+  ],
+  [exitCodes.unreachable]: [
+    'relay-unreachable',
+    'relay-untrusted',
+    'relay-answer-invalid',
+    'issuer-unreachable',
+    'agent-unreachable',
+    'state-unavailable',
+  ],
+  [exitCodes.verificationFailed]: ['log-key-changed', 'note-unverified'],
+  [exitCodes.interrupted]: ['interrupted-by-signal'],
 };
+const byCode = new Map(
+  Object.entries(byExitCode).flatMap(([exit, codes]) => codes.map((code) => [code, Number(exit)] as const)),
+);
+
+/** Every code that the table names: a test looks each up in docs/errors.md. */
+export const codesWithExitCode: readonly string[] = [...byCode.keys()];
 
 /** The exit code of a failure that reached the top of a command. */
 export function exitCodeOf(error: unknown): number {
-  if (error instanceof HoopError && byCode[error.code] !== undefined) return byCode[error.code]!;
+  const ofCode = error instanceof HoopError ? byCode.get(error.code) : undefined;
+  if (ofCode !== undefined) return ofCode;
   if (error instanceof RelayProblem) return ofStatus(error.status);
-  const exit = oclifExit(error);
-  // plugin-not-found says 127, which belongs to shells: to the person a mistyped command is wrong usage.
-  return exit === 127 ? exitCodes.usage : (exit ?? exitCodes.bug);
+  return oclifExit(error) ?? exitCodes.bug;
 }
 
 /** What the relay refused, by HTTP status. */
@@ -77,4 +105,9 @@ export function oclifExit(error: unknown): number | null {
   const { oclif } = error;
   if (typeof oclif !== 'object' || oclif === null || !('exit' in oclif)) return null;
   return typeof oclif.exit === 'number' ? oclif.exit : null;
+}
+
+/** `this.exit(n)`: a command that has said all it had to say. */
+export function isQuietExit(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EEXIT' && oclifExit(error) !== null;
 }

@@ -1,8 +1,16 @@
 /** The CLI's start, called by bin/run.js: finds the command, runs it, and tells what happened outside of any. */
+import { fileURLToPath } from 'node:url';
 import { flush } from '@oclif/core/flush';
 import { run } from '@oclif/core/run';
+import { HoopError } from '../errors.ts';
+import { nearest } from '../relay/config/nearest.ts';
 import { errorDocument, errorText } from './error-view.ts';
-import { exitCodeOf, exitCodes, oclifExit } from './exit-codes.ts';
+import { exitCodeOf, exitCodes, isQuietExit, oclifExit } from './exit-codes.ts';
+
+export class CommandError extends HoopError<'command-unknown'> {}
+
+/** What plugin-not-found ends with; shells say it of programs. */
+const notFoundExit = 127;
 
 /** @param entry URL of bin/run.js: oclif finds package.json and the manifest from there */
 export async function main(argv: readonly string[], entry: string): Promise<void> {
@@ -13,13 +21,30 @@ export async function main(argv: readonly string[], entry: string): Promise<void
   try {
     await run([...argv], entry);
     await flush();
-  } catch (error) {
-    process.exitCode = exitCodeOf(error);
-    if (oclifExit(error) !== null && error instanceof Error && 'code' in error && error.code === 'EEXIT')
+  } catch (failure) {
+    if (isQuietExit(failure)) {
+      process.exitCode = exitCodeOf(failure);
       return;
+    }
+    const error = oclifExit(failure) === notFoundExit ? await unknownCommand(argv, entry) : failure;
+    process.exitCode = exitCodeOf(error);
     const end = argv.indexOf('--');
     const json = argv.slice(0, end === -1 ? undefined : end).includes('--json');
     if (json) process.stdout.write(`${JSON.stringify(errorDocument(error))}\n`);
     else process.stderr.write(errorText(error));
   }
+}
+
+/** With the command that was most likely meant. */
+async function unknownCommand(argv: readonly string[], entry: string): Promise<CommandError> {
+  const { Config } = await import('@oclif/core/config');
+  const { bin, commands } = await Config.load(fileURLToPath(entry));
+  const known = commands.filter((command) => !command.hidden).map(({ id }) => id.replaceAll(':', ' '));
+  const flag = argv.findIndex((word) => word.startsWith('-'));
+  const words = argv.slice(0, flag === -1 ? undefined : flag);
+  const guesses = [3, 2, 1].map((count) => nearest(words.slice(0, count).join(' '), known));
+  const guess = guesses.find((candidate) => candidate !== null);
+  return new CommandError('command-unknown', `there is no command "${words.join(' ')}"`, {
+    hint: guess === undefined ? `see all: ${bin} help` : `did you mean: ${bin} ${guess}`,
+  });
 }
