@@ -39,7 +39,8 @@ export async function checkRelay(config: RelayConfig, options: { connect: boolea
   if (tls !== null) results.push(attempt('tls', () => checkServerCertificate(config, tls)));
   for (const target of config.targets.values()) {
     const subject = `target ${target.name}`;
-    results.push(attempt(subject, () => checkTarget(target)));
+    results.push(attempt(subject, () => checkCredential(target)));
+    results.push(attempt(`${subject} (tls)`, () => checkCertificates(target)));
     if (options.connect) results.push(attempt(`${subject} (connect)`, () => reachTarget(target)));
   }
   return (await Promise.all(results)).flat();
@@ -73,9 +74,9 @@ function checkPolicies(config: RelayConfig): Found {
 
 async function checkKeyFiles(config: RelayConfig): Promise<Found> {
   const missing = await checkKeys(config);
-  return missing.length === 0
-    ? 'present, readable by their owner alone'
-    : `made at the first start: ${missing.join(', ')}`;
+  if (missing.length === 0) return 'present, readable by their owner alone';
+  const names = missing.map((file) => path.basename(file)).join(', ');
+  return `made at the first start in ${config.keys.directory}: ${names}`;
 }
 
 /** The directory, or its nearest parent that is there, can be written to and is a directory. */
@@ -113,21 +114,26 @@ function checkServerCertificate({ publicUrl }: RelayConfig, tls: NonNullable<Rel
   return warnings.length > 0 ? { warnings } : `certificate for ${host}, until ${dayOf(certificate)}`;
 }
 
-function checkTarget(target: TargetConfig): Found {
+function checkCredential(target: TargetConfig): Found {
   settingValue(target.user);
   target.password?.resolve();
+  if (target.tls.mode === 'disable' && !target.host.startsWith('/') && target.password !== null)
+    return {
+      warnings: [`no TLS: the credential travels to ${target.host} as its authentication method sends it`],
+    };
+  return 'credential can be read';
+}
+
+function checkCertificates({ tls }: TargetConfig): Found {
+  if (tls.mode === 'disable') return 'no TLS';
   const warnings: string[] = [];
-  if (target.tls.mode === 'verify-full') {
-    const { caFile, clientCertificate } = target.tls;
-    if (caFile !== null) warnings.push(...expiry(new X509Certificate(readFileSync(caFile))));
-    if (clientCertificate !== null) {
-      const certificate = new X509Certificate(readFileSync(clientCertificate.certFile));
-      matchKey(certificate, clientCertificate.keyFile);
-      warnings.push(...expiry(certificate));
-    }
-  } else if (!target.host.startsWith('/') && target.password !== null)
-    warnings.push(`no TLS: the credential travels to ${target.host} as its authentication method sends it`);
-  return warnings.length > 0 ? { warnings } : 'credential and certificates can be read';
+  if (tls.caFile !== null) warnings.push(...expiry(new X509Certificate(readFileSync(tls.caFile))));
+  if (tls.clientCertificate !== null) {
+    const certificate = new X509Certificate(readFileSync(tls.clientCertificate.certFile));
+    matchKey(certificate, tls.clientCertificate.keyFile);
+    warnings.push(...expiry(certificate));
+  }
+  return warnings.length > 0 ? { warnings } : 'certificates can be read';
 }
 
 function matchKey(certificate: X509Certificate, keyFile: string): void {

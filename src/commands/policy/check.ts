@@ -20,6 +20,7 @@ export default class PolicyCheck extends OperatorCommand {
     group: Flags.string({
       description: 'groups, instead of the person’s own; repeat for several',
       multiple: true,
+      multipleNonGreedy: true,
     }),
     kind: Flags.option({ options: ['person', 'service', 'agent'] as const, default: 'person' as const })({
       description: 'kind of principal',

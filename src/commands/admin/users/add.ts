@@ -17,6 +17,7 @@ export default class AdminUsersAdd extends OperatorCommand {
     group: Flags.string({
       description: 'group for policy; repeat for several',
       multiple: true,
+      multipleNonGreedy: true,
       helpValue: 'NAME',
     }),
     'password-stdin': Flags.boolean({ description: 'read the password from standard input' }),

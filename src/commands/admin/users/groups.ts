@@ -16,6 +16,7 @@ export default class AdminUsersGroups extends OperatorCommand {
     group: Flags.string({
       description: 'all groups that the person is in from now on; repeat for several',
       multiple: true,
+      multipleNonGreedy: true,
       exactlyOne: ['group', 'none'],
       helpValue: 'NAME',
     }),
