@@ -61,3 +61,61 @@ export const SessionList = z.object({ sessions: z.array(SessionSummaryView) });
 /** `path` is below the evidence directory and is the only form in which `/v1/audit/file` takes it. */
 export const EvidenceFile = z.object({ path: z.string(), bytes: count });
 export type EvidenceFile = z.infer<typeof EvidenceFile>;
+
+const textOrNull = z.string().nullable();
+const numberOrNull = z.number().nullable();
+
+/** One thing that happened; the fields are explained at `EvidenceEvent` of `evidence/read`. */
+export const EventView = z.object({
+  time: z.string(),
+  kind: z.string(),
+  logIndex: numberOrNull,
+  principal: PrincipalView.nullable(),
+  session: textOrNull,
+  target: textOrNull,
+  task: textOrNull,
+  reason: textOrNull,
+  connection: numberOrNull,
+  command: numberOrNull,
+  endedAt: textOrNull,
+  durationMs: numberOrNull,
+  text: textOrNull,
+  textBytes: textOrNull,
+  parameters: z.array(textOrNull).nullable(),
+  outcome: textOrNull,
+  tag: textOrNull,
+  rows: numberOrNull,
+  errorCode: textOrNull,
+  details: z.record(z.string(), z.unknown()).nullable(),
+});
+export type EventView = z.infer<typeof EventView>;
+
+const place = { micros: count, connection: count, command: count };
+const said = {
+  severity: z.string(),
+  code: z.string(),
+  message: z.string(),
+  detail: textOrNull,
+  hint: textOrNull,
+};
+
+/** One thing in a session as its client saw it; explained at `TranscriptItem` of `evidence/read`. */
+export const TranscriptView = z.discriminatedUnion('kind', [
+  z.object({ ...place, kind: z.literal('connected'), parameters: z.record(z.string(), z.string()) }),
+  z.object({ ...place, kind: z.literal('disconnected'), reason: z.string() }),
+  z.object({
+    ...place,
+    kind: z.literal('command'),
+    text: z.string(),
+    parameters: z.array(textOrNull).nullable(),
+  }),
+  z.object({ ...place, kind: z.literal('columns'), names: z.array(z.string()) }),
+  z.object({ ...place, kind: z.literal('row'), values: z.array(textOrNull) }),
+  z.object({ ...place, kind: z.literal('complete'), tag: z.string() }),
+  z.object({ ...place, kind: z.enum(['error', 'notice']), ...said }),
+  z.object({ ...place, kind: z.literal('notification'), channel: z.string(), payload: z.string() }),
+  z.object({ ...place, kind: z.enum(['copy-in', 'copy-out']), data: z.string() }),
+  z.object({ ...place, kind: z.literal('outcome'), outcome: z.string(), errorCode: textOrNull }),
+  z.object({ ...place, kind: z.literal('unreadable') }),
+]);
+export type TranscriptView = z.infer<typeof TranscriptView>;

@@ -1,17 +1,17 @@
 /** What an export says of one thing that happened. */
-import type { Entry } from '../entry.ts';
 import type { Command, CommandOutcome } from './commands.ts';
 import type { LogEntry } from './entries.ts';
 import type { SessionSummary, Who } from './sessions.ts';
-
-/** A command, an entry's kind, or `unreadable`: from here on this session's recording does not parse (see `verify`). */
-export type EventKind = 'command' | 'unreadable' | Exclude<Entry['kind'], 'segment'>;
 
 /** What a line of an export says; null: does not apply, or was not given. */
 export interface EvidenceEvent {
   /** RFC 3339, UTC, milliseconds; of a command: when it began. */
   readonly time: string;
-  readonly kind: EventKind;
+  /**
+   * `command`, an entry's kind (`segment` is none), or `unreadable`: from here on this session's recording does not parse
+   * (see `verify`).
+   */
+  readonly kind: string;
   /** Place in the log; null for commands, which stand in recordings. */
   readonly logIndex: number | null;
   /** Who did it; null: the relay by itself. */

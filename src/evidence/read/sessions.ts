@@ -62,8 +62,10 @@ export function summaryOf(
 }
 
 /** Where the recording of a session lies. */
-export const recordingOf = (evidence: string, { session, openedAt }: SessionSummary): string =>
-  sessionDirectory(evidence, Date.parse(openedAt), session);
+export const recordingOf = (
+  evidence: string,
+  { session, openedAt }: Pick<SessionSummary, 'session' | 'openedAt'>,
+): string => sessionDirectory(evidence, Date.parse(openedAt), session);
 
 /**
  * Sessions in the order in which they were opened.

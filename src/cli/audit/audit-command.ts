@@ -1,0 +1,67 @@
+/** Base of the audit commands: `--dir`, the filters, and the source that they mean. */
+import * as Flags from '@oclif/core/flags';
+import type { Account } from '../../agent/account.ts';
+import type { AuditQuery } from '../../wire/audit.ts';
+import { RelayCommand, type RelayFlags } from '../relay-command.ts';
+import { parseMoment } from './moment.ts';
+import { DirectorySource, RelaySource, type AuditSource } from './source.ts';
+
+export const dirFlag = {
+  dir: Flags.directory({
+    description: 'read this evidence directory or export instead of a relay',
+    exists: true,
+    helpValue: 'DIR',
+  }),
+};
+
+export const rangeFlags = {
+  from: Flags.string({
+    description: 'not before this time (2026-11-21, 2026-11-21T09:30Z, or 2h for two hours ago)',
+  }),
+  to: Flags.string({ description: 'before this time' }),
+  person: Flags.string({ description: 'of this person: e-mail address or subject' }),
+  target: Flags.string({ description: 'at this target' }),
+  task: Flags.string({ description: 'of this task' }),
+};
+
+export const outcomeFlag = {
+  outcome: Flags.string({
+    description: 'that ended like this, for example succeeded or failed; sessions: killed, open',
+  }),
+};
+
+type Given = {
+  readonly [Name in 'from' | 'to' | 'person' | 'target' | 'task' | 'outcome' | 'session']?:
+    string | undefined;
+};
+
+/** @throws DurationError `duration-invalid` */
+export function queryOf({ from, to, person, target, task, outcome, session }: Given): AuditQuery {
+  const now = new Date();
+  return {
+    ...(from !== undefined && { from: parseMoment(from, now) }),
+    ...(to !== undefined && { to: parseMoment(to, now) }),
+    ...(person !== undefined && { person }),
+    ...(target !== undefined && { target }),
+    ...(task !== undefined && { task }),
+    ...(outcome !== undefined && { outcome }),
+    ...(session !== undefined && { session }),
+  };
+}
+
+export abstract class AuditCommand extends RelayCommand {
+  /** The account is null with `--dir`. */
+  protected async withSource<T>(
+    flags: RelayFlags & { readonly dir?: string | undefined },
+    work: (source: AuditSource, account: Account | null) => Promise<T>,
+  ): Promise<T> {
+    if (flags.dir !== undefined) return work(new DirectorySource(flags.dir), null);
+    return this.withAccount(flags, (account) => work(new RelaySource(account.client), account));
+  }
+
+  /** Writes a piece of the result and waits while the reader of stdout is behind. */
+  protected async write(text: string): Promise<void> {
+    if (process.stdout.write(text)) return;
+    await new Promise((resolve) => process.stdout.once('drain', resolve));
+  }
+}

@@ -1,0 +1,156 @@
+/** A session shown again in the terminal: what was typed, and the results as tables, at their own pace. */
+import { colour, visible } from '../colour.ts';
+import { formatTable } from '../table.ts';
+import type { TranscriptView } from '../../wire/audit.ts';
+
+/** Turns a transcript into text. Rows wait for their result to end, at most `rowsAtOnce` of them. */
+export class TranscriptText {
+  readonly #width: number | null;
+  readonly #results = new Map<
+    number,
+    { names: readonly string[]; rows: (readonly (string | null)[])[]; begun: boolean }
+  >();
+  #connections = 0;
+
+  /** @param width of the terminal; null: tables are tab-separated */
+  constructor(width: number | null) {
+    this.#width = width;
+  }
+
+  /** What to print for this item; may be nothing yet. */
+  take(item: TranscriptView): string {
+    switch (item.kind) {
+      case 'columns':
+        return this.#endResult(item.connection) + this.#beginResult(item.connection, item.names);
+      case 'row':
+        return this.#row(item.connection, item.values);
+      default:
+        return this.#endResult(item.connection) + this.#line(item);
+    }
+  }
+
+  #line(item: Exclude<TranscriptView, { kind: 'columns' | 'row' }>): string {
+    const mark = this.#connections > 1 || item.connection > 1 ? colour.dim(`[${item.connection}] `) : '';
+    switch (item.kind) {
+      case 'connected':
+        this.#connections++;
+        return colour.dim(`-- connection ${item.connection}: ${shownParameters(item.parameters)}\n`);
+      case 'disconnected':
+        return colour.dim(`-- connection ${item.connection} closed: ${visible(item.reason)}\n`);
+      case 'command':
+        return `${mark}${colour.bold('=>')} ${multiline(item.text)}${bound(item.parameters)}\n`;
+      case 'complete':
+        return `${mark}${visible(item.tag)}\n`;
+      case 'error':
+      case 'notice':
+        return `${mark}${said(item)}`;
+      case 'notification':
+        return `${mark}notification on ${visible(item.channel)}: ${visible(item.payload)}\n`;
+      case 'copy-in':
+      case 'copy-out':
+        return multiline(item.data);
+      case 'outcome':
+        return item.outcome === 'succeeded' || item.outcome === 'failed'
+          ? ''
+          : `${mark}${colour.red(visible(item.outcome))} ${visible(item.errorCode ?? '')}\n`;
+      case 'unreadable':
+        return colour.red(`-- connection ${item.connection}: what follows cannot be shown\n`);
+      default:
+        return item satisfies never;
+    }
+  }
+
+  #beginResult(connection: number, names: readonly string[]): string {
+    this.#results.set(connection, { names, rows: [], begun: false });
+    return '';
+  }
+
+  #row(connection: number, values: readonly (string | null)[]): string {
+    const result = this.#results.get(connection);
+    if (result === undefined) return '';
+    result.rows.push(values);
+    return result.rows.length >= rowsAtOnce ? this.#print(connection) : '';
+  }
+
+  #endResult(connection: number): string {
+    const text = this.#print(connection);
+    this.#results.delete(connection);
+    return text;
+  }
+
+  /** The rows that wait; the heads only once. */
+  #print(connection: number): string {
+    const result = this.#results.get(connection);
+    if (result === undefined || (result.begun && result.rows.length === 0)) return '';
+    const text = formatTable(result.names, result.rows, { width: this.#width });
+    result.rows = [];
+    if (!result.begun) {
+      result.begun = true;
+      return text;
+    }
+    return text.slice(text.indexOf('\n') + 1);
+  }
+}
+
+const rowsAtOnce = 500;
+
+/** Line breaks stay; other control characters do not. */
+const multiline = (text: string): string =>
+  text
+    .split(/(\r?\n)/)
+    .map((part) => (/^\r?\n$/.test(part) ? '\n' : visible(part.replaceAll('\t', '  '))))
+    .join('');
+
+const bound = (parameters: readonly (string | null)[] | null): string =>
+  parameters === null || parameters.length === 0 ? '' : colour.dim(` ${visible(JSON.stringify(parameters))}`);
+
+const shownParameters = (parameters: Readonly<Record<string, string>>): string =>
+  visible(
+    Object.entries(parameters)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(' '),
+  );
+
+function said(item: Extract<TranscriptView, { kind: 'error' | 'notice' }>): string {
+  const paint = item.kind === 'error' ? colour.red : colour.yellow;
+  const lines = [paint(`${visible(item.severity)} ${visible(item.code)}: ${visible(item.message)}`)];
+  if (item.detail !== null) lines.push(`  detail: ${visible(item.detail)}`);
+  if (item.hint !== null) lines.push(`  hint: ${visible(item.hint)}`);
+  return `${lines.join('\n')}\n`;
+}
+
+export interface Pace {
+  /** 2: twice as fast. */
+  readonly speed: number;
+  /** Longest pause. */
+  readonly maxIdleMs: number;
+}
+
+/** Gives the items at their own pace; null: without any pause. Ends early when `signal` says so. */
+export async function* paced(
+  items: AsyncIterable<TranscriptView>,
+  pace: Pace | null,
+  signal: AbortSignal,
+): AsyncGenerator<TranscriptView> {
+  let before: number | null = null;
+  for await (const item of items) {
+    const passedMs = (item.micros - (before ?? item.micros)) / 1000;
+    before = item.micros;
+    if (pace !== null && passedMs > 0) await pause(Math.min(passedMs / pace.speed, pace.maxIdleMs), signal);
+    if (signal.aborted) return;
+    yield item;
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done);
+  });
+}

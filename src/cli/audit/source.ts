@@ -1,0 +1,142 @@
+/** Where audit commands read: a relay, or a directory (a relay's own, or an export) without any relay. */
+import { createInterface } from 'node:readline';
+import type { z } from 'zod';
+import type { RelayClient } from '../../agent/relay-client.ts';
+import { HoopError } from '../../errors.ts';
+import { readEvents } from '../../evidence/read/events.ts';
+import { followEvents } from '../../evidence/read/follow.ts';
+import { readSessions, recordingOf } from '../../evidence/read/sessions.ts';
+import { readTranscript } from '../../evidence/read/transcript.ts';
+import {
+  EventView,
+  SessionList,
+  SessionSummaryView,
+  TranscriptView,
+  type AuditQuery,
+} from '../../wire/audit.ts';
+
+export type AuditErrorCode = 'session-not-recorded' | 'audit-line-invalid' | 'vkey-unknown' | 'export-exists';
+
+export class AuditError extends HoopError<AuditErrorCode> {}
+
+export interface AuditSource {
+  sessions(query: AuditQuery): Promise<SessionSummaryView[]>;
+  session(id: string): Promise<SessionSummaryView>;
+  events(query: AuditQuery): AsyncIterable<EventView>;
+  /** From now on, until `signal`. */
+  tail(query: AuditQuery, signal: AbortSignal): AsyncIterable<EventView>;
+  transcript(session: SessionSummaryView): AsyncIterable<TranscriptView>;
+}
+
+const tailIntervalMs = 250;
+
+export class DirectorySource implements AuditSource {
+  readonly #directory: string;
+
+  /** @param directory holds `log/` and `recordings/` */
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  async sessions(query: AuditQuery): Promise<SessionSummaryView[]> {
+    return (await readSessions(this.#directory, query)).map((session) => SessionSummaryView.parse(session));
+  }
+
+  async session(id: string): Promise<SessionSummaryView> {
+    const [found] = await this.sessions({ session: id });
+    if (found !== undefined) return found;
+    throw new AuditError('session-not-recorded', `there is no session ${id} in ${this.#directory}`, {
+      hint: 'list them: hoop audit sessions --dir DIR',
+    });
+  }
+
+  async *events(query: AuditQuery): AsyncGenerator<EventView> {
+    for await (const event of readEvents(this.#directory, query)) yield view(event);
+  }
+
+  async *tail(query: AuditQuery, signal: AbortSignal): AsyncGenerator<EventView> {
+    const wait = async (): Promise<boolean> => {
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, tailIntervalMs);
+        signal.addEventListener('abort', () => (clearTimeout(timer), resolve(null)), { once: true });
+      });
+      return !signal.aborted;
+    };
+    for await (const event of followEvents(this.#directory, query, wait))
+      if (event !== null) yield view(event);
+  }
+
+  async *transcript(session: SessionSummaryView): AsyncGenerator<TranscriptView> {
+    for await (const item of readTranscript(recordingOf(this.#directory, session)))
+      yield TranscriptView.parse(item);
+  }
+}
+
+export class RelaySource implements AuditSource {
+  readonly #client: RelayClient;
+
+  constructor(client: RelayClient) {
+    this.#client = client;
+  }
+
+  async sessions(query: AuditQuery): Promise<SessionSummaryView[]> {
+    return (await this.#client.get(`/v1/audit/sessions${search(query)}`, SessionList)).sessions;
+  }
+
+  session(id: string): Promise<SessionSummaryView> {
+    return this.#client.get(`/v1/audit/sessions/${encodeURIComponent(id)}`, SessionSummaryView);
+  }
+
+  events(query: AuditQuery): AsyncGenerator<EventView> {
+    return this.#lines(`/v1/audit/events${search(query)}`, EventView);
+  }
+
+  async *tail(query: AuditQuery, signal: AbortSignal): AsyncGenerator<EventView> {
+    try {
+      yield* this.#lines(`/v1/audit/tail${search(query)}`, EventView, signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  transcript({ session }: SessionSummaryView): AsyncGenerator<TranscriptView> {
+    return this.#lines(`/v1/audit/sessions/${session}/transcript`, TranscriptView);
+  }
+
+  async *#lines<T>(path: string, schema: z.ZodType<T>, signal?: AbortSignal): AsyncGenerator<T> {
+    const body = await this.#client.stream(path, signal);
+    try {
+      for await (const line of createInterface({ input: body, crlfDelay: Infinity }))
+        if (line !== '') yield parseLine(line, schema);
+    } finally {
+      body.destroy();
+    }
+    if (body.errored !== null && signal?.aborted !== true) throw cut();
+  }
+}
+
+/** Fields of the reader's own type, checked like those of a relay. */
+const view = (event: unknown): EventView => EventView.parse(event);
+
+const cut = (): AuditError =>
+  new AuditError('audit-line-invalid', 'the relay ended its answer before its end', { hint: 'try again' });
+
+function parseLine<T>(line: string, schema: z.ZodType<T>): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch {
+    throw cut();
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new AuditError('audit-line-invalid', 'the relay sent a line that this version does not know', {
+    hint: 'upgrade hoop',
+  });
+}
+
+/** `?from=…&person=…`, or nothing. */
+export function search(query: AuditQuery): string {
+  const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  return given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
+}

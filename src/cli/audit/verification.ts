@@ -1,0 +1,81 @@
+/** `hoop audit verify`: brings files and key together; the proof itself is `evidence/verify`. */
+import { createHash } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Account } from '../../agent/account.ts';
+import { directories } from '../../agent/directories.ts';
+import { hasErrno } from '../../errors.ts';
+import { verify, type Report } from '../../evidence/verify/index.ts';
+import { readPrivateFile, writePrivateFile } from '../../system/private-file.ts';
+import { downloadEvidence } from './download.ts';
+import { Scope, scopeName } from './export-directory.ts';
+import { pinnedKey } from './log-key.ts';
+
+export interface KeySource {
+  readonly vkey: string | undefined;
+  /** File that holds it. */
+  readonly file: string | undefined;
+}
+
+export interface Verified {
+  readonly report: Report;
+  /** Null: all sessions' recordings were looked for. */
+  readonly sessions: number | null;
+}
+
+const keyOf = async ({ vkey, file }: KeySource): Promise<string | null> =>
+  vkey ?? (file === undefined ? null : (await readFile(file, 'utf8')).trim());
+
+/** @param since a signed checkpoint seen earlier, file name */
+export async function verifyDirectory(
+  directory: string,
+  key: KeySource,
+  { partial, since }: { partial: boolean; since: string | undefined },
+): Promise<Verified> {
+  const vkey = (await keyOf(key)) ?? (await pinnedKey(directory, null));
+  const sessions = partial ? await scopeOf(directory) : null;
+  const report = await verify({
+    directory,
+    vkey,
+    ...(sessions !== null && { sessions }),
+    ...(since !== undefined && { since: await readFile(since) }),
+  });
+  return { report, sessions: sessions?.size ?? null };
+}
+
+/**
+ * Fetches everything from the relay and verifies it with the key pinned at sign-in. Remembers the checkpoint, so that
+ * the next time a log that was rolled back or forked is found out.
+ */
+export async function verifyRelay({ client, relay }: Account, key: KeySource): Promise<Verified> {
+  const directory = await mkdtemp(path.join(tmpdir(), 'hoop-verify-'));
+  try {
+    await downloadEvidence(client, directory, async () => null);
+    const vkey = (await keyOf(key)) ?? (await pinnedKey(directory, relay));
+    const seen = await seenFile(vkey);
+    const since = await readPrivateFile(seen);
+    const report = await verify({ directory, vkey, ...(since !== null && { since }) });
+    if (report.verified && report.checkpoint !== null) await writePrivateFile(seen, report.checkpoint.note);
+    return { report, sessions: null };
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** The last verified checkpoint of the log with this key. */
+async function seenFile(vkey: string): Promise<string> {
+  const directory = path.join(directories().config, 'checkpoints');
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  return path.join(directory, createHash('sha256').update(vkey).digest('hex').slice(0, 32));
+}
+
+/** Null when the export says that it is whole. */
+async function scopeOf(directory: string): Promise<ReadonlySet<string> | null> {
+  try {
+    return new Set(Scope.parse(JSON.parse(await readFile(path.join(directory, scopeName), 'utf8'))).sessions);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,47 @@
+import * as Args from '@oclif/core/args';
+import { AuditCommand, dirFlag } from '../../cli/audit/audit-command.ts';
+import { nameOf } from '../../cli/person.ts';
+import type { EventView } from '../../wire/audit.ts';
+
+export default class AuditShow extends AuditCommand {
+  static override description = 'show one session and its commands';
+  static override examples = ['<%= config.bin %> audit show 01JD0M3V6S9J2Q4W8X5Y7Z1ABC'];
+  static override args = { session: Args.string({ description: 'id of the session', required: true }) };
+  static override flags = { ...dirFlag };
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(AuditShow);
+    return this.withSource(flags, async (source) => {
+      const session = await source.session(args.session);
+      const about = {
+        person: nameOf(session.principal),
+        issuer: session.principal.issuer,
+        groups: session.principal.groups.join(', '),
+        target: session.target,
+        reason: session.reason,
+        task: session.task,
+        opened: session.openedAt,
+        closed: session.closedAt,
+        outcome: session.outcome,
+      };
+      this.printTable(['session', session.session], Object.entries(about));
+      const commands: EventView[] = [];
+      for await (const event of source.events({ session: session.session }))
+        if (event.kind === 'command') commands.push(event);
+      this.print('');
+      this.printTable(
+        ['command', 'began', 'ms', 'outcome', 'result', 'text', 'parameters'],
+        commands.map((command) => [
+          String(command.command),
+          command.time,
+          command.durationMs === null ? null : command.durationMs.toFixed(1),
+          command.outcome,
+          command.errorCode ?? command.tag,
+          command.text,
+          command.parameters === null ? null : JSON.stringify(command.parameters),
+        ]),
+      );
+      return { ...session, recorded: commands };
+    });
+  }
+}

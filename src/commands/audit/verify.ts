@@ -1,0 +1,42 @@
+import * as Args from '@oclif/core/args';
+import * as Flags from '@oclif/core/flags';
+import { reportLines } from '../../cli/audit/report.ts';
+import { verifyDirectory, verifyRelay } from '../../cli/audit/verification.ts';
+import { exitCodes } from '../../cli/exit-codes.ts';
+import { RelayCommand } from '../../cli/relay-command.ts';
+
+export default class AuditVerify extends RelayCommand {
+  static override description =
+    'prove that nothing was changed, removed or reordered; exit code 6 when something was';
+  static override examples = [
+    '<%= config.bin %> audit verify   # what the relay shows you, with the key pinned at sign-in',
+    '<%= config.bin %> audit verify evidence --vkey-file relay.vkey   # offline',
+  ];
+  static override args = {
+    dir: Args.directory({ description: 'evidence directory or export; none: the relay’s', exists: true }),
+  };
+  static override flags = {
+    vkey: Flags.string({
+      description: 'the log’s verifier key (C2SP signed note)',
+      exclusive: ['vkey-file'],
+    }),
+    'vkey-file': Flags.file({ description: 'file that holds it', exists: true }),
+    since: Flags.file({ description: 'a checkpoint seen earlier, which the log must extend', exists: true }),
+    partial: Flags.boolean({
+      description: 'the export holds the recordings of some sessions (its scope.json)',
+    }),
+  };
+
+  async run(): Promise<unknown> {
+    const { args, flags } = await this.parse(AuditVerify);
+    const key = { vkey: flags.vkey, file: flags['vkey-file'] };
+    const { dir } = args;
+    const verified =
+      dir === undefined
+        ? await this.withAccount(flags, (account) => verifyRelay(account, key))
+        : await verifyDirectory(dir, key, { partial: flags.partial, since: flags.since });
+    for (const line of reportLines(verified)) this.print(line);
+    if (!verified.report.verified) process.exitCode = exitCodes.verificationFailed;
+    return verified.report;
+  }
+}
