@@ -1,8 +1,13 @@
 /** The embedded provider over real HTTP: the whole device grant without a browser's script, and its refusals. */
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { decodeJwt } from 'jose';
 import * as oidc from 'openid-client';
+import { generateProviderKeys } from '../../../src/relay/idp/keys.ts';
+import { createProvider } from '../../../src/relay/idp/provider.ts';
 import { Browser, formOf } from './browser.ts';
 import { client, grant, newKey, poll, signInBy, startDevice, startRelay, type TestRelay } from './relay.ts';
 
@@ -248,6 +253,33 @@ test('logout at the client revokes the refresh token', async () => {
     oidc.refreshTokenGrant(device.config, tokens.refresh_token!, {}, { DPoP: device.DPoP }),
     { error: 'invalid_grant' },
   );
+});
+
+test('behind TLS, which another may end, links are https and cookies are for TLS and the provider alone', async () => {
+  const { state } = relay;
+  const provider = createProvider({
+    relay: 'https://relay.example',
+    state,
+    keys: await generateProviderKeys(),
+  });
+  const server = createServer((request, response) => void provider.handle(request, response, '192.0.2.1'));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  try {
+    const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}/idp`;
+    const metadata = (await (await fetch(`${base}/.well-known/openid-configuration`)).json()) as object;
+    const endpoints = Object.values(metadata).filter((value) => /^https?:/.test(String(value)));
+    assert.ok(endpoints.length > 3);
+    for (const endpoint of endpoints) assert.match(String(endpoint), /^https:\/\/relay\.example\/idp/);
+    const page = await fetch(`${base}/device`, { headers: { 'x-forwarded-proto': 'http' } });
+    assert.match(await page.text(), /action="https:\/\/relay\.example\/idp\/device"/);
+    const cookies = page.headers.getSetCookie();
+    assert.ok(cookies.length > 0);
+    for (const cookie of cookies) assert.match(cookie, /path=\/idp;.*samesite=lax; secure; httponly/i);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 test('nothing above was an unexpected failure', () => {
