@@ -1,0 +1,85 @@
+/** docs/configuration.md, policy.md and operations.md say what the program takes: keys, examples, actions, metrics. */
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import { parseConfig } from '../../../src/relay/config/config.ts';
+import { RelayFile } from '../../../src/relay/config/schema.ts';
+import { RelayMetrics } from '../../../src/relay/metrics.ts';
+import { Policies } from '../../../src/policy/policies.ts';
+import { actions } from '../../../src/policy/schema.ts';
+
+const read = (name: string): string =>
+  readFileSync(path.join(import.meta.dirname, '../../../docs', name), 'utf8');
+
+/** First column of the tables below a line that begins with `heading`; several keys in one cell are several. */
+function documentedKeys(text: string, heading: string): string[] {
+  const section = text.slice(text.indexOf(heading) + heading.length);
+  const lines = section.split('\n');
+  const start = lines.findIndex((line) => line.startsWith('|'));
+  const rest = lines.slice(start);
+  const end = rest.findIndex((line) => !line.startsWith('|'));
+  return rest
+    .slice(2, end === -1 ? undefined : end)
+    .flatMap((line) => [...line.split('|')[1]!.matchAll(/`([^`]+)`/g)].map(([, key]) => key!));
+}
+
+/** Paths of all leaves of a schema; a record ends the walk. */
+function keysOf(schema: unknown, prefix = ''): string[] {
+  if (schema instanceof z.ZodObject)
+    return Object.entries(schema.shape).flatMap(([key, value]) =>
+      keysOf(value, prefix === '' ? key : `${prefix}.${key}`),
+    );
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault)
+    return keysOf(schema.unwrap(), prefix);
+  return [prefix];
+}
+
+function targetSchema(): unknown {
+  const targets = RelayFile.shape.targets.unwrap();
+  return targets.valueType;
+}
+
+function block(text: string, language: string): string {
+  const found = new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(text);
+  assert.ok(found, `no ${language} block`);
+  return found[1]!;
+}
+
+test('every key of relay.yaml is described, and no other', () => {
+  const text = read('configuration.md');
+  assert.deepEqual(documentedKeys(text, '## Keys').toSorted(), keysOf(RelayFile).toSorted());
+  assert.deepEqual(documentedKeys(text, 'Of a target').toSorted(), keysOf(targetSchema()).toSorted());
+});
+
+test('the example configuration is valid', () => {
+  const config = parseConfig('/etc/hoop/relay.yaml', block(read('configuration.md'), 'yaml'));
+  assert.deepEqual([...config.targets.keys()], ['db-prod']);
+});
+
+test('the example policies are valid, and every action is described', () => {
+  const text = read('policy.md');
+  const policies = Policies.parse([{ name: 'policy.md', text: block(text, 'cedar') }]);
+  assert.deepEqual(policies.ids, ['engineers-prod', 'no-agents-at-night', 'own-sessions', 'auditors']);
+  const described = documentedKeys(text, '## Actions');
+  assert.deepEqual(described.toSorted(), actions.toSorted());
+});
+
+const one = (): number => 1;
+
+test('the metrics that operators are told to watch exist', async () => {
+  const metrics = new RelayMetrics('1');
+  metrics.observe({
+    liveSessions: one,
+    liveConnections: one,
+    sealerBacklogBytes: one,
+    logEntries: one,
+    logFailing: () => false,
+  });
+  const names = new Set((await metrics.registry.getMetricsAsJSON()).map(({ name }) => name));
+  const told = [...read('operations.md').matchAll(/`(hoop_\w+)`/g)].map(([, name]) => name!);
+  assert.ok(told.length > 0);
+  for (const name of told) assert.ok(names.has(name), name);
+  metrics.registry.clear();
+});
