@@ -4,8 +4,8 @@
  */
 import { HoopError } from '../errors.ts';
 
-/** `bytes-truncated` a field ends beyond the message; `bytes-unterminated` a string has no NUL; `bytes-trailing` bytes are left over. */
-export type BytesErrorCode = 'bytes-truncated' | 'bytes-unterminated' | 'bytes-trailing';
+/** `bytes-truncated` a field ends beyond the message; `bytes-unterminated` a string has no NUL; `bytes-trailing` bytes are left over; `bytes-ended` the stream ended before. */
+export type BytesErrorCode = 'bytes-truncated' | 'bytes-unterminated' | 'bytes-trailing' | 'bytes-ended';
 
 export class BytesError extends HoopError<BytesErrorCode> {}
 

@@ -1,10 +1,13 @@
 /**
  * Reads a channel step by step while a connection is being made, then hands it over to whoever receives the stream.
- * Deliberately pauses the channel whenever nobody asks: during a handshake the other end may send at most what one
- * chunk holds before it is made to wait.
+ * Deliberately reads on while nobody asks, so that the end of the other side is noticed, but only up to a
+ * bound; then the other side is made to wait.
  */
 import type { ByteChannel, ByteReceiver } from './channel.ts';
 import { BytesError } from './bounded-reader.ts';
+
+/** What may wait here, besides one chunk. */
+const boundBytes = 16_384;
 
 export class HandshakeReader implements ByteReceiver {
   readonly channel: ByteChannel;
@@ -36,7 +39,7 @@ export class HandshakeReader implements ByteReceiver {
 
   /**
    * The next `lengthBytes` bytes, which the caller has checked against its limit.
-   * @throws BytesError `bytes-truncated` when the channel ends before; the channel's own error when it broke
+   * @throws BytesError `bytes-ended` when the channel ends before; the channel's own error when it broke
    */
   async read(lengthBytes: number): Promise<Buffer> {
     while (this.#waiting.length < lengthBytes) await this.#more();
@@ -79,7 +82,7 @@ export class HandshakeReader implements ByteReceiver {
       return;
     }
     this.#waiting = this.#waiting.length === 0 ? chunk : Buffer.concat([this.#waiting, chunk]);
-    this.channel.pause();
+    if (this.#waiting.length > boundBytes) this.channel.pause();
     this.#notify();
   }
 
@@ -103,7 +106,7 @@ export class HandshakeReader implements ByteReceiver {
 
   #more(): Promise<void> {
     if (this.#ended || this.#closed) {
-      const error = this.#failure ?? new BytesError('bytes-truncated', 'the other end closed the connection');
+      const error = this.#failure ?? new BytesError('bytes-ended', 'the other end closed the connection');
       return Promise.reject(error);
     }
     return new Promise((resolve) => {

@@ -9,6 +9,7 @@
  * Invariant: nothing goes to the target and nothing to the client that was not handed to the gate before, and then
  * only in `release`; the exceptions are start-up and the one error that ends a connection.
  */
+import { BytesError } from '../../bytes/bounded-reader.ts';
 import type { ByteChannel, ByteReceiver } from '../../bytes/channel.ts';
 import { HandshakeReader } from '../../bytes/handshake-reader.ts';
 import { Outbox } from '../../bytes/outbox.ts';
@@ -335,8 +336,16 @@ class Connection implements PostgresRelay, Releasable {
   }
 
   #abort(error: unknown): void {
-    const reason = error instanceof PostgresError ? error.code : 'postgres-malformed-message';
-    this.#end(peerError(error), reason);
+    const known = this.#leftDuringStartup(error) ?? error;
+    const reason = known instanceof PostgresError ? known.code : 'postgres-malformed-message';
+    this.#end(peerError(known), reason);
+  }
+
+  #leftDuringStartup(error: unknown): PostgresError | null {
+    if (!(error instanceof BytesError) || error.code !== 'bytes-ended') return null;
+    return this.#target === null
+      ? new PostgresError('postgres-client-gone', 'the connection ended before the start-up message')
+      : new PostgresError('postgres-connection-lost', connectionLost.message, { hint: connectionLost.hint });
   }
 
   #end(error: PeerError | null, reason: ConnectionEnd): void {
@@ -374,8 +383,8 @@ class Connection implements PostgresRelay, Releasable {
   }
 }
 
-const connectionLost: PeerError = {
+const connectionLost = {
   sqlstate: '08006',
   message: 'the connection to the target was lost',
   hint: 'Connect again; if it happens again, ask the relay’s operator about this target.',
-};
+} satisfies PeerError;
