@@ -86,9 +86,11 @@ async function people(
     config: { ...(tls === null ? {} : { tls: tls.files }), ...options.config },
     ...(tls === null ? {} : { caFile: tls.caFile }),
   });
-  const ana = await installation.addPerson('ana', 'ana@example.com', ['engineering']);
-  const lea = await installation.addPerson('lea', 'lea@example.com', ['leads']);
-  const mallory = await installation.addPerson('mallory', 'mallory@example.com', []);
+  const [ana, lea, mallory] = await Promise.all([
+    installation.addPerson('ana', 'ana@example.com', ['engineering']),
+    installation.addPerson('lea', 'lea@example.com', ['leads']),
+    installation.addPerson('mallory', 'mallory@example.com', []),
+  ]);
   await installation.start();
   await ana.login(installation.url);
   return {

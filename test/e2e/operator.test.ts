@@ -1,0 +1,103 @@
+/** What an operator does beside the relay, with the real binary. */
+import { after, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { appendFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { hoop, stopAll, type Finished } from '../../src/cli/demo/hoop.ts';
+import { environmentOf } from '../../src/cli/demo/installation.ts';
+
+const directory = mkdtempSync(path.join(tmpdir(), 'hoop-operator-'));
+after(async () => {
+  await stopAll();
+  rmSync(directory, { recursive: true });
+});
+const env = environmentOf(directory);
+const relayDirectory = path.join(directory, 'data/hoop/relay');
+
+const run = (line: string, input = ''): Promise<Finished> => hoop(line.split(' '), { env, input });
+
+async function json(line: string, input = ''): Promise<unknown> {
+  const { code, stdout, stderr } = await run(`${line} --json`, input);
+  assert.equal(code, 0, stderr);
+  return JSON.parse(stdout);
+}
+
+test('people: added, listed, changed, disabled, removed; passwords only by pipe or shown once', async () => {
+  const added = await run('admin users add Ana@Example.com --group leads --group engineering');
+  assert.equal(added.code, 0, added.stderr);
+  assert.match(
+    added.stdout,
+    /^ {2}Added ana@example\.com \(engineering, leads\)\n {2}Password, shown this once: \S{29}\n$/,
+  );
+
+  const again = await run('admin users add ana@example.com --json');
+  assert.equal(again.code, 2);
+  assert.deepEqual(Object.keys(JSON.parse(again.stdout)), ['error']);
+  assert.equal(JSON.parse(again.stdout).error.code, 'user-exists');
+
+  const piped = await run('admin users add bob@example.com --password-stdin', 'correct horse battery\n');
+  assert.equal(piped.code, 0, piped.stderr);
+  assert.equal(piped.stdout, '  Added bob@example.com (no groups)\n');
+  assert.equal((await run('admin users passwd bob@example.com --password-stdin', '\n')).code, 2);
+  assert.equal((await run('admin users passwd bob@example.com --password-stdin', 'short\n')).code, 2);
+
+  assert.equal((await run('admin users disable bob@example.com')).code, 0);
+  assert.equal((await run('admin users groups bob@example.com --group engineering')).code, 0);
+  const listed = await run('admin users list');
+  assert.match(listed.stdout, /^ana@example\.com\tengineering, leads\tenabled\t/m);
+  assert.match(listed.stdout, /^bob@example\.com\tengineering\tdisabled\t/m);
+  assert.equal((await run('admin users remove bob@example.com')).code, 0);
+  const gone = await run('admin users remove bob@example.com');
+  assert.deepEqual([gone.code, gone.stdout], [2, '']);
+  assert.match(gone.stderr, /user-unknown/);
+  assert.equal(statSync(path.join(relayDirectory, 'state.db')).mode & 0o777, 0o600);
+});
+
+test('policy is explained by the policies themselves; exit code 3 says deny', async () => {
+  const yaml = path.join(relayDirectory, 'relay.yaml');
+  writeFileSync(
+    yaml,
+    'dataDir: .\npolicies: [policy.cedar]\ntargets:\n  db: { protocol: postgres, host: h, database: a, user: u, groups: [prod] }\n',
+  );
+  appendFileSync(
+    path.join(relayDirectory, 'policy.cedar'),
+    `@id("engineers")
+permit (principal in Group::"engineering", action == Action::"connect", resource in TargetGroup::"prod");
+@id("with-reason")
+forbid (principal in Group::"contractors", action == Action::"connect", resource) unless { context has reason };
+`,
+  );
+  const allowed = await run('policy check --as ana@example.com db');
+  assert.equal(allowed.code, 0, allowed.stderr);
+  assert.match(
+    allowed.stdout,
+    /^ {2}allow: ana@example\.com \(engineering, leads\) → db\n\n {2}permit engineers \(.*policy\.cedar:\d+\)\n/,
+  );
+  assert.match(allowed.stdout, /permit \(principal in Group::"engineering"/);
+
+  const none = await run('policy check --group sales db');
+  assert.equal(none.code, 3);
+  assert.match(none.stdout, /default deny/);
+
+  const groups = '--group engineering --group contractors';
+  const forbidden = await run(`policy check ${groups} db --json`);
+  assert.equal(forbidden.code, 3);
+  const { decision, policies } = JSON.parse(forbidden.stdout);
+  assert.deepEqual([decision, policies.map(({ id }: { id: string }) => id)], ['deny', ['with-reason']]);
+  assert.equal((await run('policy check --group engineering nowhere')).code, 2);
+});
+
+test('relay check: data on stdout, every problem with its place on stderr, exit code 2', async () => {
+  const result = await json('relay check');
+  assert.ok(typeof result === 'object' && result !== null && 'ok' in result && result.ok === true);
+  appendFileSync(path.join(relayDirectory, 'relay.yaml'), 'lisen: 1\nx: 2\n');
+  for (const line of ['relay start', 'policy check db']) {
+    const broken = await run(line);
+    assert.deepEqual([broken.code, broken.stdout], [2, ''], line);
+    assert.match(broken.stderr, /relay\.yaml:5:1: lisen: unknown key; did you mean listen\?\n/);
+    assert.match(broken.stderr, /relay\.yaml:6:1: x: unknown key; known are/);
+  }
+  const asJson = await run('relay check --json');
+  assert.equal(JSON.parse(asJson.stdout).error.code, 'config-invalid');
+});
