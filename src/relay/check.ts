@@ -6,6 +6,7 @@
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { access, constants, stat } from 'node:fs/promises';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import path from 'node:path';
 import { HoopError } from '../errors.ts';
 import { Policies } from '../policy/policies.ts';
@@ -108,7 +109,7 @@ function checkServerCertificate({ publicUrl }: RelayConfig, tls: NonNullable<Rel
   const certificate = new X509Certificate(readFileSync(tls.certFile));
   matchKey(certificate, tls.keyFile);
   const host = new URL(publicUrl).hostname.replace(/^\[(.*)\]$/, '$1');
-  const named = certificate.checkHost(host) ?? certificate.checkIP(host);
+  const named = isIP(host) === 0 ? certificate.checkHost(host) : certificate.checkIP(host);
   const warnings = [...expiry(certificate)];
   if (named === undefined) warnings.push(`the certificate is not for ${host}, the host of publicUrl`);
   return warnings.length > 0 ? { warnings } : `certificate for ${host}, until ${dayOf(certificate)}`;

@@ -90,7 +90,13 @@ export function createLogger(
   destination: LogDestination = pino.destination({ fd: 2, sync: false, maxLength: waitingBytes }),
 ): RelayLogger {
   const logger = pino(
-    { level, base: null, messageKey: 'event', timestamp: pino.stdTimeFunctions.isoTime },
+    {
+      level,
+      base: null,
+      messageKey: 'event',
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     destination,
   );
   const at =

@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance } from 'fastify';
 import { hasErrno } from '../errors.ts';
 import type { RelayConfig } from './config/config.ts';
+import { readSecretFile } from './config/secret-file.ts';
 import { RelayError } from './error.ts';
 import { sendProblem } from './api/problem.ts';
 import type { RelayLogger } from './logging.ts';
@@ -28,7 +29,7 @@ const requestTimeoutMs = 30_000;
 export function createServer({ config, logger, metrics }: ServerOptions): FastifyInstance {
   const tls = config.tls && {
     cert: readFileSync(config.tls.certFile),
-    key: readFileSync(config.tls.keyFile),
+    key: readSecretFile(config.tls.keyFile, 65_536),
   };
   const app = fastify({
     logger: false,

@@ -28,7 +28,7 @@ test('a line is JSON with time, level, event and the named fields', () => {
   assert.deepEqual(
     { ...line, time: '' },
     {
-      level: 30,
+      level: 'info',
       time: '',
       event: 'session opened',
       session: '01JD',
