@@ -106,8 +106,12 @@ export async function replaceFile(files: DurableFiles, file: string, bytes: Uint
   try {
     await handle.append(bytes);
     await handle.sync();
-  } finally {
+  } catch (error) {
     await handle.close();
+    // On a full disk half a file is in the way of the next attempt.
+    await files.remove(temporary).catch(() => undefined);
+    throw error;
   }
+  await handle.close();
   await files.rename(temporary, file);
 }

@@ -34,6 +34,7 @@ export class JournalFile {
       return new JournalFile(file, bytes.length);
     } catch (error) {
       await file.close();
+      await files.remove(`${name}.tmp`).catch(() => undefined);
       throw error;
     }
   }

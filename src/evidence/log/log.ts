@@ -286,7 +286,7 @@ export class Log {
   /** Fails the log when `work` takes too long, and goes on waiting for it: two writers of one file must never be. */
   async #bounded(work: Promise<void>): Promise<void> {
     const stalled = () => this.#fail(new Error('a write stalled'));
-    const timer = setTimeout(stalled, this.#options.stallMs);
+    const timer = setTimeout(stalled, this.#options.stallMs).unref();
     try {
       await work;
     } finally {
