@@ -45,6 +45,8 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'policy-invalid',
     'policy-unreadable',
     'state-location-invalid',
+    'target-unknown',
+    'request-invalid',
     'relay-check-failed',
     'provider-not-embedded',
     'account-invalid',
