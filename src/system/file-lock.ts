@@ -19,8 +19,8 @@ export interface FileLock {
 export function tryLock(file: string): FileLock | null {
   const database = new DatabaseSync(file, { timeout: 0 });
   try {
-    // No rollback journal beside the lock: nothing is ever written.
-    database.exec('PRAGMA journal_mode = OFF; BEGIN EXCLUSIVE');
+    // Nothing is ever written, so no rollback journal is wanted beside the lock (OFF is not allowed by Node's defaults).
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (error) {
     database.close();
     if (error instanceof Error && 'errcode' in error && error.errcode === sqliteBusy) return null;
