@@ -40,7 +40,7 @@ export const PrincipalView = z.object({
 /** `POST /v1/login`: an ID token against the relay's own token, bound to the key of the DPoP proof. */
 export const LoginRequest = z.strictObject({
   idToken: z.string().max(65_536),
-  /** The login that this one renews; absent at the first sign-in. */
+  /** The login that this one renews; absent at the first sign-in. When it lapsed meanwhile the answer names a new one. */
   renews: ulid.optional(),
 });
 export type LoginRequest = z.infer<typeof LoginRequest>;

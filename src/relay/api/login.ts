@@ -11,10 +11,12 @@ import { IdentityError } from '../../identity/error.ts';
 import type { VerifiedIdToken } from '../../identity/id-token.ts';
 import type { VerifiedPrincipal } from '../../identity/verified-principal.ts';
 import { isLoginId, type LoginId } from '../../model/ids.ts';
+import { samePrincipal } from '../../model/principal.ts';
 import type { Clock } from '../../system/clock.ts';
 import { ulid } from '../../system/ulid.ts';
 import { LoginRequest, type LoginAnswer, type MeAnswer } from '../../wire/api.ts';
 import { RelayError } from '../error.ts';
+import { Flood } from '../idp/flood.ts';
 import type { State } from '../state/state.ts';
 import type { RelayIdentity } from './identity.ts';
 
@@ -49,9 +51,15 @@ export const authenticate = (identity: RelayIdentity, request: FastifyRequest): 
   identity.authenticator.authenticate(presentedBy(request.raw));
 
 export function loginRoutes(app: FastifyInstance, options: LoginRoutesOptions): void {
-  const { identity, state, append } = options;
+  const { identity, state, clock, append } = options;
+  const flood = new Flood(clock);
 
   app.post('/v1/login', { bodyLimit: 131_072 }, async (request, reply) => {
+    // Anybody can make a key and a proof by it, and each proof is stored.
+    if (!flood.admits(request.ip))
+      throw new RelayError('relay-overloaded', 'Too many sign-ins from this network.', {
+        hint: 'try again in a minute',
+      });
     const proof = await identity.authenticator.prove(presentedBy(request.raw), null);
     const body = LoginRequest.safeParse(request.body);
     if (!body.success) throw new RelayError('request-invalid', 'The request is not one to sign in.');
@@ -117,20 +125,19 @@ interface Renewal {
   readonly validUntilMs: number;
 }
 
-/** Same person, same key, still alive; a change of groups is on record before it counts. */
-async function renew(
-  { state, append }: LoginRoutesOptions,
-  renews: string,
-  { token, proof, validUntilMs }: Renewal,
-): Promise<LoginId> {
+/**
+ * Same person, same key, and nobody ended it; a change of groups is on record before it counts. One that merely was not
+ * renewed in time (a machine that slept) stays over, with its sessions: the same person goes on under a new login.
+ */
+async function renew(options: LoginRoutesOptions, renews: string, renewal: Renewal): Promise<LoginId> {
+  const { state, append } = options;
+  const { token, proof, validUntilMs } = renewal;
   const { principal } = token;
-  const before = isLoginId(renews) ? await state.logins.findLive(renews) : null;
-  const same =
-    before?.jkt === proof.jkt &&
-    before.principal.issuer === principal.issuer &&
-    before.principal.subject === principal.subject;
-  if (!isLoginId(renews) || before === null || !same) throw ended();
-  if (before.principal.groups.join('\n') !== principal.groups.join('\n'))
+  const found = isLoginId(renews) ? await state.logins.find(renews) : null;
+  if (!isLoginId(renews) || found === null || found.standing === 'ended') throw ended();
+  if (found.login.jkt !== proof.jkt || !samePrincipal(found.login.principal, principal)) throw ended();
+  if (found.standing === 'lapsed') return open(options, token, proof, validUntilMs);
+  if (found.login.principal.groups.join('\n') !== principal.groups.join('\n'))
     await append(loginEntry(renews, renews, token, proof));
   if (!(await state.logins.renew(renews, principal, proof.jkt, validUntilMs))) throw ended();
   return renews;

@@ -16,6 +16,7 @@ import type { State } from '../state/state.ts';
 import { Accounts } from './accounts.ts';
 import { adapterFactory } from './adapter.ts';
 import { deviceFlow, enterCode, keepLinkedCode } from './device.ts';
+import { Flood } from './flood.ts';
 import type { ProviderKeys } from './keys.ts';
 import { problemPage, securityHeaders, style, type Place } from './pages.ts';
 import { RateLimit } from './rate-limit.ts';
@@ -62,13 +63,14 @@ export function createProvider(options: EmbeddedProviderOptions): EmbeddedProvid
   const place: Place = { base, host };
   const accounts = new Accounts(options.state, issuer);
   const rateLimit = new RateLimit(options.state.attempts);
+  const flood = new Flood(options.clock ?? systemClock);
   const provider = new Provider(issuer, configuration(options, place));
   provider.proxy = true;
   for (const event of ['error', 'server_error'])
     provider.on(event, (...values: never[]) => {
       for (const value of values as unknown[]) if (value instanceof Error) options.onError?.(value);
     });
-  provider.use((context, next) => route(context, next, { provider, accounts, rateLimit, place }));
+  provider.use((context, next) => route(context, next, { provider, accounts, rateLimit, flood, place }));
   const callback = provider.callback();
   const jwks = publicKeys(options.keys);
   const documents = new Map<string, unknown>([
@@ -97,11 +99,12 @@ interface Parts {
   readonly provider: Provider;
   readonly accounts: Accounts;
   readonly rateLimit: RateLimit;
+  readonly flood: Flood;
   readonly place: Place;
 }
 
 async function route(context: Context, next: () => Promise<void>, parts: Parts): Promise<void> {
-  const { provider, accounts, rateLimit, place } = parts;
+  const { provider, accounts, rateLimit, flood, place } = parts;
   if (context.path === '/style.css') {
     context.set('cache-control', 'public, max-age=3600');
     context.type = 'css';
@@ -116,6 +119,9 @@ async function route(context: Context, next: () => Promise<void>, parts: Parts):
     return;
   }
   if (context.path === '/device' && context.method !== 'POST') keepLinkedCode(context);
+  // Both store something for whoever asks.
+  const stores = context.path === '/device/auth' || context.path === '/device';
+  if (stores && !flood.admits(context.ip)) return tooMany(context, place, 60_000);
   if (context.path === '/device/auth') {
     await next();
     tellInterval(context.body);
@@ -123,10 +129,13 @@ async function route(context: Context, next: () => Promise<void>, parts: Parts):
   }
   if (context.path !== '/device' || context.method !== 'POST') return next();
   const wait = await enterCode(context, rateLimit, next);
-  if (wait === null) return;
+  if (wait !== null) tooMany(context, place, wait);
+}
+
+function tooMany(context: Context, place: Place, waitMs: number): void {
   context.type = 'html';
   context.status = 429;
-  context.set('retry-after', String(Math.ceil(wait / 1000)));
+  context.set('retry-after', String(Math.ceil(waitMs / 1000)));
   context.body = problemPage(place, 'Too many tries. Wait a few minutes.');
 }
 

@@ -15,6 +15,9 @@ export interface NewLogin extends StoredLogin {
   readonly validUntilMs: number;
 }
 
+/** `lapsed`: nobody ended it, but it was not renewed in time. */
+export type Standing = 'live' | 'lapsed' | 'ended';
+
 export class Logins implements LiveLogins {
   readonly #db: Kysely<Tables>;
   readonly #clock: Clock;
@@ -79,14 +82,15 @@ export class Logins implements LiveLogins {
   }
 
   async findLive(login: LoginId): Promise<StoredLogin | null> {
-    const row = await this.#db
-      .selectFrom('logins')
-      .selectAll()
-      .where('id', '=', login)
-      .where('ended_at', 'is', null)
-      .where('valid_until', '>', this.#clock.wallMs())
-      .executeTakeFirst();
-    return row === undefined ? null : loginOf(row);
+    const found = await this.find(login);
+    return found?.standing === 'live' ? found.login : null;
+  }
+
+  async find(login: LoginId): Promise<{ login: StoredLogin; standing: Standing } | null> {
+    const row = await this.#db.selectFrom('logins').selectAll().where('id', '=', login).executeTakeFirst();
+    if (row === undefined) return null;
+    const late = row.valid_until <= this.#clock.wallMs();
+    return { login: loginOf(row), standing: row.ended_at !== null ? 'ended' : late ? 'lapsed' : 'live' };
   }
 
   #ending(reason: LoginEnd) {

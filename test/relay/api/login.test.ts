@@ -5,6 +5,7 @@ import * as oidc from 'openid-client';
 import { SignJWT } from 'jose';
 import { makeProof } from '../../../src/identity/dpop.ts';
 import type { LoginKey } from '../../../src/identity/login-key.ts';
+import type { LoginId } from '../../../src/model/ids.ts';
 import { LoginAnswer, MeAnswer, Problem } from '../../../src/wire/api.ts';
 import { call, codeOf, grant, logIn, newKey, startRelay, type TestRelay } from '../idp/relay.ts';
 
@@ -229,10 +230,28 @@ test('a login that is not renewed in time has ended, and so has its token', asyn
   relay.clock.offsetMs += 901_000;
   try {
     assert.equal(await codeOf(await me(answer.accessToken)), 'access-token-expired');
-    assert.equal(await relay.state.logins.findLive(answer.login as never), null);
+    assert.equal(await relay.state.logins.findLive(answer.login as LoginId), null);
   } finally {
     relay.clock.offsetMs -= 901_000;
   }
+});
+
+test('whoever comes too late to renew goes on under a new login; the lapsed one stays over', async () => {
+  const { answer } = await logIn(relay, key, ana);
+  const lapsed = answer.login as LoginId;
+  const stored = await relay.state.logins.findLive(lapsed);
+  assert.ok(await relay.state.logins.renew(lapsed, stored!.principal, key.jkt, relay.clock.wallMs() - 1));
+  const swapped = await newKey();
+  const stolen = await grant(relay, swapped, ana);
+  assert.equal(await codeOf(await post(stolen.tokens.id_token!, swapped, lapsed)), 'login-ended');
+  const again = await post((await grant(relay, key, ana)).tokens.id_token!, key, lapsed);
+  assert.equal(again.status, 200);
+  const next = LoginAnswer.parse(await again.json());
+  assert.notEqual(next.login, lapsed);
+  const entry = relay.entries.at(-1);
+  assert.ok(entry?.kind === 'login' && entry.login === next.login);
+  assert.equal((await me(next.accessToken)).status, 200);
+  assert.equal(await codeOf(await me(answer.accessToken)), 'login-ended');
 });
 
 test('when the record cannot be written nobody is signed in', async () => {
