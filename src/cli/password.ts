@@ -21,11 +21,13 @@ export interface NewPassword {
 export async function newPassword(stdin: boolean): Promise<NewPassword> {
   if (stdin) return { password: await readLine(), generated: false };
   if (process.stdin.isTTY && process.stderr.isTTY) {
-    const first = await typed('Password (empty: one is made): ');
-    if (first !== '') {
-      if ((await typed('Again: ')) === first) return { password: first, generated: false };
-      throw new OperatorError('password-unreadable', 'the two passwords differ');
-    }
+    const password = await withoutEcho(async () => {
+      const first = await typed('Password (empty: one is made): ');
+      if (first !== '' && (await typed('Again: ')) !== first)
+        throw new OperatorError('password-unreadable', 'the two passwords differ');
+      return first;
+    });
+    if (password !== '') return { password, generated: false };
   }
   return { password: generatePassword(), generated: true };
 }
@@ -53,17 +55,27 @@ async function readLine(): Promise<string> {
   return line;
 }
 
-/** One line from the terminal, not echoed; the terminal is put back whatever happens. */
-async function typed(prompt: string): Promise<string> {
+/** Silences the terminal before anything is asked, and puts it back whatever happens. */
+async function withoutEcho<T>(ask: () => Promise<T>): Promise<T> {
   const { stdin } = process;
-  process.stderr.write(prompt);
   stdin.setRawMode(true);
   stdin.setEncoding('utf8');
-  stdin.resume();
   try {
-    let line = '';
+    return await ask();
+  } finally {
+    stdin.setRawMode(false);
+    stdin.pause();
+  }
+}
+
+/** One line from a silenced terminal. */
+async function typed(prompt: string): Promise<string> {
+  process.stderr.write(prompt);
+  process.stdin.resume();
+  let line = '';
+  try {
     for (;;) {
-      const [chunk] = await once(stdin, 'data');
+      const [chunk] = await once(process.stdin, 'data');
       for (const character of String(chunk)) {
         if (character === '\r' || character === '\n') return line;
         if (character === '\u0003' || character === '\u0004')
@@ -73,8 +85,6 @@ async function typed(prompt: string): Promise<string> {
       }
     }
   } finally {
-    stdin.setRawMode(false);
-    stdin.pause();
     process.stderr.write('\n');
   }
 }

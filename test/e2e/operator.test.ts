@@ -1,10 +1,12 @@
 /** What an operator does beside the relay, with the real binary. */
 import { after, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFileSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { hoop, stopAll, type Finished } from '../../src/cli/demo/hoop.ts';
+import { hoop, hoopBinary, stopAll, type Finished } from '../../src/cli/demo/hoop.ts';
 import { environmentOf } from '../../src/cli/demo/installation.ts';
 
 const directory = mkdtempSync(path.join(tmpdir(), 'hoop-operator-'));
@@ -52,6 +54,35 @@ test('people: added, listed, changed, disabled, removed; passwords only by pipe 
   assert.deepEqual([gone.code, gone.stdout], [2, '']);
   assert.match(gone.stderr, /user-unknown/);
   assert.equal(statSync(path.join(relayDirectory, 'state.db')).mode & 0o777, 0o600);
+});
+
+/** Types on a terminal of its own: each answer when its prompt has come. Resolves with all that the terminal showed. */
+async function type(
+  line: string,
+  answers: readonly (readonly [prompt: RegExp, text: string])[],
+): Promise<string> {
+  const command = [process.execPath, hoopBinary, ...line.split(' ')].join(' ');
+  const child = spawn('script', ['-qec', command, '/dev/null'], { env, stdio: ['pipe', 'pipe', 'inherit'] });
+  let shown = '';
+  let answered = 0;
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    shown += chunk;
+    const next = answers[answered];
+    if (next === undefined || !next[0].test(shown)) return;
+    answered += 1;
+    child.stdin.write(next[1]);
+  });
+  await once(child, 'close');
+  return shown;
+}
+
+test('a password that is typed is never shown', async () => {
+  const shown = await type('admin users add eve@example.com', [
+    [/made\): /, 'correct horse batterx\u007fy\r'],
+    [/Again: /, 'correct horse battery\r'],
+  ]);
+  assert.match(shown, /Added eve@example\.com/);
+  assert.doesNotMatch(shown, /correct|battery|once/);
 });
 
 test('policy is explained by the policies themselves; exit code 3 says deny', async () => {
