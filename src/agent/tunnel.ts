@@ -134,8 +134,9 @@ function upgrade(options: TunnelOptions, headers: Record<string, string>): Promi
     socket = response.socket;
   });
   webSocket.on('unexpected-response', (_request, response) => {
-    readRefusal(response, options.url).then(resolve, reject);
-    response.on('close', abort);
+    readRefusal(response, options.url)
+      .then(resolve, (error: unknown) => reject(explain(error, options.url)))
+      .finally(abort);
   });
   webSocket.on('error', (error) =>
     reject(options.signal?.aborted ? options.signal.reason : explain(error, options.url)),

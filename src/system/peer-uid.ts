@@ -5,12 +5,17 @@
  * Reading the table makes the kernel walk its whole hash of connections (milliseconds, whatever their number), so those
  * who wait share one reading, which must have begun after each of them was accepted, and readings keep a distance.
  *
- * Only a row that says all of it counts: exact addresses and ports in the peer's direction, established, still owned by
- * a process (a socket whose process has closed it shows uid 0). No row, or a doubt, is a no.
+ * Only a row that says all of it counts: exact addresses and ports in the peer's direction, connected, still owned by a
+ * process. No row, or a doubt, is a no.
+ *
+ * A socket whose process has closed it shows uid 0 and inode 0, whoever made it: without the look at the inode, anybody
+ * could send bytes to a port of root's, close, and pass for root. Kernels before 6.17 fetch the two columns one after
+ * the other, so that a close in between shows the inode and uid 0; there root's own connections take two readings that
+ * agree.
  */
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
-import { endianness } from 'node:os';
+import { endianness, release } from 'node:os';
 
 /** An accepted IPv4 connection, from this side. */
 export interface Accepted {
@@ -27,12 +32,21 @@ interface Waiting {
   readonly answer: (uid: number | null) => void;
   /** Readings that did not show it; a row can be missed when rows before it vanish during the reading. */
   misses: number;
+  /** Inode of a row with uid 0 that one reading has shown; null when none has. */
+  root: string | null;
+}
+
+/** What a reading said of a row; `uid` null where nobody owns the socket. */
+interface Shown {
+  readonly uid: number | null;
+  readonly inode: string;
 }
 
 const maxReadings = 3;
 /** After a reading, wait this many times as long as it took: checking takes at most a quarter of one core. */
 const restFactor = 3;
-const established = '01';
+/** Established, or the peer has ended its own direction (FIN_WAIT1, FIN_WAIT2) and still reads. */
+const connected = new Set(['01', '04', '05']);
 const line =
   /^ *\d+: ([0-9A-F]+:[0-9A-F]{4} [0-9A-F]+:[0-9A-F]{4}) ([0-9A-F]{2}) \S+ \S+ \S+ +(\d+) +\d+ (\d+) /;
 
@@ -43,10 +57,12 @@ export class PeerUids {
   readonly #read: TableReader;
   #waiting: Waiting[] = [];
   #reading = false;
+  readonly #rootTakesTwo: boolean;
 
-  /** @param read replaced in tests */
-  constructor(read: TableReader = readTable) {
+  /** @param read replaced in tests, and `rootTakesTwo` too */
+  constructor(read: TableReader = readTable, rootTakesTwo = columnsTearApart(release())) {
     this.#read = read;
+    this.#rootTakesTwo = rootTakesTwo;
   }
 
   /** Uid of the peer's socket; null when the table does not say it beyond doubt. Never rejects. */
@@ -54,7 +70,7 @@ export class PeerUids {
     const { promise, resolve } = Promise.withResolvers<number | null>();
     const rows = rowsOf(connection);
     if (rows === null) resolve(null);
-    else this.#waiting.push({ ...rows, answer: resolve, misses: 0 });
+    else this.#waiting.push({ ...rows, answer: resolve, misses: 0, root: null });
     if (!this.#reading) void this.#serve();
     return promise;
   }
@@ -80,27 +96,33 @@ export class PeerUids {
 
   /** One reading for all of `group`; those that it did not show wait for another. */
   async #look(group: Waiting[]): Promise<void> {
-    const found = new Map<string, number | null>();
-    const open = new Set(group.map(({ row }) => row));
-    await this.#scan('/proc/net/tcp', open, found);
-    const mapped = group.filter(({ row }) => !found.has(row));
-    if (mapped.length > 0)
-      await this.#scan('/proc/net/tcp6', new Set(mapped.map(({ mappedRow }) => mappedRow)), found);
-    this.#settle(group, found);
+    const shown = new Map<string, Shown>();
+    await this.#scan('/proc/net/tcp', new Set(group.map(({ row }) => row)), shown);
+    const mapped = group.filter(({ row }) => !shown.has(row)).map(({ mappedRow }) => mappedRow);
+    if (mapped.length > 0) await this.#scan('/proc/net/tcp6', new Set(mapped), shown);
+    this.#settle(group, shown);
   }
 
-  #settle(group: Waiting[], found: ReadonlyMap<string, number | null>): void {
+  #settle(group: Waiting[], shown: ReadonlyMap<string, Shown>): void {
     for (const waiting of group) {
-      const uid = found.get(waiting.row) ?? found.get(waiting.mappedRow);
-      waiting.misses += 1;
-      if (uid !== undefined || found.has(waiting.row)) waiting.answer(uid ?? null);
-      else if (waiting.misses < maxReadings) this.#waiting.push(waiting);
-      else waiting.answer(null);
+      const seen = shown.get(waiting.row) ?? shown.get(waiting.mappedRow);
+      if (seen === undefined) {
+        waiting.misses += 1;
+        if (waiting.misses < maxReadings) this.#waiting.push(waiting);
+        else waiting.answer(null);
+      } else if (seen.uid !== 0 || !this.#rootTakesTwo || waiting.root === seen.inode) {
+        waiting.answer(seen.uid);
+      } else if (waiting.root === null) {
+        waiting.root = seen.inode;
+        this.#waiting.push(waiting);
+      } else {
+        waiting.answer(null);
+      }
     }
   }
 
-  /** Fills `found` with the uids of `wanted` rows, null where a row says no uid beyond doubt; stops when all are found. */
-  async #scan(file: string, wanted: Set<string>, found: Map<string, number | null>): Promise<void> {
+  /** Adds what the table says of `wanted` rows; stops when all are found. */
+  async #scan(file: string, wanted: Set<string>, shown: Map<string, Shown>): Promise<void> {
     let rest = '';
     for await (const piece of this.#read(file)) {
       const lines = (rest + piece).split('\n');
@@ -108,13 +130,20 @@ export class PeerUids {
       for (const text of lines) {
         const row = line.exec(text);
         if (row === null || !wanted.has(row[1]!)) continue;
-        const owned = row[2] === established && row[4] !== '0';
-        found.set(row[1]!, owned ? Number(row[3]) : null);
-        wanted.delete(row[1]!);
+        const [, addresses, state, uid, inode] = row;
+        const owned = connected.has(state!) && inode !== '0';
+        shown.set(addresses!, { uid: owned ? Number(uid) : null, inode: inode! });
+        wanted.delete(addresses!);
       }
       if (wanted.size === 0) return;
     }
   }
+}
+
+/** Since Linux 6.17 a socket keeps its uid when it is closed; a version that cannot be read counts as older. */
+function columnsTearApart(kernel: string): boolean {
+  const [major = 0, minor = 0] = kernel.split('.').map(Number);
+  return !(major > 6 || (major === 6 && minor >= 17));
 }
 
 /** The peer's row: its own address first, ours second. */

@@ -122,7 +122,9 @@ export class SocketChannel implements ByteChannel {
 
   #read(socket: Socket): void {
     socket.on('data', (chunk: Buffer) => this.#receiver!.data(chunk));
+    // Said in words: a socket that was accepted paused stays so when somebody listens.
     if (this.#paused) socket.pause();
+    else socket.resume();
   }
 
   #listen(socket: Socket): void {
