@@ -66,12 +66,19 @@ export async function readOpen(directory: string, index: number, length: number)
 /** Step 1. */
 export async function write(directory: string, index: number, raw: Buffer): Promise<SealedFile> {
   const compressed = await compressSegment(raw);
-  const handle = await open(path.join(directory, unfinishedName(index)), 'w', 0o600);
+  const file = path.join(directory, unfinishedName(index));
   try {
-    await handle.writeFile(compressed);
-    await handle.datasync();
-  } finally {
-    await handle.close();
+    const handle = await open(file, 'w', 0o600);
+    try {
+      await handle.writeFile(compressed);
+      await handle.datasync();
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    // On a full disk half a file would only make it fuller.
+    await rm(file, { force: true }).catch(() => {});
+    throw error;
   }
   return { sha256: createHash('sha256').update(compressed).digest('hex'), bytes: compressed.length };
 }
