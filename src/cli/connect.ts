@@ -1,6 +1,6 @@
 /** The three ways of `hoop connect`: in the foreground, around one client program, in the background. */
 import type { Account } from '../agent/account.ts';
-import { runClient } from '../agent/client-program.ts';
+import { runClient, signalExit, SignalRelay } from '../agent/client-program.ts';
 import { environment } from '../agent/postgres-client.ts';
 import { ServedTarget } from '../agent/served-target.ts';
 import type { PortWish } from '../agent/served-port.ts';
@@ -37,14 +37,21 @@ export async function connectAround(
   port: PortWish,
   [program = '', ...rest]: readonly string[],
 ): Promise<number> {
-  // Signals go to the client; ours is to outlive it and end the session.
-  const served = await ServedTarget.open(account, wish, port);
+  const signals = new SignalRelay();
   try {
-    const view = served.view();
-    const base = { ...process.env, HOOP_SESSION: view.session };
-    return await runClient({ command: program, arguments: rest, environment: environment(base, view) });
+    const served = await ServedTarget.open(account, wish, port);
+    try {
+      if (signals.received !== null) return signalExit(signals.received);
+      const view = served.view();
+      const base = { ...process.env, HOOP_SESSION: view.session };
+      const client = { command: program, arguments: rest, environment: environment(base, view) };
+      return await runClient(client, signals);
+    } finally {
+      // The client has ended; its session is not left behind, whatever signal comes now.
+      await served.close();
+    }
   } finally {
-    await served.close();
+    signals.stop();
   }
 }
 
