@@ -326,9 +326,9 @@ function keysInOrder(value: unknown): boolean {
   if (value === null || typeof value !== 'object') return true;
   if (Array.isArray(value)) return value.every(keysInOrder);
   let before = '';
-  for (const [key, inner] of Object.entries(value)) {
-    if (key < before || (inner !== null && typeof inner === 'object' && !keysInOrder(inner))) return false;
+  for (const key of Object.keys(value)) {
+    if (key < before) return false;
     before = key;
   }
-  return true;
+  return Object.values(value).every(keysInOrder);
 }

@@ -8,6 +8,18 @@ import { hashBytes, leafHash, type Hash } from '../log/tlog.ts';
 import { readIfThere } from './files.ts';
 import type { Findings } from './finding.ts';
 
+/** Bundles that are read before they are needed. */
+const readAhead = 4;
+
+interface StoredTile {
+  readonly bytes: Buffer;
+  readonly width: number;
+}
+interface Stored {
+  readonly bundle: StoredTile | null;
+  readonly tile: StoredTile | null;
+}
+
 export class TreeCheck {
   readonly #log: string;
   readonly #size: number;
@@ -33,28 +45,24 @@ export class TreeCheck {
   ): Promise<void> {
     reached(0, () => this.#edge.root());
     const bundles = Math.ceil(this.#size / tileWidth);
-    let ahead = bundles > 0 ? this.#read(0) : null;
-    for (let n = 0; n < bundles && ahead !== null; n++) {
-      const { entries, hashes } = await ahead;
-      // Reads the next bundle while this one is hashed.
-      ahead = n + 1 < bundles ? this.#read(n + 1) : null;
+    // Reads the next bundles while one is hashed.
+    const ahead: Promise<Stored>[] = [];
+    for (let n = 0; n < bundles && this.#complete; n++) {
+      while (ahead.length < readAhead && n + ahead.length < bundles) ahead.push(this.#read(n + ahead.length));
+      const stored = await ahead.shift()!;
+      const entries = this.#entries(n, stored);
       if (entries === null) missing();
-      const leaves = this.#leaves(n, entries, hashes);
-      for (const [i, hash] of leaves.entries()) {
+      for (const [i, hash] of this.#leaves(n, entries, this.#hashes(n, stored)).entries()) {
         this.#edge.append(hash, (level, at, full) => this.#full.push({ level, n: at, hashes: full }));
         const index = n * tileWidth + i;
         const entry = entries?.[i];
-        if (entry !== undefined) {
-          const pending = leaf(entry, index);
-          if (pending !== undefined) await pending;
-        }
+        const pending = entry === undefined ? undefined : leaf(entry, index);
+        if (pending !== undefined) await pending;
         reached(index + 1, () => this.#edge.root());
       }
       await this.#checkFullTiles();
-      if (!this.#complete) break;
     }
-    // A promise nobody waits for must not become an unhandled rejection.
-    await ahead?.catch(() => undefined);
+    await Promise.allSettled(ahead);
   }
 
   /** Compares with the signed root, and the tiles that are not full. */
@@ -74,24 +82,35 @@ export class TreeCheck {
     }
   }
 
-  async #read(n: number): Promise<{ entries: Buffer[] | null; hashes: Hash[] | null }> {
-    const width = Math.min(tileWidth, this.#size - n * tileWidth);
-    const [bundle, tile] = await Promise.all([this.#file('entries', n, width), this.#file(0, n, width)]);
-    let hashes: Hash[] | null = null;
-    if (tile === null) {
-      this.#findings.failure('tile-missing', 'a tile of hashes is missing', { file: name(0, n, width) });
-    } else if (tile.bytes.length === tile.width * hashBytes) {
-      hashes = splitTile(tile.bytes, tile.width).slice(0, width);
-    } else {
-      this.#findings.failure('tile-mismatch', 'a tile has another length than its name says', {
-        file: name(0, n, tile.width),
-      });
-    }
-    return { entries: this.#split(n, width, bundle), hashes };
+  #width(n: number): number {
+    return Math.min(tileWidth, this.#size - n * tileWidth);
   }
 
-  #split(n: number, width: number, bundle: { bytes: Buffer; width: number } | null): Buffer[] | null {
-    const index = n * tileWidth;
+  #read(n: number): Promise<Stored> {
+    const width = this.#width(n);
+    const reading = Promise.all([this.#file('entries', n, width), this.#file(0, n, width)]).then(
+      ([bundle, tile]) => ({ bundle, tile }),
+    );
+    // It is waited for later; until then its failure is not unhandled.
+    reading.catch(() => undefined);
+    return reading;
+  }
+
+  #hashes(n: number, { tile }: Stored): Hash[] | null {
+    const width = this.#width(n);
+    if (tile === null) {
+      this.#findings.failure('tile-missing', 'a tile of hashes is missing', { file: name(0, n, width) });
+      return null;
+    }
+    if (tile.bytes.length === tile.width * hashBytes)
+      return splitTile(tile.bytes, tile.width).slice(0, width);
+    const message = 'a tile has another length than its name says';
+    this.#findings.failure('tile-mismatch', message, { file: name(0, n, tile.width) });
+    return null;
+  }
+
+  #entries(n: number, { bundle }: Stored): Buffer[] | null {
+    const [index, width] = [n * tileWidth, this.#width(n)];
     if (bundle === null) {
       const message = `entries ${index} to ${index + width - 1} are missing`;
       this.#findings.failure('entries-missing', message, { index, file: name('entries', n, width) });
@@ -142,11 +161,7 @@ export class TreeCheck {
   }
 
   /** The tile of this width, or the full one when the log has grown since its checkpoint was read. */
-  async #file(
-    level: number | 'entries',
-    n: number,
-    width: number,
-  ): Promise<{ bytes: Buffer; width: number } | null> {
+  async #file(level: number | 'entries', n: number, width: number): Promise<StoredTile | null> {
     const partial = await readIfThere(path.join(this.#log, tilePath(level, n, width)));
     if (partial !== null) return { bytes: partial, width };
     const full = width === tileWidth ? null : await readIfThere(path.join(this.#log, tilePath(level, n)));
