@@ -7,8 +7,7 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { run } from '../support/relay.ts';
-import { startStage } from '../support/relay.ts';
+import { hoop, run, startStage } from '../support/relay.ts';
 import type { Stage } from '../support/relay.ts';
 
 let stage: Stage;
@@ -197,10 +196,10 @@ test('the deadline ends it, exit 0', async () => {
   assert.equal(running.stderr, '  session ended: its time is over\n');
 });
 
-test('the relay restarts: the port stays, clients meanwhile get an ordinary error, a new session follows', async () => {
+test('the relay is killed and starts again: the port stays, clients meanwhile get an ordinary error, a new session follows', async () => {
   const { port, session, running, env } = await stage.connect();
   assert.equal((await select(env, 'select 1')).code, 0);
-  await stage.installation.stop();
+  await stage.installation.stop('SIGKILL');
   await running.says(/reconnecting/);
   const meanwhile = await select(env, 'select 1');
   assert.equal(meanwhile.code, 2);
@@ -244,7 +243,6 @@ test('a runtime directory that others can enter is refused', async () => {
   const { XDG_RUNTIME_DIR: _, ...env } = stage.mallory.env;
   const runtime = path.join(stage.directory, 'open-runtime');
   mkdirSync(path.join(runtime, 'hoop'), { recursive: true, mode: 0o755 });
-  const { hoop } = await import('../support/relay.ts');
   const answer = await hoop(['status'], { env: { ...env, XDG_RUNTIME_DIR: runtime } });
   assert.equal(answer.code, 1);
   assert.match(answer.stderr, /private-path-unsafe/);
