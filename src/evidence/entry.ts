@@ -38,6 +38,10 @@ export type Actor = z.infer<typeof Actor>;
 const base = { v: z.literal(1), time, actor: Actor };
 const byPerson = { v: z.literal(1), time, actor: PersonActor };
 
+/**
+ * Says that no session is open: whatever the run before left open was closed by entries before this one. Readers start
+ * here, and `verify` calls a session that is open across it a failure.
+ */
 const RelayStarted = z.object({
   ...base,
   kind: z.literal('relay.started'),

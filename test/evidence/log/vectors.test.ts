@@ -6,6 +6,12 @@ import path from 'node:path';
 import { openCheckpoint, parseCheckpoint, signCheckpoint } from '../../../src/evidence/log/checkpoint.ts';
 import { cosignatures, NoteSigner, NoteVerifier, parseNote } from '../../../src/evidence/log/note.ts';
 import { parseTilePath, tilePath, tilesAt, TreeEdge } from '../../../src/evidence/log/tile.ts';
+import {
+  decodeJournal,
+  encodeJournalHeader,
+  encodeJournalRecord,
+} from '../../../src/evidence/log/journal.ts';
+import { decodeEntry, encodeEntry } from '../../../src/evidence/entry.ts';
 import { emptyRoot, leafHash, treeHash } from '../../../src/evidence/log/tlog.ts';
 
 interface Vectors {
@@ -108,4 +114,19 @@ test('what is not exactly a signed checkpoint is refused', () => {
     assert.throws(() => parseCheckpoint(text), { code: 'note-malformed' });
   for (const key of ['', 'a+b', vectors.vkey.replace('a5764acd', 'a5764ace'), `${vectors.vkey}A`])
     assert.throws(() => NoteVerifier.parse(key), { code: 'note-malformed' });
+});
+
+test('the worked example of FORMAT.md', () => {
+  const format = readFileSync(path.join(import.meta.dirname, '../../../src/evidence/log/FORMAT.md'), 'utf8');
+  const blocks = [...format.matchAll(/```(?:json)?\n([^`]*)\n```/g)].map((match) => match[1]!);
+  const [text = '', leaf, , journal = ''] = blocks;
+  assert.equal(blocks.length, 4);
+  const decoded = decodeEntry(Buffer.from(text));
+  assert.ok(decoded.state === 'known');
+  const entry = encodeEntry(decoded.entry);
+  assert.equal(entry.toString(), text);
+  assert.equal(leafHash(entry).toString('hex'), leaf);
+  const bytes = Buffer.from(journal.replaceAll('\n', ''), 'hex');
+  assert.deepEqual(Buffer.concat([encodeJournalHeader(0), encodeJournalRecord(0, 0, entry)]), bytes);
+  assert.deepEqual(decodeJournal(bytes)?.entries, [entry]);
 });
