@@ -79,23 +79,19 @@ const cut = (whole: Buffer, seeds: readonly number[]): Buffer[] => {
 };
 
 test('the splitter gives the same messages however the stream is cut', () => {
-  const messages = fc.array(
-    fc.record({ type: fc.integer({ min: 1, max: 255 }), body: bytes(50) }, { noNullPrototype: true }),
-    {
-      maxLength: 8,
-    },
-  );
+  const type = fc.integer({ min: 1, max: 255 });
+  const messages = fc.array(fc.tuple(type, bytes(50)), { maxLength: 8 });
   fc.assert(
     fc.property(messages, fc.array(fc.nat()), (wanted, seeds) => {
       const stream = Buffer.concat(
-        wanted.map(({ type, body }) =>
-          Buffer.concat([Buffer.from([type]), encodeMessage('x', body).subarray(1)]),
+        wanted.map(([first, body]) =>
+          Buffer.concat([Buffer.from([first]), encodeMessage('x', body).subarray(1)]),
         ),
       );
       const splitter = new MessageSplitter(1000);
       const got: Message[] = cut(stream, seeds).flatMap((piece) => [...splitter.push(piece)]);
       assert.deepEqual(
-        got.map(({ type, body }) => ({ type, body: Buffer.from(body) })),
+        got.map(({ type, body }) => [type, Buffer.from(body)]),
         wanted,
       );
       assert.equal(splitter.pending, 0);
@@ -113,9 +109,6 @@ test('what is encoded as an error is decoded as the same', () => {
     }),
   );
 });
-
-/** Served, or impossible; not those that are refused for their length, which replaces them. */
-const lengths = fc.oneof(fc.nat(0x0400_0000), fc.integer({ min: 0x4000_0000, max: 0xffff_ffff }));
 
 /** A stream that looks like the protocol: known types, plausible and impossible lengths. */
 const hostile = (types: string) =>
@@ -144,7 +137,7 @@ test('hostile ends: each command has one outcome, what is forwarded was sent, an
       back,
       fc.array(fc.nat(), { maxLength: 6 }),
       async (fromClient, fromTarget, seeds) => {
-        const played = await started();
+        const played = await started({ messageLimitBytes: 0x3fffffff }); // so that nothing is replaced
         const pieces = [cut(fromClient, seeds), cut(fromTarget, seeds)] as const;
         for (let i = 0; i < Math.max(pieces[0].length, pieces[1].length); i++) {
           if (pieces[0][i]?.length) played.client.send(pieces[0][i]!);

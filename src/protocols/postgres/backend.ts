@@ -59,6 +59,8 @@ export class Backend {
   readonly #gate: ConnectionGate;
   readonly #exchange: Exchange;
   readonly #deliver: BackendOptions['deliver'];
+  /** The client is gone: answers still count, but nothing is delivered any more, nor recorded as if it were. */
+  discarding = false;
   #gathering: Gathering | null = null;
   /** Bytes still to come of a message that passes in pieces. */
   #passing = 0;
@@ -233,7 +235,7 @@ export class Backend {
       return;
     }
     this.#flushRun(chunk, start);
-    this.#deliver(this.#gate.output(0, instead), false);
+    if (!this.discarding) this.#deliver(this.#gate.output(0, instead), false);
     this.#runStart = end;
   }
 
@@ -249,7 +251,7 @@ export class Backend {
       if (this.#runCommand !== any) this.#command = this.#runCommand;
       const whole = this.#runStart === 0 && end === chunk.length;
       const run = whole ? chunk : chunk.subarray(this.#runStart, end);
-      this.#deliver(this.#gate.output(this.#command, run), this.#passing > 0);
+      if (!this.discarding) this.#deliver(this.#gate.output(this.#command, run), this.#passing > 0);
     }
     this.#runStart = end;
     this.#runCommand = any;

@@ -91,6 +91,8 @@ class Connection implements PostgresRelay, Releasable {
   #targetTold = false;
   /** The target sends no more; the client is told when everything is delivered. */
   #targetDone = false;
+  /** An error ends the connection as soon as it is delivered. */
+  #closing: ConnectionEnd | null = null;
   #clientBlocked = false;
   #targetBlocked = false;
   #clientPaused = true;
@@ -238,7 +240,6 @@ class Connection implements PostgresRelay, Releasable {
     if (this.#frontend.held) this.#frontend.resume();
     if (!this.#clientClosed) return;
     // Nobody is there to take it: what is complete counts, what goes on is stopped.
-    this.#toClient.clear();
     if (this.#exchange.producing) this.#end(null, 'client-disconnected');
   }
 
@@ -291,6 +292,7 @@ class Connection implements PostgresRelay, Releasable {
 
   #clientGone(): void {
     this.#clientClosed = true;
+    this.#backend.discarding = true;
     if (this.#toTarget === null) this.#end(null, 'postgres-client-gone');
     this.#clientBlocked = false;
     this.#toClient.clear();
@@ -324,21 +326,36 @@ class Connection implements PostgresRelay, Releasable {
   /** Ends the direction in which everything was said. */
   #finishHalves(): void {
     if (this.#targetDone && this.#toClient.bytes === 0) {
-      const clean = this.#frontend.terminated || this.#clientDone;
-      this.#end(
-        null,
-        clean ? (this.#frontend.terminated ? 'terminated' : 'client-disconnected') : 'target-closed',
-      );
+      this.#end(null, this.#closing ?? this.#reason());
     } else if (this.#clientDone && !this.#targetTold && this.#toTarget!.bytes === 0 && !this.#frontend.held) {
       this.#targetTold = true;
       this.#target!.end();
     }
   }
 
+  #reason(): ConnectionEnd {
+    if (this.#frontend.terminated) return 'terminated';
+    return this.#clientDone ? 'client-disconnected' : 'target-closed';
+  }
+
   #abort(error: unknown): void {
     const known = this.#leftDuringStartup(error) ?? error;
     const reason = known instanceof PostgresError ? known.code : 'postgres-malformed-message';
-    this.#end(peerError(known), reason);
+    if (this.#toTarget === null || this.#midPending || this.#clientClosed)
+      this.#end(peerError(known), reason);
+    else if (this.#closing === null && !this.#ended) this.#close(peerError(known), reason);
+  }
+
+  /** Ends in order: what was accepted before is delivered and recorded, and so is the error. */
+  #close(error: PeerError, reason: ConnectionEnd): void {
+    this.#closing = reason;
+    this.#clientDone = true;
+    this.#targetDone = true;
+    this.#toTarget!.clear();
+    this.#stopTarget();
+    this.#toClient.add(this.#gate.output(0, encodeErrorResponse('FATAL', error)));
+    this.#exchange.abandon(error.sqlstate);
+    this.#gate.whenRecorded(this);
   }
 
   #leftDuringStartup(error: unknown): PostgresError | null {
@@ -354,12 +371,11 @@ class Connection implements PostgresRelay, Releasable {
     this.#settleReady(false);
     this.#toClient.clear();
     this.#toTarget?.clear();
-    const busy = this.#exchange.busy && !this.#targetClosed;
+    this.#stopTarget();
     this.#exchange.abandon(error?.sqlstate ?? connectionLost.sqlstate);
     this.#gate.closed(reason);
     this.#gate.whenRecorded(this);
     if (this.#clientKey !== null) this.#options.cancelKeys.revoke(this.#clientKey.processId);
-    if (busy && this.#key !== null) this.#cancelAtTarget(this.#key);
     if (!this.#clientClosed) {
       if (error !== null && !this.#midWritten) this.#client.write(encodeErrorResponse('FATAL', error));
       if (this.#toTarget === null) this.#clientReader.handOver(this.#receiver(() => undefined, this.#gone));
@@ -368,14 +384,18 @@ class Connection implements PostgresRelay, Releasable {
       else this.#client.end();
     }
     if (this.#toTarget === null) this.#targetClosed = true;
-    this.#target?.destroy();
     this.#settleClosedIfDone();
   }
 
-  /** The target would go on with what it does until it notices. Nothing waits for this. */
-  #cancelAtTarget(key: TargetKey): void {
+  /** The target would go on with what it does until it notices, so it is told to cancel. Nothing waits for that. */
+  #stopTarget(): void {
     const { dial, target } = this.#options;
-    cancelTarget(dial, target.tls, key).catch(() => undefined);
+    const key = this.#key;
+    this.#key = null;
+    if (key !== null && this.#exchange.busy && !this.#targetClosed) {
+      cancelTarget(dial, target.tls, key).catch(() => undefined);
+    }
+    this.#target?.destroy();
   }
 
   #settleClosedIfDone(): void {

@@ -177,7 +177,8 @@ test('a target that breaks the protocol ends the connection, and nothing of it i
     played.target.send(bytes);
     await played.settle();
     assert.match(told(played).sqlstate, /^(08P01|54000)$/, name);
-    assert.equal(played.gate.outputs.length, 0, name);
+    assert.equal(played.gate.outputs.length, 1, name); // the error
+    assert.deepEqual(played.gate.outputs[0]!.bytes, played.client.received, name);
     assert.ok(played.target.closed && played.client.ended, name);
   }
 });
@@ -533,4 +534,53 @@ test('nothing leaves, either way, before the gate releases it', async () => {
   assert.equal(played.client.received.length, 0);
   played.gate.release();
   assert.deepEqual(played.client.received, message('C', 'SELECT 0\0'));
+});
+
+test('back-pressure, both ways: a sender waits while its receiver or the record does', async () => {
+  const played = await started();
+  const [clientSide, targetSide] = [played.client.channel.peer, played.target.channel.peer];
+  clientSide.full = true;
+  played.client.send(query('select 1'));
+  played.target.send(message('D', int16(0)));
+  await played.settle();
+  assert.ok(targetSide.paused && !clientSide.paused, 'the client does not take it');
+  clientSide.drain();
+  assert.ok(!targetSide.paused);
+  targetSide.full = true;
+  played.client.send(query('select 2'));
+  await played.settle();
+  assert.ok(clientSide.paused && !targetSide.paused, 'the target does not take it');
+  targetSide.drain();
+  assert.ok(!clientSide.paused);
+  played.gate.manual = true;
+  played.target.send(message('D', int16(1), int32(2_000_000), Buffer.alloc(2_000_000)));
+  assert.ok(targetSide.paused, 'the record does not take it');
+  played.gate.release();
+  assert.ok(!targetSide.paused);
+});
+
+test('a client that left while rows came: they are not recorded as delivered, and the query is cancelled', async () => {
+  const played = await started();
+  played.client.send(query('select 1'));
+  await played.settle();
+  played.client.channel.destroy();
+  await played.settle();
+  assert.equal(played.gate.outputs.length, 0);
+  played.target.send(message('D', int16(0)));
+  await played.settle();
+  assert.equal(played.gate.outputs.length, 0);
+  assert.deepEqual(played.gate.summary(), ['select 1 → cancelled null 1 08006']);
+  assert.equal(played.targets.length, 2, 'cancelled');
+});
+
+test('a flood of messages without an answer makes the client wait, not the relay grow', async () => {
+  const played = await started();
+  const many = Buffer.concat(Array.from({ length: 70_000 }, () => message('S')));
+  played.client.send(many);
+  await played.settle();
+  assert.ok(played.client.channel.peer.paused);
+  played.target.send(Buffer.concat(Array.from({ length: 70_000 }, () => ready())));
+  await played.settle();
+  assert.ok(!played.client.channel.peer.paused);
+  assert.equal(played.gate.reason, null);
 });

@@ -93,6 +93,7 @@ export class MessageSplitter {
       const length = checkedLength(bytes.readUInt32BE(start + 1), this.#limit);
       const end = start + 1 + length;
       if (end > bytes.length) {
+        this.#rest = Buffer.alloc(0);
         this.#gathering = new Gathering(1 + length);
         this.#gathering.add(bytes, start);
         return;
