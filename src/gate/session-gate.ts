@@ -4,18 +4,30 @@
  */
 import type { ConnectionGate, Releasable, Verdict } from './gate.ts';
 import type { ConnectionInfo, Recorder } from './recorder.ts';
-import type { Outcome } from '../model/outcome.ts';
+import type { Outcome, OutcomeKind } from '../model/outcome.ts';
 
 export interface SessionGateOptions {
   readonly recorder: Recorder;
   /** `disk`: nothing is released before it is on disk. `process`: before it is in the file (survives a killed relay). */
   readonly durability: 'process' | 'disk';
+  readonly tally: GateTally;
+  /** Milliseconds, monotonic. */
+  readonly nowMs: () => number;
   /** Runs `flush` after the current event's work; `setImmediate` in the relay. */
   readonly schedule: (flush: () => void) => void;
   /** Recording failed: end the session. Called once; after it nothing is released. */
   readonly onFailure: (error: Error) => void;
   /** Runs after each release, when all connections have written: the tunnel sends the tick's frames. */
   readonly onReleased: () => void;
+}
+
+/** Sums over all sessions of a relay, incremented in place. */
+export interface GateTally {
+  readonly commands: Record<OutcomeKind, number>;
+  bytesToClient: number;
+  bytesToTarget: number;
+  recorderFlushes: number;
+  recorderFlushSeconds: number;
 }
 
 export interface GateTotals {
@@ -45,6 +57,10 @@ export class SessionGate {
 
   get recorder(): Recorder {
     return this.#options.recorder;
+  }
+
+  get tally(): GateTally {
+    return this.#options.tally;
   }
 
   get totals(): GateTotals {
@@ -80,12 +96,16 @@ export class SessionGate {
   flush(): void {
     this.#scheduled = false;
     if (this.#stopped || this.#syncing || this.#waiting.length === 0) return;
+    const { tally, nowMs } = this.#options;
+    const startedMs = nowMs();
     try {
       this.recorder.flush();
     } catch (error) {
       this.fail(error);
       return;
     }
+    tally.recorderFlushes++;
+    tally.recorderFlushSeconds += (nowMs() - startedMs) / 1000;
     const staged = this.#waiting;
     this.#waiting = this.#staged;
     this.#staged = staged;
@@ -135,11 +155,13 @@ export class SessionGate {
 class GatedConnection implements ConnectionGate {
   readonly #session: SessionGate;
   readonly #recorder: Recorder;
+  readonly #tally: GateTally;
   readonly #number: number;
 
   constructor(session: SessionGate, number: number) {
     this.#session = session;
     this.#recorder = session.recorder;
+    this.#tally = session.tally;
     this.#number = number;
   }
 
@@ -171,6 +193,8 @@ class GatedConnection implements ConnectionGate {
 
   /** Policy on single commands is decided here, before the record: the record holds the verdict. */
   command(command: number, text: Uint8Array | number, parameters: Uint8Array | null): Verdict {
+    if (typeof text !== 'number') this.#tally.bytesToTarget += text.length;
+    if (parameters !== null) this.#tally.bytesToTarget += parameters.length;
     try {
       this.#recorder.command(this.#number, command, text, parameters, allow.kind);
     } catch (error) {
@@ -180,6 +204,7 @@ class GatedConnection implements ConnectionGate {
   }
 
   input(command: number, bytes: Uint8Array): void {
+    this.#tally.bytesToTarget += bytes.length;
     try {
       this.#recorder.input(this.#number, command, bytes);
     } catch (error) {
@@ -188,6 +213,7 @@ class GatedConnection implements ConnectionGate {
   }
 
   output(command: number, bytes: Buffer): Buffer {
+    this.#tally.bytesToClient += bytes.length;
     try {
       this.#recorder.output(this.#number, command, bytes);
     } catch (error) {
@@ -197,6 +223,7 @@ class GatedConnection implements ConnectionGate {
   }
 
   outcome(command: number, outcome: Outcome): void {
+    this.#tally.commands[outcome.kind]++;
     try {
       this.#recorder.outcome(this.#number, command, outcome);
     } catch (error) {

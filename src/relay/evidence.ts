@@ -17,6 +17,8 @@ import type { RelayMetrics } from './metrics.ts';
 
 export interface RelayEvidence {
   readonly log: Log;
+  /** `log.append`, measured. */
+  readonly append: Log['append'];
   readonly sealer: Sealer;
 }
 
@@ -43,7 +45,12 @@ export async function openEvidence(options: EvidenceOptions): Promise<RelayEvide
     onRepaired: () => logger.warn('log takes entries again'),
   });
   try {
-    const append: Log['append'] = (entry) => log.append(entry);
+    const append: Log['append'] = async (entry) => {
+      const startedMs = clock.monotonicMs();
+      const appended = await log.append(entry);
+      metrics.logAppended((clock.monotonicMs() - startedMs) / 1000);
+      return appended;
+    };
     const unfinished = await unfinishedSessions(path.join(directory, 'log'));
     const recovery = await recover({ directory, unfinished, append });
     for (const entry of recoveryEntries(recovery, log.recovered.bytesCut)) await log.append(entry);
@@ -55,7 +62,7 @@ export async function openEvidence(options: EvidenceOptions): Promise<RelayEvide
     });
     const onError = (error: unknown, session: string): void =>
       logger.error('sealing failed', { session }, error);
-    return { log, sealer: new Sealer({ append, onError, backlogBytes }) };
+    return { log, append, sealer: new Sealer({ append, onError, backlogBytes }) };
   } catch (error) {
     await log.close();
     throw error;

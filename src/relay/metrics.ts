@@ -15,7 +15,6 @@ export interface Tally {
   bytesToTarget: number;
   recorderFlushes: number;
   recorderFlushSeconds: number;
-  recordedBytes: number;
 }
 
 /** What is asked for at each scrape. */
@@ -41,7 +40,6 @@ export class RelayMetrics {
     bytesToTarget: 0,
     recorderFlushes: 0,
     recorderFlushSeconds: 0,
-    recordedBytes: 0,
   };
   readonly #sessionsOpened: Counter;
   readonly #sessionsEnded: Counter;
@@ -49,7 +47,6 @@ export class RelayMetrics {
   readonly #errors: Counter;
   readonly #requests: Counter;
   readonly #requestSeconds: Histogram;
-  readonly #recorderSyncSeconds: Histogram;
   readonly #logAppendSeconds: Histogram;
 
   constructor(version: string) {
@@ -62,10 +59,6 @@ export class RelayMetrics {
     this.#errors = this.#counter('hoop_errors_total', 'failures, by code of docs/errors.md', ['code']);
     this.#requests = this.#counter('hoop_http_requests_total', 'API requests', ['method', 'route', 'status']);
     this.#requestSeconds = this.#histogram('hoop_http_request_seconds', 'time to answer', ['route']);
-    this.#recorderSyncSeconds = this.#histogram(
-      'hoop_recorder_sync_seconds',
-      'time of an fdatasync of a segment',
-    );
     this.#logAppendSeconds = this.#histogram('hoop_log_append_seconds', 'time until an entry is on disk');
     this.#tallied();
   }
@@ -116,10 +109,6 @@ export class RelayMetrics {
     this.#requestSeconds.observe({ route }, seconds);
   }
 
-  recorderSynced(seconds: number): void {
-    this.#recorderSyncSeconds.observe(seconds);
-  }
-
   logAppended(seconds: number): void {
     this.#logAppendSeconds.observe(seconds);
   }
@@ -130,13 +119,12 @@ export class RelayMetrics {
       ['hoop_connections_total', 'connections accepted', () => tally.connections],
       ['hoop_recorder_flushes_total', 'writes of the recorders', () => tally.recorderFlushes],
       ['hoop_recorder_flush_seconds_total', 'time in those writes', () => tally.recorderFlushSeconds],
-      ['hoop_recorded_bytes_total', 'bytes written to segments', () => tally.recordedBytes],
     ];
     for (const [name, help, value] of sums) this.#sum(name, help, [], () => [[{}, value()]]);
     this.#sum('hoop_commands_total', 'commands, by outcome', ['outcome'], () =>
       Object.entries(tally.commands).map(([outcome, value]) => [{ outcome }, value]),
     );
-    this.#sum('hoop_bytes_total', 'bytes carried, by direction', ['direction'], () => [
+    this.#sum('hoop_bytes_total', 'bytes recorded, by direction', ['direction'], () => [
       [{ direction: 'target-to-client' }, tally.bytesToClient],
       [{ direction: 'client-to-target' }, tally.bytesToTarget],
     ]);

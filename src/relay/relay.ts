@@ -175,7 +175,7 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
         };
   const onIssuerKeys = async ({ jwks, digest }: SeenKeys): Promise<void> => {
     const content = JSON.stringify(jwks).length < 32_768 ? JSON.parse(JSON.stringify(jwks)) : null;
-    await evidence.log.append({
+    await evidence.append({
       ...{ kind: 'issuer.keys', actor: relayActor, issuer: issuer.url, jwksDigest: digest, jwks: content },
     });
   };
@@ -189,9 +189,16 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
 
 function openRegistry({ config, policies, evidence, state, logger, metrics }: Parts): SessionRegistry {
   return new SessionRegistry({
-    ...{ config, log: evidence.log, sealer: evidence.sealer, state: state.sessions, clock: systemClock },
+    ...{
+      config,
+      append: evidence.append,
+      sealer: evidence.sealer,
+      state: state.sessions,
+      clock: systemClock,
+    },
     policies: () => policies,
     processId: randomUUID(),
+    tally: metrics.tally,
     protocol: (authorization, target) => postgresProtocol({ authorization, target, config, logger, metrics }),
     observe: {
       opened: ({ facts }) => {
@@ -201,6 +208,10 @@ function openRegistry({ config, policies, evidence, state, logger, metrics }: Pa
           login: facts.login,
           target: facts.authorization.target,
         });
+      },
+      denied: ({ login }, target, by) => {
+        metrics.denied('connect');
+        logger.info('connect denied', { login, target, policies: by });
       },
       ending: ({ facts }, why, error) => {
         metrics.sessionEnded(why);
@@ -236,7 +247,7 @@ async function addRoutes(
 ): Promise<void> {
   const shared = {
     ...{ config, identity, clock: systemClock, policies: () => policies },
-    append: evidence.log.append.bind(evidence.log),
+    append: evidence.append,
   };
   offerNonces(app, identity);
   discoveryRoutes(app, {

@@ -7,7 +7,7 @@ import http from 'node:http';
 import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import fastify, { type FastifyInstance } from 'fastify';
-import { hasErrno } from '../errors.ts';
+import { HoopError, hasErrno } from '../errors.ts';
 import type { RelayConfig } from './config/config.ts';
 import { readSecretFile } from './config/secret-file.ts';
 import { RelayError } from './error.ts';
@@ -51,8 +51,7 @@ export function createServer({ config, logger, metrics }: ServerOptions): Fastif
         { route: request.routeOptions.url ?? '', status: reply.statusCode },
         error,
       );
-    if (error instanceof Error && 'code' in error && typeof error.code === 'string')
-      metrics.failed(error.code);
+    if (error instanceof HoopError) metrics.failed(error.code);
     return answered;
   });
   app.setNotFoundHandler((_request, reply) =>

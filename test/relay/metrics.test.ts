@@ -22,7 +22,6 @@ test('what happened is counted, and what the data path tallied shows at the scra
   metrics.failed('recording-failed');
   metrics.denied('connect');
   metrics.requestAnswered({ method: 'GET', route: '/v1/sessions/:id', status: 404 }, 0.003);
-  metrics.recorderSynced(0.001);
   metrics.logAppended(0.004);
   metrics.tally.commands.succeeded += 3;
   metrics.tally.bytesToClient += 1000;
@@ -43,7 +42,6 @@ test('what happened is counted, and what the data path tallied shows at the scra
     'hoop_denied_total{action="connect"}': 1,
     'hoop_http_requests_total{method="GET",route="/v1/sessions/:id",status="404"}': 1,
     'hoop_http_request_seconds_bucket{le="0.01",route="/v1/sessions/:id"}': 1,
-    hoop_recorder_sync_seconds_count: 1,
     hoop_log_append_seconds_count: 1,
     'hoop_commands_total{outcome="succeeded"}': 3,
     'hoop_commands_total{outcome="failed"}': 0,

@@ -7,10 +7,11 @@
  */
 import type { ByteChannel } from '../../bytes/channel.ts';
 import type { ClosedRecording, SessionRecorder } from '../../evidence/recording/recorder.ts';
-import { SessionGate } from '../../gate/session-gate.ts';
+import { SessionGate, type GateTally } from '../../gate/session-gate.ts';
 import type { Authorization } from '../../gate/authorization.ts';
 import type { LoginId, SessionId } from '../../model/ids.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
+import type { Clock } from '../../system/clock.ts';
 import type { ServedConnection, SessionProtocol } from './protocol.ts';
 
 /** The tunnel as the session sees it. */
@@ -34,6 +35,8 @@ export interface SessionFacts {
 export interface LiveSessionOptions extends SessionFacts {
   readonly protocol: SessionProtocol;
   readonly durability: 'process' | 'disk';
+  readonly tally: GateTally;
+  readonly clock: Clock;
   /** Made with the session's `onFailure`. */
   readonly recorder: (onFailure: (error: Error) => void) => SessionRecorder;
   /** Time without a tunnel after which the session ends. */
@@ -67,6 +70,8 @@ export class LiveSession {
     this.gate = new SessionGate({
       recorder: this.#recorder,
       durability: options.durability,
+      tally: options.tally,
+      nowMs: () => options.clock.monotonicMs(),
       schedule: setImmediate,
       onFailure,
       onReleased: () => this.#tunnel?.flush(),

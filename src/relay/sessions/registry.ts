@@ -12,6 +12,7 @@ import type { Log } from '../../evidence/log/log.ts';
 import { SessionRecorder, type ClosedRecording } from '../../evidence/recording/recorder.ts';
 import type { Sealer } from '../../evidence/recording/sealer.ts';
 import { relayActor } from '../../evidence/entry.ts';
+import type { GateTally } from '../../gate/session-gate.ts';
 import { Authorization } from '../../gate/authorization.ts';
 import type { Authenticated } from '../../identity/authenticator.ts';
 import type { SessionId } from '../../model/ids.ts';
@@ -29,18 +30,21 @@ import type { SessionProtocol } from './protocol.ts';
 export interface RegistryOptions {
   readonly config: RelayConfig;
   readonly policies: () => Policies;
-  readonly log: Log;
+  /** Resolves when the entry is durable. */
+  readonly append: Log['append'];
   readonly sealer: Sealer;
   readonly state: Sessions;
   readonly processId: string;
   readonly clock: Clock;
   readonly protocol: (authorization: Authorization, target: TargetConfig) => SessionProtocol;
   readonly observe: RegistryObserver;
+  readonly tally: GateTally;
 }
 
 /** For the operator's log and metrics. */
 export interface RegistryObserver {
   opened(session: LiveSession): void;
+  denied(principal: Authenticated, target: string, policies: readonly string[]): void;
   ending(session: LiveSession, why: SessionEnd, error: Error | null): void;
   /** The state store or the log did not take something that is tried again or found by recovery. */
   trouble(what: string, error: unknown): void;
@@ -97,14 +101,14 @@ export class SessionRegistry {
    * @throws RelayError `target-unknown`, `connect-denied`, `evidence-unavailable`, `target-unreachable`, `relay-draining`
    */
   async open(open: OpenRequest): Promise<OpenedSession> {
-    const { log, state, clock, processId } = this.#options;
+    const { append, state, clock, processId } = this.#options;
     if (this.#draining) throw new RelayError('relay-draining', 'The relay is stopping.');
     const { authorization, target, durationMs } = this.#authorize(open);
     const protocol = this.#options.protocol(authorization, target);
     const id = ulid(clock.wallMs()) as SessionId;
     const entry = sessionOpened(id, open, authorization, clock.wallMs() + durationMs);
     const startedAt = clock.monotonicMs();
-    const { time } = await log.append(entry).catch((cause: unknown) => {
+    const { time } = await append(entry).catch((cause: unknown) => {
       throw new RelayError('evidence-unavailable', 'The relay cannot record, so it opens no session.', {
         cause,
       });
@@ -162,6 +166,7 @@ export class SessionRegistry {
       task: claims.task ?? null,
     });
     if (authorization.denied) {
+      this.#options.observe.denied(caller, target.name, authorization.policies);
       const why =
         authorization.policies.length === 0
           ? 'no policy permits it'
@@ -174,12 +179,12 @@ export class SessionRegistry {
   }
 
   #make(facts: LiveSession['facts'], protocol: SessionProtocol, remainingMs: number): LiveSession {
-    const { config, clock, sealer } = this.#options;
+    const { config, clock, sealer, tally } = this.#options;
     const { detachedMs } = config.sessions;
     const { directory, durability, syncTimeoutMs } = config.evidence;
     const session = new LiveSession(
       {
-        ...{ ...facts, protocol, durability, detachedMs },
+        ...{ ...facts, protocol, durability, detachedMs, clock, tally },
         recorder: (onFailure) =>
           new SessionRecorder({
             ...{ directory, durability, syncTimeoutMs, clock, sealer, onFailure },
@@ -211,7 +216,7 @@ export class SessionRegistry {
   async #ended(session: LiveSession, why: SessionEnd, recording: ClosedRecording): Promise<void> {
     for (;;) {
       try {
-        await this.#options.log.append({
+        await this.#options.append({
           ...{ kind: 'session.closed', actor: relayActor, session: session.facts.id, outcome: why },
           ...{ lastSegment: recording.lastSegmentIndex, totals: recording.totals },
         });
