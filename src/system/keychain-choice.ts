@@ -6,7 +6,7 @@ import { FileKeychain } from './keychain-file.ts';
 export interface KeychainOptions {
   /** Directory of the fallback file; made 0700 when it is first needed. */
   readonly directory: string;
-  /** Told once, when a secret goes to the fallback file because the machine has no store of its own. */
+  /** Told when a new secret goes to the fallback file because the machine has no store of its own. */
   warn(message: string): void;
   /** `HOOP_KEYCHAIN` and the session bus are read from it. */
   readonly environment: NodeJS.ProcessEnv;

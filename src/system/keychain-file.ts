@@ -25,7 +25,6 @@ export class FileKeychain implements Keychain {
   readonly #file: string;
   readonly #keyFile: string;
   readonly #warn: (message: string) => void;
-  #warned = false;
 
   constructor(directory: string, warn: (message: string) => void) {
     this.#file = path.join(directory, 'credentials');
@@ -39,10 +38,15 @@ export class FileKeychain implements Keychain {
   }
 
   async setPassword(service: string, account: string, password: string): Promise<void> {
-    await this.#change((content) => [...without(content, service, account), { service, account, password }]);
-    if (!this.#warned)
+    let isNew = false;
+    await this.#change((content) => {
+      const others = without(content, service, account);
+      isNew = others.length === content.length;
+      return [...others, { service, account, password }];
+    });
+    // At the sign-in, not at each renewal after it.
+    if (isNew)
       this.#warn(`no credential store on this machine: the sign-in is kept in ${this.#file} (mode 0600)`);
-    this.#warned = true;
   }
 
   async deletePassword(service: string, account: string): Promise<boolean> {
