@@ -56,7 +56,7 @@ test(
         assert.ok(file === configured || !text.includes(password), `${file} holds a password`);
       const mode = statSync(file).mode & 0o077;
       if (/key|secret|credential|token|password|\.db/.test(path.basename(file)))
-        assert.equal(mode, 0, `${file} is open`);
+        assert.equal(mode & 0o077, 0, `${file} is open`);
     }
   },
 );

@@ -9,7 +9,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { findPostgres } from '../../src/cli/demo/cluster.ts';
 import { hoop, stopAll, type Finished, type Running } from '../../src/cli/demo/hoop.ts';
-import { environmentOf, Installation, type Person } from '../../src/cli/demo/installation.ts';
+import {
+  environmentOf,
+  Installation,
+  type InstallationOptions,
+  type Person,
+} from '../../src/cli/demo/installation.ts';
 import { makeAuthority } from './certificates.ts';
 import { passwordOf, startPostgres, type PostgresOptions, type PostgresServer } from './postgres.ts';
 
@@ -26,7 +31,7 @@ export interface StageOptions {
   /** One that runs already, instead; the stage does not stop it. */
   readonly server?: PostgresServer;
   /** More keys of relay.yaml, or others instead. */
-  readonly config?: Readonly<Record<string, unknown>>;
+  readonly config?: InstallationOptions['config'];
   /** The relay serves https with a certificate of the tests' own authority. */
   readonly tls?: boolean;
   /** Where everything but the database lies; made and removed when absent. */

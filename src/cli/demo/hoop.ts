@@ -3,7 +3,6 @@
  * as it comes. Nothing of the program is imported here.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { text } from 'node:stream/consumers';
 import path from 'node:path';
 import { HoopError } from '../../errors.ts';
 
@@ -67,13 +66,13 @@ export async function run(file: string, args: readonly string[], options: RunOpt
     child.once('error', reject);
     child.once('close', (code) => resolve(code));
   });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr])
-    stream.setEncoding('utf8').on('data', (chunk: string) => {
-      output += chunk;
+  const said = { stdout: '', stderr: '', output: '' };
+  for (const name of ['stdout', 'stderr'] as const)
+    child[name].setEncoding('utf8').on('data', (chunk: string) => {
+      said[name] += chunk;
+      said.output += chunk;
     });
-  const [code, stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
-  return { code, stdout, stderr, output };
+  return { code: await ended, ...said };
 }
 
 export const hoop = (args: readonly string[], options: RunOptions): Promise<Finished> =>

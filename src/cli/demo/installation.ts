@@ -89,7 +89,9 @@ export interface InstallationOptions {
   /** Cedar. */
   readonly policy: string;
   /** More keys of `relay.yaml`, or others instead; `tls` makes it an https relay. */
-  readonly config?: Readonly<Record<string, unknown>>;
+  readonly config?: Readonly<Record<string, unknown>> & {
+    readonly evidence?: Readonly<Record<string, string>>;
+  };
   /** The authority of the relay's certificate. */
   readonly caFile?: string;
 }
@@ -106,13 +108,13 @@ export class Installation {
   readonly fetch: PageFetch;
   #relay: Running | null = null;
 
-  private constructor(directory: string, url: string, caFile: string | null) {
+  private constructor(directory: string, url: string, evidence: string, caFile: string | null) {
     this.directory = directory;
     this.url = url;
     this.caFile = caFile;
     this.fetch = caFile === null ? fetch : fetchTrusting(readFileSync(caFile, 'utf8'));
     this.configFile = path.join(directory, 'relay.yaml');
-    this.evidence = path.join(directory, 'relay', 'evidence');
+    this.evidence = evidence;
     this.env = environmentOf(path.join(directory, 'operator'));
   }
 
@@ -126,7 +128,8 @@ export class Installation {
   }: InstallationOptions): Promise<Installation> {
     const port = await freePort();
     const scheme = config !== undefined && 'tls' in config ? 'https' : 'http';
-    const made = new Installation(directory, `${scheme}://localhost:${port}`, caFile ?? null);
+    const evidence = config?.evidence?.['directory'] ?? path.join(directory, 'evidence');
+    const made = new Installation(directory, `${scheme}://localhost:${port}`, evidence, caFile ?? null);
     writeFileSync(path.join(directory, 'policy.cedar'), policy);
     const entries = Object.entries(targets).map(([name, { password, ...address }]) => {
       const file = path.join(directory, `${name}.password`);
@@ -134,13 +137,15 @@ export class Installation {
       chmodSync(file, 0o600);
       return [name, { protocol: 'postgres', ...address, password: `file:${file}`, tls: { mode: 'disable' } }];
     });
+    const { evidence: evidenceSettings, ...rest } = config ?? {};
     const document = {
       listen: { host: '127.0.0.1', port },
       publicUrl: made.url,
       dataDir: path.join(directory, 'relay'),
+      evidence: { directory: evidence, ...evidenceSettings },
       policies: ['policy.cedar'],
       targets: Object.fromEntries(entries),
-      ...config,
+      ...rest,
     };
     writeFileSync(made.configFile, stringify(document), { mode: 0o600 });
     return made;

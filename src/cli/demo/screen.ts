@@ -33,7 +33,7 @@ export class Screen {
       lines.length > mostLines
         ? [...lines.slice(0, mostLines), `… ${lines.length - mostLines} more lines`]
         : lines;
-    for (const line of shown) this.#write(`     ${line.trimEnd()}\n`);
+    for (const line of shown) this.#write(`     ${clip(line.trimEnd())}\n`);
   }
 
   /** Says and remembers whether something held. */
@@ -46,3 +46,6 @@ export class Screen {
     this.#write(`${text}\n`);
   }
 }
+
+/** Long lines would hide the shape of what is shown. */
+const clip = (line: string): string => (line.length > 180 ? `${line.slice(0, 179)}…` : line);
