@@ -38,7 +38,8 @@ export class EntryEvents {
     const session = id === null ? undefined : this.#sessions.get(id);
     if (entry.kind === 'session.closed') this.#sessions.delete(entry.session);
     if (session === undefined && !matchesAlone(this.#filter, entry)) return null;
-    return entryEvent(logged, session, 'login' in entry ? this.#logins.of(entry.login) : []);
+    const groups = 'login' in entry ? this.#logins.of(entry.login) : this.#logins.ofPerson(entry.actor);
+    return entryEvent(logged, session, groups);
   }
 }
 

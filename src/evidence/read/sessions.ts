@@ -27,18 +27,28 @@ export interface SessionSummary {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** Groups by login, as the log goes by. */
+/** Groups by login and, for what names none, by person, as the log goes by. */
 export class LoginGroups {
-  readonly #groups = new Map<string, readonly string[]>();
+  readonly #byLogin = new Map<string, readonly string[]>();
+  readonly #byPerson = new Map<string, readonly string[]>();
 
   take(entry: EntryOf<'login'>): void {
-    this.#groups.set(entry.login, entry.groups);
+    this.#byLogin.set(entry.login, entry.groups);
+    this.#byPerson.set(personKey(entry.actor), entry.groups);
   }
 
   of(login: string): readonly string[] {
-    return this.#groups.get(login) ?? [];
+    return this.#byLogin.get(login) ?? [];
+  }
+
+  /** Those of the person's last sign-in or renewal. */
+  ofPerson(actor: Actor): readonly string[] {
+    return actor.kind === 'relay' ? [] : (this.#byPerson.get(personKey(actor)) ?? []);
   }
 }
+
+const personKey = ({ issuer, subject }: { issuer: string; subject: string }): string =>
+  JSON.stringify([issuer, subject]);
 
 export function summaryOf(
   opened: EntryOf<'session.opened'>,

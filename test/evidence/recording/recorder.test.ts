@@ -1,10 +1,12 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { readRecords, type SegmentRecord } from '../../../src/evidence/recording/records.ts';
+import type { NewEntry } from '../../../src/evidence/entry.ts';
+import { CommandAssembler } from '../../../src/evidence/read/commands.ts';
 import { openFixture, session } from './fixture.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text);
@@ -98,4 +100,89 @@ test('a session without a record leaves no file and no segment', async () => {
     totals: { segments: 0, commands: 0, bytes: 0, rawBytes: 0, redactions: 0 },
   });
   assert.equal(existsSync(fixture.recordingDirectory), false);
+});
+
+test('a segment closes at its size; a statement is told again in each later segment that uses it', async () => {
+  await using fixture = openFixture();
+  const { recorder, recordingDirectory } = fixture;
+  recorder.statement(1, 7, bytes('select $1'), [23]);
+  for (let command = 1; command <= 3; command++) {
+    recorder.command(1, command, 7, bytes('bound'), 'allow');
+    recorder.output(1, command, Buffer.alloc(1_048_500, command));
+    recorder.flush();
+  }
+  recorder.forgetStatement(7);
+  assert.throws(() => recorder.command(1, 4, 7, null, 'allow'), { code: 'recording-failed' });
+  const { lastSegmentIndex, totals } = await recorder.close();
+  assert.equal(lastSegmentIndex, 2);
+  assert.equal(totals.commands, 3);
+  for (const index of [0, 1, 2]) {
+    const records = sealedRecords(recordingDirectory, index);
+    assert.deepEqual(
+      records.slice(0, 3).map(({ kind }) => kind),
+      ['segment', 'statement', 'command'],
+    );
+    const outputs = records.flatMap((record) => (record.kind === 'output' ? [record.bytes] : []));
+    assert.ok(Buffer.concat(outputs).equals(Buffer.alloc(1_048_500, index + 1)));
+    assert.ok(outputs.every((piece) => piece.length <= 262_144));
+  }
+});
+
+test('content over 64 KiB stands apart, across segments, and nothing of it is trimmed', async () => {
+  await using fixture = openFixture();
+  const { recorder, recordingDirectory } = fixture;
+  const text = Buffer.from(randomBytes(65_000).toString('hex').repeat(25));
+  const parameters = Buffer.alloc(70_000, 'p');
+  recorder.command(1, 1, text, parameters, 'allow');
+  recorder.statement(1, 1, text, []);
+  recorder.command(1, 2, 1, null, 'deny');
+  recorder.flush();
+  const { lastSegmentIndex } = await recorder.close();
+  assert.ok(lastSegmentIndex! >= 2);
+  const assembler = new CommandAssembler();
+  const commands = [];
+  for (let index = 0; index <= lastSegmentIndex!; index++)
+    for (const record of sealedRecords(recordingDirectory, index)) {
+      const command = assembler.take(record);
+      if (command !== null) commands.push(command);
+    }
+  assert.deepEqual(
+    commands.map(({ command, verdict }) => ({ command, verdict })),
+    [
+      { command: 1, verdict: 'allow' },
+      { command: 2, verdict: 'deny' },
+    ],
+  );
+  assert.ok(commands.every((command) => command.text === text.toString()));
+  assert.deepEqual(commands[0]!.parameters, [`\\x${parameters.toString('hex')}`]);
+});
+
+test('a session that rests gives its segment away, with what nobody flushed', async () => {
+  const appended = Promise.withResolvers<NewEntry>();
+  await using fixture = openFixture(
+    { segmentAgeMs: 10 },
+    { append: async (entry) => appended.resolve(entry) },
+  );
+  fixture.recorder.outcome(1, 1, { kind: 'cancelled', tag: null, rows: 0, errorCode: '57014' });
+  assert.equal((await appended.promise).kind, 'segment');
+  assert.equal(sealedRecords(fixture.recordingDirectory, 0).at(-1)?.kind, 'outcome');
+  await fixture.recorder.close();
+});
+
+test('times never decrease, whatever the clock says', async () => {
+  const readings = [1000, 1005, 1003, 1008];
+  let at = 0;
+  const clock = { wallMs: () => 0, monotonicMs: () => readings[Math.min(at++, 3)]! };
+  await using fixture = openFixture({ clock });
+  for (let command = 1; command <= 4; command++) {
+    fixture.recorder.command(1, command, bytes('x'), null, 'allow');
+    fixture.recorder.flush();
+  }
+  await fixture.recorder.close();
+  const times = sealedRecords(fixture.recordingDirectory, 0).map(({ t }) => t);
+  assert.deepEqual(
+    times,
+    times.toSorted((a, b) => a - b),
+  );
+  assert.equal(times.at(-1), 8000);
 });

@@ -1,0 +1,161 @@
+/** A real log and real recordings of two sessions, written while the clock says what the tests need. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { NewEntry } from '../../../src/evidence/entry.ts';
+import { Log } from '../../../src/evidence/log/log.ts';
+import { NoteSigner } from '../../../src/evidence/log/note.ts';
+import { SessionRecorder } from '../../../src/evidence/recording/recorder.ts';
+import { Sealer } from '../../../src/evidence/recording/sealer.ts';
+import type { SessionId } from '../../../src/model/ids.ts';
+
+export const [anaSession, benSession, anaLogin, benLogin] = [1, 2, 3, 4].map(
+  (n) => `01JD000000000000000000000${n}`,
+) as [SessionId, SessionId, string, string];
+
+const succeeded = (tag: string, rows: number) => ({ kind: 'succeeded' as const, tag, rows, errorCode: null });
+
+const actor = (subject: string) => ({
+  kind: 'person' as const,
+  issuer: 'https://id.example',
+  subject,
+  email: `${subject}@example.com`,
+});
+
+export class History implements AsyncDisposable {
+  readonly directory = mkdtempSync(path.join(tmpdir(), 'hoop-history-'));
+  /** Milliseconds since the epoch; time goes on only when told. */
+  now = Date.UTC(2026, 10, 21, 12);
+  readonly clock = { wallMs: () => this.now, monotonicMs: () => this.now };
+  #log: Log | null = null;
+  #sealer: Sealer | null = null;
+
+  async open(): Promise<this> {
+    const signer = NoteSigner.generate('relay.example/log');
+    this.#log = await Log.open({ directory: path.join(this.directory, 'log'), signer, clock: this.clock });
+    this.#sealer = new Sealer({ append: (entry) => this.append(entry) });
+    return this;
+  }
+
+  append = (entry: NewEntry) => this.#log!.append(entry);
+
+  async login(login: string, subject: string): Promise<void> {
+    await this.append({
+      kind: 'login',
+      actor: actor(subject),
+      login,
+      renews: null,
+      groups: ['engineering'],
+      method: 'device-code',
+      key: { kty: 'EC', crv: 'P-256', x: 'x'.repeat(43), y: 'y'.repeat(43) },
+      thumbprint: 't'.repeat(43),
+      binding: 'bound-by-relay',
+      idTokenDigest: '0'.repeat(64),
+    });
+  }
+
+  async session(session: SessionId, login: string, subject: string, task: string | null) {
+    const { time } = await this.append({
+      kind: 'session.opened',
+      actor: actor(subject),
+      session,
+      login,
+      target: 'db-prod',
+      protocol: 'postgres',
+      reason: 'because',
+      task,
+      deadline: new Date(this.now + 3_600_000).toISOString(),
+      policies: ['p'],
+      request: 'a.b.c',
+    });
+    return new SessionRecorder({
+      directory: this.directory,
+      session,
+      protocol: 'postgres',
+      openedAtMs: Date.parse(time),
+      clock: this.clock,
+      durability: 'process',
+      sealer: this.#sealer!,
+      onFailure: (error) => {
+        throw error;
+      },
+    });
+  }
+
+  async close(session: SessionId, recorder: SessionRecorder): Promise<void> {
+    const { lastSegmentIndex, totals } = await recorder.close();
+    await this.append({
+      kind: 'session.closed',
+      actor: { kind: 'relay' },
+      session,
+      outcome: 'ended',
+      lastSegment: lastSegmentIndex,
+      totals,
+    });
+  }
+
+  async publish(): Promise<void> {
+    await this.#log!.checkpoint();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#sealer?.close();
+    await this.#log?.close();
+    rmSync(this.directory, { recursive: true });
+  }
+}
+
+/** Two sessions side by side; the first command of the first one is the longest. */
+export async function twoSessions(history: History): Promise<() => Promise<void>> {
+  await history.login(anaLogin, 'ana');
+  await history.login(benLogin, 'ben');
+  const ana = await history.session(anaSession, anaLogin, 'ana', 'migration');
+  history.now += 10;
+  const ben = await history.session(benSession, benLogin, 'ben', null);
+  const at = (ms: number): void => void (history.now += ms);
+  ana.connectionOpened(1, { parameters: { user: 'ana', client_encoding: 'LATIN1' }, serverVersion: '15.18' });
+  at(10);
+  ana.command(1, 1, Buffer.from('select pg_sleep(1) -- caf\xe9', 'latin1'), null, 'allow');
+  ana.flush();
+  at(10);
+  ben.connectionOpened(1, { parameters: { user: 'ben' }, serverVersion: '15.18' });
+  ben.statement(1, 1, Buffer.from('select $1::int, $2'), [23, 25]);
+  ben.command(
+    1,
+    1,
+    1,
+    bind([
+      ['0000002a', 1],
+      ['61', 0],
+      [null, 0],
+    ]),
+    'allow',
+  );
+  ben.flush();
+  at(10);
+  ben.outcome(1, 1, succeeded('SELECT 1', 1));
+  ben.flush();
+  ana.connectionOpened(2, { parameters: { user: 'ana' }, serverVersion: '15.18' });
+  ana.command(2, 2, Buffer.from('drop table x'), null, 'deny');
+  ana.outcome(2, 2, { kind: 'blocked', tag: null, rows: 0, errorCode: '42501' });
+  ana.flush();
+  at(10);
+  ana.outcome(1, 1, succeeded('SELECT 1', 1));
+  ana.command(2, 3, Buffer.from([0x73, 0xff]), null, 'allow');
+  ana.flush();
+  at(10);
+  return async () => {
+    await history.close(anaSession, ana);
+    await history.close(benSession, ben);
+  };
+}
+
+const int16 = (value: number): string => value.toString(16).padStart(4, '0');
+const int32 = (value: number): string => (value >>> 0).toString(16).padStart(8, '0');
+
+/** A Bind from its parameter format codes on. */
+export function bind(values: readonly (readonly [hex: string | null, format: number])[]): Buffer {
+  const formats = values.map(([, format]) => int16(format)).join('');
+  const content = values.map(([hex]) => (hex === null ? 'ffffffff' : int32(hex.length / 2) + hex)).join('');
+  return Buffer.from(`${int16(values.length)}${formats}${int16(values.length)}${content}0000`, 'hex');
+}

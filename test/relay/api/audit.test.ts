@@ -1,0 +1,204 @@
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { get, type IncomingMessage } from 'node:http';
+import { writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import fastify, { type FastifyInstance } from 'fastify';
+import type { EntryOf, NewEntry } from '../../../src/evidence/entry.ts';
+import { readEntries } from '../../../src/evidence/read/entries.ts';
+import { auditRoutes, type AuditRoutesOptions } from '../../../src/relay/api/audit.ts';
+import { logRoutes } from '../../../src/relay/api/log.ts';
+import { sendProblem } from '../../../src/relay/api/problem.ts';
+import { EventView, SessionList, SessionSummaryView, TranscriptView } from '../../../src/wire/audit.ts';
+import { anaSession, benSession, History, twoSessions } from '../../evidence/read/history.ts';
+
+/** `x-reader: lea` may read everything, `ana` her own session, anybody else nothing. */
+function openApi(history: History): FastifyInstance {
+  const app = fastify();
+  app.setErrorHandler((error, _request, reply) => sendProblem(reply, error));
+  const append = (entry: NewEntry) => history.append(entry);
+  const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
+    const subject = String(request.headers['x-reader']);
+    const principal = {
+      kind: 'person' as const,
+      issuer: 'https://id.example',
+      subject,
+      email: null,
+      groups: [],
+    };
+    return {
+      principal,
+      mayRead: (session) => subject === 'lea' || (session !== null && session.principal.subject === subject),
+    };
+  };
+  auditRoutes(app, { directory: history.directory, append, tailIntervalMs: 5, authorizeRead });
+  logRoutes(app, { directory: path.join(history.directory, 'log'), authorizeRead });
+  return app;
+}
+
+async function reads(history: History): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { entry } of readEntries(history.directory))
+    if (entry.kind === 'evidence.read') found.push(said(entry));
+  return found;
+}
+
+const said = ({ actor, action, session, filters }: EntryOf<'evidence.read'>): string =>
+  JSON.stringify([actor.kind === 'relay' ? null : actor.subject, action, session, filters]);
+
+test('each answer is preceded by an entry that says who read what; who may not read gets nothing and leaves none', async () => {
+  await using history = await new History().open();
+  await (
+    await twoSessions(history)
+  )();
+  await using app = openApi(history);
+  const ask = async (reader: string, url: string) => app.inject({ url, headers: { 'x-reader': reader } });
+
+  const list = SessionList.parse((await ask('lea', '/v1/audit/sessions?target=db-prod')).json());
+  assert.deepEqual(
+    list.sessions.map(({ session }) => session),
+    [anaSession, benSession],
+  );
+  const own = SessionList.parse((await ask('ana', '/v1/audit/sessions')).json());
+  assert.deepEqual(
+    own.sessions.map(({ session }) => session),
+    [anaSession],
+  );
+  const shown = SessionSummaryView.parse((await ask('ana', `/v1/audit/sessions/${anaSession}`)).json());
+  assert.equal(shown.totals.commands, 3);
+  const replayed = (await ask('lea', `/v1/audit/sessions/${benSession}/transcript`)).body.trim().split('\n');
+  assert.deepEqual(
+    replayed.map((line) => TranscriptView.parse(JSON.parse(line)).kind),
+    ['connected', 'command', 'outcome'],
+  );
+  const exported = (await ask('lea', '/v1/audit/events?person=ben')).body.trim().split('\n');
+  assert.deepEqual(
+    exported.map((line) => EventView.parse(JSON.parse(line)).kind),
+    ['login', 'session.opened', 'command', 'session.closed'],
+  );
+  assert.equal((await ask('ana', `/v1/audit/events?session=${anaSession}`)).statusCode, 200);
+  const expected = [
+    ['lea', 'sessions', null, { target: 'db-prod' }],
+    ['ana', 'sessions', null, {}],
+    ['ana', 'show', anaSession, {}],
+    ['lea', 'replay', benSession, {}],
+    ['lea', 'export', null, { person: 'ben' }],
+    ['ana', 'export', anaSession, {}],
+  ].map((entry) => JSON.stringify(entry));
+  assert.deepEqual(await reads(history), expected);
+
+  const refusals: [string, string, number, string][] = [
+    ['eve', '/v1/audit/sessions', 403, 'evidence-denied'],
+    ['ana', '/v1/audit/events', 403, 'evidence-denied'],
+    ['ana', `/v1/audit/events?session=${benSession}`, 403, 'evidence-denied'],
+    ['ana', `/v1/audit/sessions/${benSession}`, 404, 'evidence-not-found'],
+    ['ana', `/v1/audit/sessions/${benSession}/transcript`, 404, 'evidence-not-found'],
+    ['ana', '/v1/audit/files', 403, 'evidence-denied'],
+    ['ana', '/v1/audit/tail', 403, 'evidence-denied'],
+    ['lea', '/v1/audit/events?persn=ben', 400, 'request-invalid'],
+    ['lea', '/v1/audit/events?from=yesterday', 400, 'request-invalid'],
+    ['lea', '/v1/audit/sessions/..%2f..', 404, 'evidence-not-found'],
+  ];
+  for (const [reader, url, status, code] of refusals) {
+    const answer = await ask(reader, url);
+    assert.deepEqual([url, answer.statusCode, answer.json<{ code: string }>().code], [url, status, code]);
+  }
+  assert.deepEqual(await reads(history), expected);
+});
+
+test('the manifest names every file of the log and of the recordings, and only those can be fetched', async () => {
+  await using history = await new History().open();
+  await (
+    await twoSessions(history)
+  )();
+  await history.publish();
+  writeFileSync(path.join(history.directory, 'secret'), 'not evidence');
+  await using app = openApi(history);
+  const ask = async (reader: string, url: string) => app.inject({ url, headers: { 'x-reader': reader } });
+  const manifest = (await ask('lea', '/v1/audit/files')).body
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { path: string; bytes: number });
+  const day = 'recordings/2026/11/21';
+  assert.deepEqual(
+    manifest.map((file) => file.path),
+    [
+      'log/checkpoint',
+      'log/tile/entries/000.p/8',
+      'log/tile/0/000.p/8',
+      `${day}/${anaSession}/0.cbor.zst`,
+      `${day}/${benSession}/0.cbor.zst`,
+    ],
+  );
+  for (const file of manifest) {
+    const answer = await ask('lea', `/v1/audit/file?path=${encodeURIComponent(file.path)}`);
+    assert.equal(answer.rawPayload.length, file.bytes);
+  }
+  // Each session's files, and the log's, are one act of reading.
+  assert.equal((await reads(history)).length, 1 + 3);
+  const hostile = ['secret', 'log/journal', 'log/lock', 'log/../secret', `${day}/${anaSession}/../../secret`];
+  hostile.push(
+    `${day}/${anaSession}/0.cbor`,
+    `${day}/../../../../../etc/passwd`,
+    '/etc/passwd',
+    'log//checkpoint',
+    '',
+  );
+  for (const file of hostile) {
+    const answer = await ask('lea', `/v1/audit/file?path=${encodeURIComponent(file)}`);
+    assert.equal(answer.statusCode, 404, file);
+  }
+  assert.equal((await ask('ana', `/v1/audit/file?path=${day}/${anaSession}/0.cbor.zst`)).statusCode, 200);
+  assert.equal((await ask('ana', `/v1/audit/file?path=${day}/${benSession}/0.cbor.zst`)).statusCode, 403);
+});
+
+test('the log as C2SP says: types, caching, nothing but its own files; entries are for readers of evidence', async () => {
+  await using history = await new History().open();
+  await history.login('01JD0000000000000000000009', 'ana');
+  await history.publish();
+  await using app = openApi(history);
+  const checkpoint = await app.inject({ url: '/log/checkpoint' });
+  assert.match(checkpoint.body, /^relay\.example\/log\n1\n/);
+  assert.equal(checkpoint.headers['content-type'], 'text/plain; charset=utf-8');
+  assert.equal(checkpoint.headers['cache-control'], 'no-cache');
+  const tile = await app.inject({ url: '/log/tile/0/000.p/1' });
+  assert.equal(tile.rawPayload.length, 32);
+  assert.equal(tile.headers['content-type'], 'application/octet-stream');
+  assert.match(String(tile.headers['cache-control']), /immutable/);
+  const entries = '/log/tile/entries/000.p/1';
+  assert.equal((await app.inject({ url: entries, headers: { 'x-reader': 'lea' } })).statusCode, 200);
+  assert.equal((await app.inject({ url: entries, headers: { 'x-reader': 'ana' } })).statusCode, 403);
+  for (const url of [
+    '/log/tile/0/000',
+    '/log/journal',
+    '/log/lock',
+    '/log/tile/0/..%2f..%2fjournal',
+    '/log/tile/%2e%2e/journal',
+    '/log/tile/0/0',
+  ])
+    assert.equal((await app.inject({ url })).statusCode, 404, url);
+});
+
+test('tail begins with an empty line, then tells what happens, and ends when the caller hangs up', async () => {
+  await using history = await new History().open();
+  const app = openApi(history);
+  await app.listen({ port: 0, host: '127.0.0.1' });
+  const { port } = app.server.address() as AddressInfo;
+  const headers = { 'x-reader': 'lea' };
+  const request = get({ host: '127.0.0.1', port, path: '/v1/audit/tail', headers });
+  const [answer] = (await once(request, 'response')) as [IncomingMessage];
+  const lines = createInterface({ input: answer })[Symbol.asyncIterator]();
+  assert.equal((await lines.next()).value, '');
+  const close = await twoSessions(history);
+  const kinds: string[] = [];
+  while (kinds.filter((kind) => kind === 'command').length < 3)
+    kinds.push(EventView.parse(JSON.parse(String((await lines.next()).value))).kind);
+  assert.deepEqual(kinds.slice(0, 4), ['login', 'login', 'session.opened', 'session.opened']);
+  await close();
+  request.destroy();
+  // Resolves only when no answer is under way any more.
+  await app.close();
+});
