@@ -187,6 +187,7 @@ const texts = fc.constantFrom(
   'deallocate a',
   'deallocate all',
   'prepare a as select 3',
+  'selec',
 );
 const actions: fc.Arbitrary<Action[]> = fc.array(
   fc.oneof(
@@ -231,6 +232,7 @@ class Model {
       case 'P': {
         if (first === '') this.#statements.delete('');
         else if (this.#statements.has(first)) return this.#fail('42P05');
+        if (second === 'selec') return this.#fail('42601');
         this.#statements.set(first, second);
         return message('1');
       }
@@ -274,7 +276,7 @@ class Model {
       this.#statements.set('a', 'select 3');
       return 'PREPARE';
     }
-    return text === 'fail' ? null : 'SELECT 0';
+    return text === 'fail' || text === 'selec' ? null : 'SELECT 0';
   }
 
   #fail(sqlstate: string): Buffer {
