@@ -37,6 +37,7 @@ import { postgresProtocol } from './sessions/postgres.ts';
 import { SessionRegistry } from './sessions/registry.ts';
 import { createServer, listen } from './server.ts';
 import { State } from './state/state.ts';
+import { tellingLogins } from './told-logins.ts';
 import { TunnelServer } from './tunnel.ts';
 import { version } from '../system/version.ts';
 
@@ -71,7 +72,16 @@ export async function startRelay(config: RelayConfig): Promise<Relay> {
       signer: keys.logSigner,
     });
     try {
-      return await serve({ config, logger, metrics, policies, keys, state, evidence });
+      const append = tellingLogins(evidence.append, state.logins);
+      return await serve({
+        config,
+        logger,
+        metrics,
+        policies,
+        keys,
+        state,
+        evidence: { ...evidence, append },
+      });
     } catch (error) {
       await evidence.log.close();
       throw error;

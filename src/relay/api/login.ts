@@ -17,6 +17,7 @@ import { ulid } from '../../system/ulid.ts';
 import { LoginRequest, type LoginAnswer, type MeAnswer } from '../../wire/api.ts';
 import { RelayError } from '../error.ts';
 import { Flood } from '../idp/flood.ts';
+import type { LoginEntry } from '../state/logins.ts';
 import type { State } from '../state/state.ts';
 import type { RelayIdentity } from './identity.ts';
 
@@ -114,8 +115,9 @@ async function open(
   validUntilMs: number,
 ): Promise<LoginId> {
   const login = ulid(clock.wallMs()) as LoginId;
-  await append(loginEntry(login, null, token, proof));
-  await state.logins.open({ id: login, principal: token.principal, ...proof, validUntilMs });
+  const entry = loginEntry(login, null, token, proof);
+  await append(entry);
+  await state.logins.open({ id: login, principal: token.principal, ...proof, validUntilMs, entry });
   return login;
 }
 
@@ -137,8 +139,11 @@ async function renew(options: LoginRoutesOptions, renews: string, renewal: Renew
   if (!isLoginId(renews) || found === null || found.standing === 'ended') throw ended();
   if (found.login.jkt !== proof.jkt || !samePrincipal(found.login.principal, principal)) throw ended();
   if (found.standing === 'lapsed') return open(options, token, proof, validUntilMs);
-  if (found.login.principal.groups.join('\n') !== principal.groups.join('\n'))
-    await append(loginEntry(renews, renews, token, proof));
+  if (found.login.principal.groups.join('\n') !== principal.groups.join('\n')) {
+    const entry = loginEntry(renews, renews, token, proof);
+    await append(entry);
+    await state.logins.told(renews, entry);
+  }
   if (!(await state.logins.renew(renews, principal, proof.jkt, validUntilMs))) throw ended();
   return renews;
 }
@@ -153,7 +158,7 @@ function loginEntry(
   renews: LoginId | null,
   token: VerifiedIdToken,
   proof: VerifiedProof,
-): NewEntry {
+): LoginEntry {
   return {
     kind: 'login',
     actor: actorOf(token.principal),

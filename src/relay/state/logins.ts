@@ -1,5 +1,6 @@
 /** Sign-ins: whose, bound to which key, good until when. A login lives while it has not ended and is renewed in time. */
 import type { Kysely } from 'kysely';
+import type { NewEntry } from '../../evidence/entry.ts';
 import type { LiveLogins, StoredLogin } from '../../identity/authenticator.ts';
 import { PublicJwk } from '../../identity/login-key.ts';
 import type { LoginId } from '../../model/ids.ts';
@@ -13,7 +14,12 @@ export type LoginEnd = 'logout' | 'revoked' | 'user-removed';
 export interface NewLogin extends StoredLogin {
   readonly id: LoginId;
   readonly validUntilMs: number;
+  /** As the log was told. */
+  readonly entry: LoginEntry;
 }
+
+/** A login as a log is told of it. */
+export type LoginEntry = Extract<NewEntry, { kind: 'login' }>;
 
 /** `lapsed`: nobody ended it, but it was not renewed in time. */
 export type Standing = 'live' | 'lapsed' | 'ended';
@@ -43,6 +49,7 @@ export class Logins implements LiveLogins {
         valid_until: login.validUntilMs,
         ended_at: null,
         ended_reason: null,
+        entry: JSON.stringify(login.entry),
       })
       .execute();
   }
@@ -91,6 +98,25 @@ export class Logins implements LiveLogins {
     if (row === undefined) return null;
     const late = row.valid_until <= this.#clock.wallMs();
     return { login: loginOf(row), standing: row.ended_at !== null ? 'ended' : late ? 'lapsed' : 'live' };
+  }
+
+  /** A log was told something new about a login; others will be told the same. */
+  async told(login: LoginId, entry: LoginEntry): Promise<void> {
+    await this.#db
+      .updateTable('logins')
+      .set({ entry: JSON.stringify(entry) })
+      .where('id', '=', login)
+      .execute();
+  }
+
+  /** What a log is told of a login; null when there is none. It may have ended. */
+  async entryOf(login: LoginId): Promise<LoginEntry | null> {
+    const row = await this.#db
+      .selectFrom('logins')
+      .select('entry')
+      .where('id', '=', login)
+      .executeTakeFirst();
+    return row === undefined ? null : JSON.parse(row.entry);
   }
 
   #ending(reason: LoginEnd) {

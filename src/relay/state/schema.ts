@@ -42,6 +42,8 @@ export interface LoginRow {
   valid_until: number;
   ended_at: number | null;
   ended_reason: string | null;
+  /** The `login` entry that told it last, JSON; each log that names the login tells it first. */
+  entry: string;
 }
 
 export interface SessionRow {

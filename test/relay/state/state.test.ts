@@ -9,6 +9,7 @@ import path from 'node:path';
 import { generateLoginKey, importLoginKey } from '../../../src/identity/login-key.ts';
 import type { LoginId, SessionId, TargetName } from '../../../src/model/ids.ts';
 import type { Principal } from '../../../src/model/principal.ts';
+import type { LoginEntry } from '../../../src/relay/state/logins.ts';
 import { State } from '../../../src/relay/state/state.ts';
 import type { Clock } from '../../../src/system/clock.ts';
 import { ulid } from '../../../src/system/ulid.ts';
@@ -35,13 +36,23 @@ const key = await importLoginKey(await generateLoginKey());
 const directory = mkdtempSync(path.join(tmpdir(), 'hoop-state-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
 
-const newLogin = (clock: Clock, principal = ana) => ({
-  id: ulid(clock.wallMs()) as LoginId,
-  principal,
-  jkt: key.jkt,
-  publicJwk: key.publicJwk,
-  validUntilMs: clock.wallMs() + 900_000,
-});
+const newLogin = (clock: Clock, principal = ana) => {
+  const id = ulid(clock.wallMs()) as LoginId;
+  const { kind, issuer, subject, email, groups } = principal;
+  const entry: LoginEntry = {
+    ...{
+      kind: 'login',
+      actor: { kind, issuer, subject, email },
+      login: id,
+      renews: null,
+      groups: [...groups],
+    },
+    ...{ method: 'device-code', key: key.publicJwk, thumbprint: key.jkt, binding: 'bound-by-relay' },
+    idTokenDigest: '0'.repeat(64),
+  };
+  const validUntilMs = clock.wallMs() + 900_000;
+  return { id, principal, jkt: key.jkt, publicJwk: key.publicJwk, validUntilMs, entry };
+};
 
 const newSession = (clock: Clock, login: LoginId, processId: string) => ({
   id: ulid(clock.wallMs()) as SessionId,
@@ -172,7 +183,11 @@ function contract(locate: () => string): void {
 
   test('a login lives until it ends or is not renewed in time; a renewal is for the same principal and key', async () => {
     const login = newLogin(clock);
+    assert.equal(await state.logins.entryOf(login.id), null);
     await state.logins.open(login);
+    assert.deepEqual(await state.logins.entryOf(login.id), login.entry);
+    await state.logins.told(login.id, { ...login.entry, groups: ['later'] });
+    assert.deepEqual((await state.logins.entryOf(login.id))?.groups, ['later']);
     assert.deepEqual(await twin.logins.findLive(login.id), {
       principal: ana,
       jkt: key.jkt,
