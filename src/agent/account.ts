@@ -1,4 +1,5 @@
 /** One relay and the sign-in at it, ready to be called: what commands and the background agent start from. */
+import path from 'node:path';
 import { CredentialStore } from './credentials.ts';
 import { directories } from './directories.ts';
 import { AgentError } from './error.ts';
@@ -41,7 +42,9 @@ export async function openAccount(options: AccountOptions): Promise<Account> {
   const settings = new SettingsFile(config);
   const known = await settings.read();
   const relay = chooseRelay(options.relay, known);
-  const caFile = options.caFile ?? known.relays[relay]?.caFile ?? null;
+  // Absolute, because it is remembered and handed to the background agent.
+  const typed = options.caFile === null ? null : path.resolve(options.caFile);
+  const caFile = typed ?? known.relays[relay]?.caFile ?? null;
   const store = new CredentialStore({ directory: config, warn: options.warn, environment });
   const http = await HttpClient.open(relay, caFile);
   const signIn = new SignIn({ relay, store, directory: config, http, caFile });
