@@ -30,6 +30,7 @@ export async function demo({ once, database, write }: DemoOptions): Promise<bool
     if (!once) {
       stay(screen, tour.directory, stage);
       await interrupted.promise;
+      await tour.disconnect(stage);
     }
     return screen.failed.length === 0;
   } finally {

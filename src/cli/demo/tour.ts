@@ -62,6 +62,11 @@ export class Tour {
     return { ...people, relay: installation.url };
   }
 
+  /** Ends the background agents that somebody may have started who tried things on. */
+  async disconnect({ ana, lea }: People): Promise<void> {
+    await Promise.all([ana, lea].map((person) => person.hoop('disconnect', '--all')));
+  }
+
   /** Ends everything that was started and removes everything that was written. Idempotent. */
   async close(): Promise<void> {
     await stopAll();
