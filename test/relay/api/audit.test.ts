@@ -16,24 +16,25 @@ import { EventView, SessionList, SessionSummaryView, TranscriptView } from '../.
 import { anaSession, benSession, History, twoSessions } from '../../evidence/read/history.ts';
 
 /** `x-reader: lea` may read everything, `ana` her own session, anybody else nothing. */
+const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
+  const subject = String(request.headers['x-reader']);
+  const principal = {
+    kind: 'person' as const,
+    issuer: 'https://id.example',
+    subject,
+    email: null,
+    groups: [],
+  };
+  return {
+    principal,
+    mayRead: (session) => subject === 'lea' || (session !== null && session.principal.subject === subject),
+  };
+};
+
 function openApi(history: History): FastifyInstance {
   const app = fastify();
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error));
   const append = (entry: NewEntry) => history.append(entry);
-  const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
-    const subject = String(request.headers['x-reader']);
-    const principal = {
-      kind: 'person' as const,
-      issuer: 'https://id.example',
-      subject,
-      email: null,
-      groups: [],
-    };
-    return {
-      principal,
-      mayRead: (session) => subject === 'lea' || (session !== null && session.principal.subject === subject),
-    };
-  };
   auditRoutes(app, { directory: history.directory, append, tailIntervalMs: 5, authorizeRead });
   logRoutes(app, { directory: path.join(history.directory, 'log'), authorizeRead });
   return app;
