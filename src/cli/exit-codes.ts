@@ -56,6 +56,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     // The auditor's: what was asked for is not there, or is no such file.
     'vkey-unknown',
     'session-not-recorded',
+    'export-exists',
     'evidence-not-found',
     'note-malformed',
   ],
