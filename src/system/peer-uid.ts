@@ -45,6 +45,8 @@ interface Shown {
 const maxReadings = 3;
 /** After a reading, wait this many times as long as it took: checking takes at most a quarter of one core. */
 const restFactor = 3;
+/** …and no longer than this: on a busy machine a reading takes long without costing more. */
+const longestRestMs = 25;
 /** Established, or the peer has ended its own direction (FIN_WAIT1, FIN_WAIT2) and still reads. */
 const connected = new Set(['01', '04', '05']);
 const line =
@@ -88,7 +90,7 @@ export class PeerUids {
         for (const waiting of group) waiting.misses = maxReadings;
         this.#settle(group, new Map());
       }
-      const restMs = restFactor * (performance.now() - began);
+      const restMs = Math.min(restFactor * (performance.now() - began), longestRestMs);
       await new Promise((resolve) => setTimeout(resolve, restMs).unref());
     }
     this.#reading = false;

@@ -33,13 +33,11 @@ async function plainLinks(count: number): Promise<{ links: Link[]; close: () => 
   const { port } = server.address() as net.AddressInfo;
   const links: Link[] = [];
   for (let i = 0; i < count; i++) {
-    const accepted = once(server, certificate === null ? 'connection' : 'secureConnection') as Promise<
-      [net.Socket]
-    >;
+    const accepted = once(server, certificate === null ? 'connection' : 'secureConnection');
     const where = { port, host: '127.0.0.1', allowHalfOpen: true };
     const socket =
       certificate === null ? net.connect(where) : tls.connect({ ...where, ca: certificate.cert });
-    const [far] = await accepted;
+    const [far] = (await accepted) as [net.Socket];
     links.push({ near: new SocketChannel(socket), far: new SocketChannel(far) });
   }
   const close = async (): Promise<void> => {
