@@ -58,7 +58,7 @@ async function tunnelLinks(count: number): Promise<{ links: Link[]; close: () =>
     const near = ends.client.mux.open()!;
     links.push({ near, far: await far });
   }
-  return { links, close: () => ends[Symbol.asyncDispose]() };
+  return { links, close: async () => void (await ends[Symbol.asyncDispose]()) };
 }
 
 /** MB per second and CPU seconds per GB, both ends together. */
