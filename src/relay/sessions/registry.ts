@@ -33,7 +33,7 @@ export interface RegistryOptions {
   /** Resolves when the entry is durable. */
   readonly append: Log['append'];
   readonly sealer: Sealer;
-  readonly state: Sessions;
+  readonly state: Pick<Sessions, 'open' | 'close' | 'due'>;
   readonly processId: string;
   readonly clock: Clock;
   readonly protocol: (authorization: Authorization, target: TargetConfig) => SessionProtocol;
