@@ -160,7 +160,9 @@ async function writeManifest() {
     respectNoCacheDefault: true,
   });
   await plugin.load();
-  const text = `${JSON.stringify(plugin.manifest, null, 2)}\n`;
+  // oclif lists commands as the file system does; the file is committed, so its order must not depend on that.
+  const commands = Object.entries(plugin.manifest.commands).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const text = `${JSON.stringify({ ...plugin.manifest, commands: Object.fromEntries(commands) }, null, 2)}\n`;
   await replaceFile(path.join(root, 'oclif.manifest.json'), text);
 }
 
