@@ -80,6 +80,8 @@ export interface VerifiedIdToken {
   readonly methods: readonly string[];
   /** Thumbprint of the key that the issuer itself bound into the token (`cnf.jkt`); null when it did not. */
   readonly boundJkt: string | null;
+  /** Whole seconds: the issuer's clock, up to a second early. */
+  readonly issuedAtMs: number;
   readonly expiresAtMs: number;
 }
 
@@ -123,6 +125,7 @@ export class IdTokens {
       keysDigest: seen.digest,
       methods: claims.amr ?? [],
       boundJkt: claims.cnf?.jkt ?? null,
+      issuedAtMs: claims.iat * 1000,
       expiresAtMs: (payload.exp ?? 0) * 1000,
     };
   }

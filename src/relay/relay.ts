@@ -275,7 +275,10 @@ async function addRoutes(
       url: `${config.publicUrl}/log`,
     },
   });
-  loginRoutes(app, { ...shared, state });
+  loginRoutes(app, {
+    ...{ ...shared, state },
+    vouchesFor: provider === null ? undefined : (...token) => provider.accounts.vouchesFor(...token),
+  });
   sessionRoutes(app, {
     ...{ ...shared, registry, state: state.sessions, replay: state.replay },
     authenticate: (request) => authenticate(identity, request),

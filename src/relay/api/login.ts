@@ -29,6 +29,8 @@ export interface LoginRoutesOptions {
   readonly state: State;
   readonly clock: Clock;
   readonly append: AppendEntry;
+  /** Whether an ID token of that time still speaks for its person; absent where the issuer is not ours to ask. */
+  readonly vouchesFor?: ((subject: string, issuedAtMs: number) => Promise<boolean>) | undefined;
 }
 
 /** Puts the present nonce on every answer of `app`. */
@@ -93,18 +95,37 @@ async function signIn(
   // Once: who steals an ID token later cannot bind it to a key of their own.
   if (!(await state.replay.firstUse(`id-token:${token.digest}`, token.expiresAtMs + 120_000)))
     throw new IdentityError('id-token-invalid', 'The ID token was used before.');
+  await refuseUnlessVouchedFor(options, token);
   const { lifetimeSeconds } = identity.tokens;
   const validUntilMs = clock.wallMs() + lifetimeSeconds * 1000;
   const login =
     body.renews === undefined
       ? await open(options, token, proof, validUntilMs)
       : await renew(options, body.renews, { token, proof, validUntilMs });
+  try {
+    // Again: whoever revoked it meanwhile ended the logins there were, and this one may have come after.
+    await refuseUnlessVouchedFor(options, token);
+  } catch (error) {
+    await state.logins.end(login, 'revoked');
+    throw error;
+  }
   return {
     login,
     accessToken: await identity.tokens.issue(token.principal, login, proof.jkt),
     expiresInSeconds: lifetimeSeconds,
     principal: viewOf(token.principal),
   };
+}
+
+/** @throws IdentityError `id-token-invalid` */
+async function refuseUnlessVouchedFor(
+  { vouchesFor }: LoginRoutesOptions,
+  { principal, issuedAtMs }: VerifiedIdToken,
+): Promise<void> {
+  if (vouchesFor === undefined || (await vouchesFor(principal.subject, issuedAtMs))) return;
+  throw new IdentityError('id-token-invalid', 'The provider no longer stands by this ID token.', {
+    hint: 'sign in again: hoop login',
+  });
 }
 
 /** The entry is durable before the login counts: nobody acts whose sign-in is not on record. */

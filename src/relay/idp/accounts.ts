@@ -1,5 +1,6 @@
 /** The people of the embedded provider, as an operator manages them and as they sign in. */
 import { z } from 'zod';
+import { systemClock, type Clock } from '../../system/clock.ts';
 import type { LoginEnd } from '../state/logins.ts';
 import type { State } from '../state/state.ts';
 import type { User } from '../state/users.ts';
@@ -19,13 +20,15 @@ export type SignIn =
 export class Accounts {
   readonly #state: State;
   readonly #issuer: string;
+  readonly #clock: Clock;
   readonly #passwords = new Passwords();
   readonly #rateLimit: RateLimit;
 
   /** @param issuer the embedded provider's issuer (`providerIssuer`): logins of these people carry it */
-  constructor(state: State, issuer: string) {
+  constructor(state: State, issuer: string, clock: Clock = systemClock) {
     this.#state = state;
     this.#issuer = issuer;
+    this.#clock = clock;
     this.#rateLimit = new RateLimit(state.attempts);
   }
 
@@ -102,11 +105,27 @@ export class Accounts {
     return { kind: 'signed-in', user: credentials.user };
   }
 
+  /**
+   * Whether an ID token of that time still speaks for the person: not of one who was removed or disabled since, nor from
+   * before a new password. A token lives for minutes, and whoever kept one unspent must not come back with it.
+   */
+  async vouchesFor(subject: string, issuedAtMs: number): Promise<boolean> {
+    const user = await this.#state.users.byId(subject);
+    if (user === null || user.disabled) return false;
+    const revokedAtMs = Number((await this.#state.settings.get(revokedAt(subject))) ?? 0);
+    return issuedAtMs >= Math.floor(revokedAtMs / 1000) * 1000;
+  }
+
   async #endLogins(user: User, reason: LoginEnd): Promise<void> {
+    // First: a sign-in under way looks at it once its login is stored, or its login is among those that end below.
+    if (reason === 'revoked')
+      await this.#state.settings.set(revokedAt(user.id), String(this.#clock.wallMs()));
     await this.#state.artefacts.removeAccount(user.id);
     await this.#state.logins.endAllOf(this.#issuer, user.id, reason);
   }
 }
+
+const revokedAt = (subject: string): string => `sign-ins-revoked-at:${subject}`;
 
 function checkGroups(groups: readonly string[]): void {
   if (groups.length > 200 || !groups.every((group) => Group.safeParse(group).success))

@@ -61,7 +61,7 @@ export function createProvider(options: EmbeddedProviderOptions): EmbeddedProvid
   const issuer = providerIssuer(options.relay);
   const { protocol, host, pathname: base } = new URL(issuer);
   const place: Place = { base, host };
-  const accounts = new Accounts(options.state, issuer);
+  const accounts = new Accounts(options.state, issuer, options.clock);
   const rateLimit = new RateLimit(options.state.attempts);
   const flood = new Flood(options.clock ?? systemClock);
   const provider = new Provider(issuer, configuration(options, place));

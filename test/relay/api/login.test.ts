@@ -225,6 +225,60 @@ test('whoever is disabled, removed or gets a new password is out at once', async
   }
 });
 
+test('an ID token kept unspent does not bring back whoever is disabled, removed or has a new password', async () => {
+  const { accounts } = relay.provider;
+  type User = NonNullable<Awaited<ReturnType<typeof accounts.add>>>;
+  const changes = [
+    (user: User) => accounts.setDisabled(user, true),
+    async (user: User) => {
+      await accounts.setDisabled(user, true);
+      return accounts.setDisabled(user, false);
+    },
+    (user: User) => accounts.remove(user),
+    (user: User) => accounts.setPassword(user, 'a new password'),
+  ];
+  for (const [i, change] of changes.entries()) {
+    const person: [string, string] = [`lou${i}@example.com`, 'lou has a password'];
+    const user = await accounts.add(person[0], [], person[1]);
+    const { tokens } = await grant(relay, key, person);
+    assert.equal(await accounts.vouchesFor(user!.id, relay.clock.wallMs()), true);
+    // Times in tokens are whole seconds.
+    relay.clock.offsetMs += 2000;
+    try {
+      await change(user!);
+      const before = relay.entries.length;
+      assert.equal(await codeOf(await post(tokens.id_token!, key)), 'id-token-invalid');
+      assert.equal(relay.entries.length, before);
+      const stays = i === 1 || i === 3;
+      assert.equal(await accounts.vouchesFor(user!.id, relay.clock.wallMs()), stays);
+    } finally {
+      relay.clock.offsetMs -= 2000;
+    }
+  }
+});
+
+test('whoever is disabled while a sign-in is under way is not left with a login', async () => {
+  const { accounts } = relay.provider;
+  const person: [string, string] = ['max@example.com', 'max has a password'];
+  const user = await accounts.add(person[0], [], person[1]);
+  const { tokens } = await grant(relay, key, person);
+  const { logins } = relay.state;
+  const open = logins.open.bind(logins);
+  const opened: LoginId[] = [];
+  logins.open = async (login) => {
+    await accounts.setDisabled(user!, true);
+    await open(login);
+    opened.push(login.id);
+  };
+  try {
+    assert.equal(await codeOf(await post(tokens.id_token!, key)), 'id-token-invalid');
+  } finally {
+    logins.open = open;
+  }
+  assert.equal(opened.length, 1);
+  assert.equal(await logins.findLive(opened[0]!), null);
+});
+
 test('a login that is not renewed in time has ended, and so has its token', async () => {
   const { answer } = await logIn(relay, key, ana);
   relay.clock.offsetMs += 901_000;
