@@ -61,7 +61,8 @@ export class TranscriptText {
   }
 
   #beginResult(connection: number, names: readonly string[]): string {
-    this.#results.set(connection, { names, rows: [], begun: false });
+    // Heads of tables are taken as they are; these came from a target.
+    this.#results.set(connection, { names: names.map(visible), rows: [], begun: false });
     return '';
   }
 

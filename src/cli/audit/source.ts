@@ -1,5 +1,5 @@
 /** Where audit commands read: a relay, or a directory (a relay's own, or an export) without any relay. */
-import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { RelayClient } from '../../agent/relay-client.ts';
 import { HoopError } from '../../errors.ts';
@@ -23,11 +23,13 @@ export interface AuditSource {
   sessions(query: AuditQuery): Promise<SessionSummaryView[]>;
   session(id: string): Promise<SessionSummaryView>;
   events(query: AuditQuery): AsyncIterable<EventView>;
-  /** From now on, until `signal`. */
-  tail(query: AuditQuery, signal: AbortSignal): AsyncIterable<EventView>;
+  /** From now on, until `signal`. A null says that it has begun, and later that nothing happens. */
+  tail(query: AuditQuery, signal: AbortSignal): AsyncIterable<EventView | null>;
   transcript(session: SessionSummaryView): AsyncIterable<TranscriptView>;
 }
 
+/** An empty line is a null. */
+const LiveLine = EventView.nullable();
 const tailIntervalMs = 250;
 
 export class DirectorySource implements AuditSource {
@@ -54,7 +56,7 @@ export class DirectorySource implements AuditSource {
     for await (const event of readEvents(this.#directory, query)) yield view(event);
   }
 
-  async *tail(query: AuditQuery, signal: AbortSignal): AsyncGenerator<EventView> {
+  async *tail(query: AuditQuery, signal: AbortSignal): AsyncGenerator<EventView | null> {
     const wait = async (): Promise<boolean> => {
       await new Promise((resolve) => {
         const timer = setTimeout(resolve, tailIntervalMs);
@@ -63,7 +65,7 @@ export class DirectorySource implements AuditSource {
       return !signal.aborted;
     };
     for await (const event of followEvents(this.#directory, query, wait))
-      if (event !== null) yield view(event);
+      yield event === null ? null : view(event);
   }
 
   async *transcript(session: SessionSummaryView): AsyncGenerator<TranscriptView> {
@@ -73,9 +75,9 @@ export class DirectorySource implements AuditSource {
 }
 
 export class RelaySource implements AuditSource {
-  readonly #client: RelayClient;
+  readonly #client: Pick<RelayClient, 'get' | 'stream'>;
 
-  constructor(client: RelayClient) {
+  constructor(client: Pick<RelayClient, 'get' | 'stream'>) {
     this.#client = client;
   }
 
@@ -91,9 +93,9 @@ export class RelaySource implements AuditSource {
     return this.#lines(`/v1/audit/events${search(query)}`, EventView);
   }
 
-  async *tail(query: AuditQuery, signal: AbortSignal): AsyncGenerator<EventView> {
+  async *tail(query: AuditQuery, signal: AbortSignal): AsyncGenerator<EventView | null> {
     try {
-      yield* this.#lines(`/v1/audit/tail${search(query)}`, EventView, signal);
+      yield* this.#lines(`/v1/audit/tail${search(query)}`, LiveLine, signal);
     } catch (error) {
       if (!signal.aborted) throw error;
     }
@@ -105,14 +107,27 @@ export class RelaySource implements AuditSource {
 
   async *#lines<T>(path: string, schema: z.ZodType<T>, signal?: AbortSignal): AsyncGenerator<T> {
     const body = await this.#client.stream(path, signal);
-    try {
-      for await (const line of createInterface({ input: body, crlfDelay: Infinity }))
-        if (line !== '') yield parseLine(line, schema);
-    } finally {
-      body.destroy();
-    }
-    if (body.errored !== null && signal?.aborted !== true) throw cut();
+    for await (const line of textLines(body)) yield parseLine(line === '' ? 'null' : line, schema);
   }
+}
+
+/** @throws AuditError `audit-line-invalid` when the answer was cut: half a history must not pass for a whole one */
+async function* textLines(body: Readable): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let unfinished: string[] = [];
+  try {
+    for await (const chunk of body) {
+      const [first, ...rest] = decoder.decode(chunk as Buffer, { stream: true }).split('\n');
+      unfinished.push(first!);
+      for (const next of rest) {
+        yield unfinished.join('');
+        unfinished = [next];
+      }
+    }
+  } catch {
+    throw cut();
+  }
+  if (unfinished.join('') !== '') throw cut();
 }
 
 /** Fields of the reader's own type, checked like those of a relay. */

@@ -20,8 +20,13 @@ export default class AuditTail extends AuditCommand {
     const { flags } = await this.parse(AuditTail);
     return this.withSource(flags, async (source) => {
       const signal = untilInterrupted();
-      for await (const event of source.tail(queryOf(flags), signal))
+      let begun = false;
+      for await (const event of source.tail(queryOf(flags), signal)) {
+        if (!begun) this.note('watching; Ctrl-C ends it');
+        begun = true;
+        if (event === null) continue;
         await this.write(this.jsonEnabled() ? `${JSON.stringify(event)}\n` : `${eventLine(event)}\n`);
+      }
       return undefined;
     });
   }

@@ -1,0 +1,98 @@
+/** The audit commands, through the real binary, against a relay and against what was exported from it. */
+import { after, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { missing } from '../support/programs.ts';
+import { Running, startStage } from '../support/relay.ts';
+
+const skip = missing('postgresql');
+const stage = skip ? null : await startStage();
+after(() => stage?.close());
+
+interface Line {
+  readonly kind: string;
+  readonly text: string | null;
+  readonly session: string | null;
+}
+const jsonLines = (text: string): Line[] =>
+  text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Line);
+
+const withoutReads = (lines: Line[]): Line[] => lines.filter(({ kind }) => kind !== 'evidence.read');
+
+test(
+  'watch, list, show, replay, export, verify: the relay and its export tell the same',
+  { skip },
+  async () => {
+    const { ana, lea, installation, postgres, directory } = stage!;
+    await lea.login(installation.url);
+    const tail = Running.hoop(['audit', 'tail', '--json'], lea.env);
+    await tail.says(/watching/);
+    const psql = path.join(postgres.binDir, 'psql');
+    const sql = "SELECT 40 + 2 AS answer, 'a,b' AS text";
+    const ran = await ana.hoop('connect', 'db', '--task', 'T-1', '--', psql, '-Xc', sql);
+    assert.equal(ran.code, 0, ran.stderr);
+    await tail.says(/"kind":"session\.closed"/);
+    assert.equal(await tail.stop('SIGINT'), 0, tail.stderr);
+    const watched = jsonLines(tail.stdout);
+    assert.ok(watched.some(({ kind, text }) => kind === 'command' && text === sql));
+    const { session } = watched.find(({ kind }) => kind === 'session.opened')!;
+
+    const listed = await lea.hoop('audit', 'sessions', '--task', 'T-1');
+    assert.match(listed.stdout, new RegExp(`${session}\tana@example.com\tdb`));
+    assert.equal((await lea.hoop('audit', 'sessions', '--task', 'T-2')).stdout, '');
+    const shown = await lea.hoop('audit', 'show', session!);
+    assert.ok(shown.stdout.includes(sql) && shown.stdout.includes('SELECT 1'), shown.stdout);
+    assert.equal((await lea.hoop('audit', 'show', '01JD0000000000000000000000')).code, 2);
+    const replayed = await lea.hoop('audit', 'replay', session!, '--no-wait');
+    assert.match(replayed.stdout, /=> SELECT 40 \+ 2[^\n]*\nanswer\ttext\n42\ta,b\nSELECT 1\n/);
+    const verified = await lea.hoop('audit', 'verify', '--json');
+    assert.equal(verified.code, 0, verified.stdout);
+    // The second time it also proves that the log extends the one seen the first time.
+    assert.equal((await lea.hoop('audit', 'verify')).code, 0);
+
+    const out = path.join(directory, 'export');
+    const exported = await lea.hoop('audit', 'export', '--out', out);
+    assert.equal(exported.code, 0, exported.stderr);
+    assert.equal((await lea.hoop('audit', 'export', '--out', out)).code, 2);
+    const partial = path.join(directory, 'partial');
+    await lea.hoop('audit', 'export', '--out', partial, '--task', 'T-1');
+    for (const file of ['events.csv', 'events.jsonl', 'vkey', 'log/checkpoint'])
+      assert.ok(existsSync(path.join(out, file)), file);
+    const online = jsonLines(
+      (await lea.hoop('audit', 'export', '--format', 'jsonl', '--session', session!)).stdout,
+    );
+    const offline = await lea.hoop(
+      'audit',
+      'export',
+      '--dir',
+      out,
+      '--format',
+      'jsonl',
+      '--session',
+      session!,
+    );
+    assert.deepEqual(withoutReads(online), withoutReads(jsonLines(offline.stdout)));
+    assert.equal(
+      (await lea.hoop('audit', 'replay', '--dir', out, session!, '--no-wait')).stdout,
+      replayed.stdout,
+    );
+    assert.equal((await lea.hoop('audit', 'verify', out)).code, 0);
+    assert.equal((await lea.hoop('audit', 'verify', partial, '--partial')).code, 0);
+
+    const key = path.join(out, 'vkey');
+    const [recording] = readdirSync(path.join(out, 'recordings'), { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith(path.join(session!, '0.cbor.zst')))
+      .map((file) => path.join(out, 'recordings', file));
+    assert.ok(recording !== undefined);
+    const bytes = readFileSync(recording);
+    bytes[bytes.length >> 1]! ^= 1;
+    writeFileSync(recording, bytes);
+    const changed = await stage!.ana.hoop('audit', 'verify', out, '--vkey-file', key);
+    assert.equal(changed.code, 6);
+    assert.match(changed.stdout, new RegExp(session!));
+  },
+);
