@@ -4,6 +4,7 @@ import { paced, TranscriptText } from '../../../src/cli/audit/replay.ts';
 import type { TranscriptView } from '../../../src/wire/audit.ts';
 
 const at = { micros: 0, connection: 1, command: 1 };
+const later = (micros: number): TranscriptView => ({ ...at, micros, kind: 'complete', tag: 'x' });
 const shown = (items: readonly TranscriptView[]): string => {
   const text = new TranscriptText(null);
   return items.map((item) => text.take(item)).join('');
@@ -49,7 +50,6 @@ test('what was recorded cannot write to the terminal but text', () => {
 });
 
 test('the pace is that of the record, up to the longest pause, and an interrupt ends it', async () => {
-  const later = (micros: number): TranscriptView => ({ ...at, micros, kind: 'complete', tag: 'x' });
   const items = [later(0), later(1), later(3_600_000_000)];
   async function* source(): AsyncGenerator<TranscriptView> {
     yield* items;
