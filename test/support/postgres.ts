@@ -33,6 +33,9 @@ import { makeAuthority } from './certificates.ts';
 
 const run = promisify(execFile);
 
+// A test file that is told to end runs its exit handlers first: they end servers and remove directories.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => process.exit(1));
+
 /** For `test(…, {skip: postgresMissing})`: false, or why there can be no server. */
 export const postgresMissing: string | false =
   findPostgres() === null ? 'PostgreSQL is not installed (postgresql, from the distribution)' : false;

@@ -64,10 +64,15 @@ export interface Stage {
 export async function startStage(options: StageOptions = {}): Promise<Stage> {
   const directory = options.directory ?? mkdtempSync(path.join(tmpdir(), 'hoop-stage-'));
   const postgres = options.server ?? (await startPostgres(options.postgres));
+  const remove = () => {
+    if (options.directory === undefined) rmSync(directory, { recursive: true, force: true });
+  };
+  process.once('exit', remove);
   const close = async () => {
     await stopAll();
     if (options.server === undefined) await postgres.stop();
-    if (options.directory === undefined) rmSync(directory, { recursive: true, force: true });
+    process.off('exit', remove);
+    remove();
   };
   try {
     return { ...(await people(directory, postgres, options)), close };
