@@ -25,7 +25,7 @@ export interface ServedPort {
 }
 
 /** One for all ports of this process, so that they share readings of the system's table. */
-const peers = new PeerUids();
+const peers = PeerUids.ofSystem();
 
 /**
  * Opens it and remembers its number.

@@ -2,6 +2,9 @@
  * Whose process is at the other end of a loopback TCP connection? Linux says it in /proc/net/tcp and tcp6: the peer's
  * socket is a row of its own there, with the uid of who made it. https://docs.kernel.org/networking/proc_net_tcp.html
  *
+ * Where one socket can be asked for (`socket-lookup.ts`), that is asked first, and only a clear yes counts; else the table
+ * is read.
+ *
  * Reading the table makes the kernel walk its whole hash of connections (milliseconds, whatever their number), so those
  * who wait share one reading, which must have begun after each of them was accepted, and readings keep a distance.
  *
@@ -16,6 +19,7 @@
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { endianness, release } from 'node:os';
+import { openSocketLookup, type SocketLookup } from './socket-lookup.ts';
 
 /** An accepted IPv4 connection, from this side. */
 export interface Accepted {
@@ -48,6 +52,7 @@ const restFactor = 3;
 /** …and no longer than this: on a busy machine a reading takes long without costing more. */
 const longestRestMs = 25;
 /** Established, or the peer has ended its own direction (FIN_WAIT1, FIN_WAIT2) and still reads. */
+const connectedStates = new Set([1, 4, 5]);
 const connected = new Set(['01', '04', '05']);
 const line =
   /^ *\d+: ([0-9A-F]+:[0-9A-F]{4} [0-9A-F]+:[0-9A-F]{4}) ([0-9A-F]{2}) \S+ \S+ \S+ +(\d+) +\d+ (\d+) /;
@@ -60,15 +65,38 @@ export class PeerUids {
   #waiting: Waiting[] = [];
   #reading = false;
   readonly #rootTakesTwo: boolean;
+  readonly #lookup: Promise<SocketLookup | null>;
 
-  /** @param read replaced in tests, and `rootTakesTwo` too */
-  constructor(read: TableReader = readTable, rootTakesTwo = columnsTearApart(release())) {
+  /** @param read replaced in tests, and the other two */
+  constructor(
+    read: TableReader = readTable,
+    rootTakesTwo = columnsTearApart(release()),
+    lookup: Promise<SocketLookup | null> = Promise.resolve(null),
+  ) {
     this.#read = read;
     this.#rootTakesTwo = rootTakesTwo;
+    this.#lookup = lookup;
   }
 
-  /** Uid of the peer's socket; null when the table does not say it beyond doubt. Never rejects. */
-  find(connection: Accepted): Promise<number | null> {
+  /** With everything that this machine offers. */
+  static ofSystem(): PeerUids {
+    return new PeerUids(readTable, columnsTearApart(release()), openSocketLookup());
+  }
+
+  /** Uid of the peer's socket; null when the kernel does not say it beyond doubt. Never rejects. */
+  async find(connection: Accepted): Promise<number | null> {
+    const lookup = await this.#lookup;
+    const found = lookup?.({
+      localAddress: connection.remoteAddress,
+      localPort: connection.remotePort,
+      remoteAddress: connection.localAddress,
+      remotePort: connection.localPort,
+    });
+    if (found && found.inode !== 0 && connectedStates.has(found.state)) return found.uid;
+    return this.#findInTable(connection);
+  }
+
+  #findInTable(connection: Accepted): Promise<number | null> {
     const { promise, resolve } = Promise.withResolvers<number | null>();
     const rows = rowsOf(connection);
     if (rows === null) resolve(null);
