@@ -37,7 +37,9 @@ export async function openEvidence(options: EvidenceOptions): Promise<RelayEvide
   const { directory, backlogBytes } = config.evidence;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const log = await Log.open({
-    ...{ directory: path.join(directory, 'log'), signer, clock },
+    directory: path.join(directory, 'log'),
+    signer,
+    clock,
     onFailure: (error) => {
       metrics.failed(error.code);
       logger.error('log write failed', {}, error);
@@ -57,8 +59,10 @@ export async function openEvidence(options: EvidenceOptions): Promise<RelayEvide
     if (recovery.sessions.length > 0)
       logger.warn('recovered', { count: recovery.sessions.length, segment: recovery.segments });
     await log.append({
-      ...{ kind: 'relay.started', actor: relayActor },
-      ...{ version: options.version, configDigest: config.source.digest },
+      kind: 'relay.started',
+      actor: relayActor,
+      version: options.version,
+      configDigest: config.source.digest,
     });
     const onError = (error: unknown, session: string): void =>
       logger.error('sealing failed', { session }, error);

@@ -68,7 +68,11 @@ export async function startRelay(config: RelayConfig): Promise<Relay> {
   });
   try {
     const evidence = await openEvidence({
-      ...{ config, clock, logger, metrics, version },
+      config,
+      clock,
+      logger,
+      metrics,
+      version,
       signer: keys.logSigner,
     });
     try {
@@ -172,7 +176,10 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
   const provider =
     config.identity.kind === 'embedded'
       ? createProvider({
-          ...{ relay: config.publicUrl, state, keys: keys.provider, onError },
+          relay: config.publicUrl,
+          state,
+          keys: keys.provider,
+          onError,
           signInLifetimeSeconds: config.tokens.signInLifetimeMs / 1000,
         })
       : null;
@@ -180,18 +187,29 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
     config.identity.kind === 'oidc'
       ? { ...config.identity, url: config.identity.issuer, fetchJson: fetchIssuerJson }
       : {
-          ...{ url: `${config.publicUrl}/idp`, clientId: providerClientId, groupsClaim: providerGroupsClaim },
+          url: `${config.publicUrl}/idp`,
+          clientId: providerClientId,
+          groupsClaim: providerGroupsClaim,
           fetchJson: (url: string) => provider!.fetchJson(url),
         };
   const onIssuerKeys = async ({ jwks, digest }: SeenKeys): Promise<void> => {
     const content = JSON.stringify(jwks).length < 32_768 ? JSON.parse(JSON.stringify(jwks)) : null;
     await evidence.append({
-      ...{ kind: 'issuer.keys', actor: relayActor, issuer: issuer.url, jwksDigest: digest, jwks: content },
+      kind: 'issuer.keys',
+      actor: relayActor,
+      issuer: issuer.url,
+      jwksDigest: digest,
+      jwks: content,
     });
   };
   const identity = await createIdentity({
-    ...{ relay: config.publicUrl, state, clock: systemClock, issuer, onIssuerKeys },
-    ...{ tokenKey: keys.token, nonceSecret: keys.nonceSecret },
+    relay: config.publicUrl,
+    state,
+    clock: systemClock,
+    issuer,
+    onIssuerKeys,
+    tokenKey: keys.token,
+    nonceSecret: keys.nonceSecret,
     tokenLifetimeSeconds: config.tokens.lifetimeMs / 1000,
   });
   return { provider, identity };
@@ -199,13 +217,11 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
 
 function openRegistry({ config, policies, evidence, state, logger, metrics }: Parts): SessionRegistry {
   return new SessionRegistry({
-    ...{
-      config,
-      append: evidence.append,
-      sealer: evidence.sealer,
-      state: state.sessions,
-      clock: systemClock,
-    },
+    config,
+    append: evidence.append,
+    sealer: evidence.sealer,
+    state: state.sessions,
+    clock: systemClock,
     policies: () => policies,
     processId: randomUUID(),
     tally: metrics.tally,
@@ -256,12 +272,16 @@ async function addRoutes(
   }: { provider: EmbeddedProvider | null; identity: RelayIdentity; registry: SessionRegistry },
 ): Promise<void> {
   const shared = {
-    ...{ config, identity, clock: systemClock, policies: () => policies },
+    config,
+    identity,
+    clock: systemClock,
+    policies: () => policies,
     append: evidence.append,
   };
   offerNonces(app, identity);
   discoveryRoutes(app, {
-    ...{ version: 1, relay: config.publicUrl },
+    version: 1,
+    relay: config.publicUrl,
     ...(config.identity.kind === 'embedded'
       ? { issuer: `${config.publicUrl}/idp`, clientId: providerClientId, scopes: providerScopes }
       : {
@@ -276,11 +296,15 @@ async function addRoutes(
     },
   });
   loginRoutes(app, {
-    ...{ ...shared, state },
+    ...shared,
+    state,
     vouchesFor: provider === null ? undefined : (...token) => provider.accounts.vouchesFor(...token),
   });
   sessionRoutes(app, {
-    ...{ ...shared, registry, state: state.sessions, replay: state.replay },
+    ...shared,
+    registry,
+    state: state.sessions,
+    replay: state.replay,
     authenticate: (request) => authenticate(identity, request),
   });
   const { directory } = config.evidence;

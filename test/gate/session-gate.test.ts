@@ -32,7 +32,10 @@ function gateWith(durability: 'process' | 'disk', failing?: Set<string>) {
   const failures: Error[] = [];
   const tally = {
     commands: { succeeded: 0, failed: 0, blocked: 0, cancelled: 0 },
-    ...{ bytesToClient: 0, bytesToTarget: 0, recorderFlushes: 0, recorderFlushSeconds: 0 },
+    bytesToClient: 0,
+    bytesToTarget: 0,
+    recorderFlushes: 0,
+    recorderFlushSeconds: 0,
   };
   const { recorder, syncs } = scriptedRecorder(events, failing);
   const gate = new SessionGate({

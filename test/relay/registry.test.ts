@@ -56,13 +56,11 @@ async function relay(groups: string[] = ['engineering']) {
     return appended;
   };
   const registry = new SessionRegistry({
-    ...{
-      config,
-      append,
-      clock,
-      processId: 'one',
-      policies: () => Policies.parse([{ name: 'p', text: policy }]),
-    },
+    config,
+    append,
+    clock,
+    processId: 'one',
+    policies: () => Policies.parse([{ name: 'p', text: policy }]),
     sealer: new Sealer({ append }),
     state: {
       open: async () => void happened.push('state'),
@@ -71,7 +69,10 @@ async function relay(groups: string[] = ['engineering']) {
     },
     tally: {
       commands: { succeeded: 0, failed: 0, blocked: 0, cancelled: 0 },
-      ...{ bytesToClient: 0, bytesToTarget: 0, recorderFlushes: 0, recorderFlushSeconds: 0 },
+      bytesToClient: 0,
+      bytesToTarget: 0,
+      recorderFlushes: 0,
+      recorderFlushSeconds: 0,
     },
     protocol: () => ({
       name: 'postgres',
@@ -97,7 +98,9 @@ async function relay(groups: string[] = ['engineering']) {
       email: null,
       groups,
     }),
-    ...{ login: ulid(Date.now()) as LoginId, jkt: key.jkt, publicJwk: key.publicJwk },
+    login: ulid(Date.now()) as LoginId,
+    jkt: key.jkt,
+    publicJwk: key.publicJwk,
   };
   const open = (target = 'db', durationSeconds = 60) =>
     registry.open({
@@ -111,7 +114,8 @@ async function relay(groups: string[] = ['engineering']) {
         iat: 0,
         jti: 'x'.repeat(16),
       },
-      ...{ request: 'a.b.c', sourceAddress: '127.0.0.1' },
+      request: 'a.b.c',
+      sourceAddress: '127.0.0.1',
     });
   const close = async () => {
     await registry.endAll('relay-stopped');

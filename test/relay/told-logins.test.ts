@@ -8,16 +8,31 @@ import type { LoginEntry } from '../../src/relay/state/logins.ts';
 const login = '01ARYZ6S41TSV4RRFFQ69G5FAV';
 const actor = { kind: 'person', issuer: 'https://idp.example', subject: 'ana', email: null } as const;
 const telling: LoginEntry = {
-  ...{ kind: 'login', actor, login, renews: null, groups: [], method: 'device-code' },
+  kind: 'login',
+  actor,
+  login,
+  renews: null,
+  groups: [],
+  method: 'device-code',
   key: { kty: 'EC', crv: 'P-256', x: 'x'.repeat(43), y: 'y'.repeat(43) },
-  ...{ thumbprint: 't'.repeat(43), binding: 'bound-by-relay', idTokenDigest: '0'.repeat(64) },
+  thumbprint: 't'.repeat(43),
+  binding: 'bound-by-relay',
+  idTokenDigest: '0'.repeat(64),
 };
 const ended: NewEntry = { kind: 'login.ended', actor, login, reason: 'logout' };
 const killed: NewEntry = {
-  ...{ kind: 'session.killed', actor, session: login, login, reason: null, request: 'a.b.c' },
+  kind: 'session.killed',
+  actor,
+  session: login,
+  login,
+  reason: null,
+  request: 'a.b.c',
 };
 const started: NewEntry = {
-  ...{ kind: 'relay.started', actor: { kind: 'relay' }, version: '1', configDigest: '0'.repeat(64) },
+  kind: 'relay.started',
+  actor: { kind: 'relay' },
+  version: '1',
+  configDigest: '0'.repeat(64),
 };
 
 function log(known: LoginEntry | null) {

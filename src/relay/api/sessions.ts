@@ -1,6 +1,6 @@
 /** Targets and sessions: list, open, end, kill. The tunnel's upgrade is in `relay/tunnel.ts`. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { NewEntry } from '../../evidence/entry.ts';
 import { Authorization } from '../../gate/authorization.ts';
 import type { Authenticated } from '../../identity/authenticator.ts';
@@ -38,8 +38,12 @@ export function sessionRoutes(app: FastifyInstance, options: SessionRoutesOption
     const opened = await registry.open({ caller, claims, request: signed, sourceAddress: request.ip });
     const { session, target, server, remainingMs } = opened;
     return {
-      ...{ session: session.facts.id, target: target.name, protocol: target.protocol, server },
-      ...{ database: target.database, deadline: new Date(session.facts.deadlineMs).toISOString() },
+      session: session.facts.id,
+      target: target.name,
+      protocol: target.protocol,
+      server,
+      database: target.database,
+      deadline: new Date(session.facts.deadlineMs).toISOString(),
       remainingMs: Math.max(1, remainingMs),
     };
   });
@@ -62,7 +66,10 @@ export function sessionRoutes(app: FastifyInstance, options: SessionRoutesOption
 function listTargets(options: SessionRoutesOptions, caller: Authenticated, sourceAddress: string) {
   const { config, clock, policies } = options;
   const circumstances = {
-    ...{ timeMs: clock.wallMs(), sourceAddress, reason: null, task: null },
+    timeMs: clock.wallMs(),
+    sourceAddress,
+    reason: null,
+    task: null,
     durationSeconds: Math.ceil(config.sessions.defaultDurationMs / 1000),
   };
   const targets = [...config.targets.values()]
@@ -85,7 +92,10 @@ async function listSessions(options: SessionRoutesOptions, caller: Authenticated
         mayKill(options, caller, session, sourceAddress),
     )
     .map(({ id, target, principal, openedAtMs, deadlineMs, reason, task }) => ({
-      ...{ session: id, target, reason, task },
+      session: id,
+      target,
+      reason,
+      task,
       principal: { ...principal, groups: [...principal.groups] },
       openedAt: new Date(openedAtMs).toISOString(),
       deadline: new Date(deadlineMs).toISOString(),
@@ -109,8 +119,12 @@ async function kill(
     throw new RelayError('kill-denied', `You may not end session ${id}.`);
   const { kind, issuer, subject, email } = caller.principal;
   const told = options.append({
-    ...{ kind: 'session.killed', actor: { kind, issuer, subject, email } },
-    ...{ session: id, login: caller.login, reason: claims.reason ?? null, request },
+    kind: 'session.killed',
+    actor: { kind, issuer, subject, email },
+    session: id,
+    login: caller.login,
+    reason: claims.reason ?? null,
+    request,
   });
   void options.registry
     .find(id)
@@ -130,7 +144,9 @@ function mayKill(
   const target: Pick<TargetConfig, 'name' | 'groups'> & { protocol: string } = config.targets.get(
     session.target,
   ) ?? {
-    ...{ name: session.target, protocol: 'postgres', groups: [] },
+    name: session.target,
+    protocol: 'postgres',
+    groups: [],
   };
   const resource = { session: session.id, target, owner: session.principal };
   const decision = policies().kill(caller.principal, resource, { timeMs: clock.wallMs(), sourceAddress });

@@ -44,7 +44,11 @@ export function postgresProtocol(options: PostgresProtocolOptions): SessionProto
     probe: () => probe(options, reached),
     serve: (client: ByteChannel, gate: ConnectionGate): ServedConnection => {
       const relay = relayPostgres({
-        ...{ client, gate, dial, cancelKeys, target: reached },
+        client,
+        gate,
+        dial,
+        cancelKeys,
+        target: reached,
         messageLimitBytes: config.limits.statementBytes,
       });
       options.metrics.tally.connections++;
@@ -67,7 +71,8 @@ function targetOptions(target: TargetConfig): TargetOptions {
   const keys = scramKeys.get(target) ?? new ScramKeys();
   scramKeys.set(target, keys);
   return {
-    ...{ name: target.name, database: target.database, databases: target.databases },
+    database: target.database,
+    databases: target.databases,
     user: settingValue(target.user),
     password: () => target.password?.resolve() ?? null,
     tls: target.tls.mode,

@@ -114,9 +114,13 @@ export class SessionRegistry {
       });
     });
     const facts = {
-      ...{ id, login: open.caller.login, authorization },
-      ...{ reason: entry.reason, task: entry.task },
-      ...{ openedAtMs: Date.parse(time), deadlineMs: Date.parse(entry.deadline) },
+      id,
+      login: open.caller.login,
+      authorization,
+      reason: entry.reason,
+      task: entry.task,
+      openedAtMs: Date.parse(time),
+      deadlineMs: Date.parse(entry.deadline),
     };
     const session = this.#make(facts, protocol, durationMs - (clock.monotonicMs() - startedAt));
     try {
@@ -184,11 +188,23 @@ export class SessionRegistry {
     const { directory, durability, syncTimeoutMs } = config.evidence;
     const session = new LiveSession(
       {
-        ...{ ...facts, protocol, durability, detachedMs, clock, tally },
+        ...facts,
+        protocol,
+        durability,
+        detachedMs,
+        clock,
+        tally,
         recorder: (onFailure) =>
           new SessionRecorder({
-            ...{ directory, durability, syncTimeoutMs, clock, sealer, onFailure },
-            ...{ session: facts.id, openedAtMs: facts.openedAtMs, protocol: protocol.name },
+            directory,
+            durability,
+            syncTimeoutMs,
+            clock,
+            sealer,
+            onFailure,
+            session: facts.id,
+            openedAtMs: facts.openedAtMs,
+            protocol: protocol.name,
           }),
         onEnding: (ending, why, error) => this.#ending(ending, why, error),
         onEnded: (ended, why, recording) => this.#ended(ended, why, recording),
@@ -217,8 +233,12 @@ export class SessionRegistry {
     for (;;) {
       try {
         await this.#options.append({
-          ...{ kind: 'session.closed', actor: relayActor, session: session.facts.id, outcome: why },
-          ...{ lastSegment: recording.lastSegmentIndex, totals: recording.totals },
+          kind: 'session.closed',
+          actor: relayActor,
+          session: session.facts.id,
+          outcome: why,
+          lastSegment: recording.lastSegmentIndex,
+          totals: recording.totals,
         });
         return;
       } catch (error) {
@@ -258,8 +278,12 @@ function sessionOpened(
   return {
     kind: 'session.opened',
     actor: { kind, issuer, subject, email },
-    ...{ session, login: caller.login, target: authorization.target, protocol: 'postgres' },
-    ...{ reason: claims.reason ?? null, task: claims.task ?? null },
+    session,
+    login: caller.login,
+    target: authorization.target,
+    protocol: 'postgres',
+    reason: claims.reason ?? null,
+    task: claims.task ?? null,
     deadline: new Date(deadlineMs).toISOString(),
     policies: [...authorization.policies],
     request,

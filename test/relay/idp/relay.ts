@@ -75,7 +75,10 @@ export async function startRelay() {
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error));
   offerNonces(app, identity);
   loginRoutes(app, {
-    ...{ identity, state, clock, append },
+    identity,
+    state,
+    clock,
+    append,
     vouchesFor: (...token) => provider.accounts.vouchesFor(...token),
   });
   app.get('/v1/other', async (request) => (await authenticate(identity, request)).login);

@@ -40,14 +40,15 @@ const newLogin = (clock: Clock, principal = ana) => {
   const id = ulid(clock.wallMs()) as LoginId;
   const { kind, issuer, subject, email, groups } = principal;
   const entry: LoginEntry = {
-    ...{
-      kind: 'login',
-      actor: { kind, issuer, subject, email },
-      login: id,
-      renews: null,
-      groups: [...groups],
-    },
-    ...{ method: 'device-code', key: key.publicJwk, thumbprint: key.jkt, binding: 'bound-by-relay' },
+    kind: 'login',
+    actor: { kind, issuer, subject, email },
+    login: id,
+    renews: null,
+    groups: [...groups],
+    method: 'device-code',
+    key: key.publicJwk,
+    thumbprint: key.jkt,
+    binding: 'bound-by-relay',
     idTokenDigest: '0'.repeat(64),
   };
   const validUntilMs = clock.wallMs() + 900_000;
