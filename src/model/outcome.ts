@@ -1,4 +1,7 @@
-/** How a command ended, as the record says it. */
+/**
+ * How a command ended, as the record says it. `cancelled`: it was stopped, skipped or cut off; with an error code of the
+ * connection's end (PostgreSQL 08006, 57P01) it had been forwarded, and whether it took effect is not known.
+ */
 export type OutcomeKind = 'succeeded' | 'failed' | 'blocked' | 'cancelled';
 
 export interface Outcome {

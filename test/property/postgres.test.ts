@@ -145,7 +145,7 @@ test('hostile ends: each command has one outcome, what is forwarded was sent, an
           played.gate.release();
         }
         const forwarded = played.targets[0]!.received;
-        assert.deepEqual(forwarded, fromClient.subarray(0, forwarded.length));
+        assert.ok(isPrefix(forwarded, fromClient), 'what is forwarded was sent');
         played.relay.fail({ sqlstate: '57P01', message: 'over', hint: null });
         for (const { text, outcomes } of played.gate.commands) assert.equal(outcomes.length, 1, text);
         const recorded = Buffer.concat(played.gate.outputs.map((output) => output.bytes));
@@ -156,6 +156,18 @@ test('hostile ends: each command has one outcome, what is forwarded was sent, an
     { numRuns: 1500 },
   );
 });
+
+/** Apart from a Flush of the relay's own. */
+function isPrefix(forwarded: Buffer, sent: Buffer): boolean {
+  const flush = message('H');
+  let at = 0;
+  for (let i = 0; i < forwarded.length; i++, at++) {
+    if (forwarded[i] === sent[at]) continue;
+    if (!forwarded.subarray(i, i + flush.length).equals(flush)) return false;
+    [i, at] = [i + flush.length - 1, at - 1];
+  }
+  return true;
+}
 
 test('any first bytes of a client end with an error, or wait for more', async () => {
   await fc.assert(
@@ -179,7 +191,8 @@ type Action =
   | { readonly do: 'query'; readonly text: string }
   | { readonly do: 'execute' | 'sync' };
 
-const names = fc.constantFrom('', 'a', 'b');
+/** The last two differ behind what the server compares. */
+const names = fc.constantFrom('', 'a', 'b', `${'x'.repeat(63)}1`, `${'x'.repeat(63)}2`);
 const texts = fc.constantFrom(
   'select 1',
   'select 2',
@@ -218,6 +231,20 @@ function encode(action: Action): Buffer {
   }
 }
 
+/** Names as far as the server compares them. */
+const compared = ([first = '', second = '']: readonly string[], type: string): [string, string] => [
+  type === 'P' ? first.slice(0, 63) : type === 'C' ? first.slice(0, 64) : first,
+  type === 'B' ? second.slice(0, 63) : second,
+];
+
+/** The relay may ask for answers that the client did not ask for. */
+const withoutFlush = (sent: Buffer): Buffer =>
+  Buffer.concat(
+    [...new MessageSplitter().push(sent)].map(({ type, body }) =>
+      type === 0x48 ? Buffer.alloc(0) : message(String.fromCharCode(type), body),
+    ),
+  );
+
 /** PostgreSQL as far as names of statements go; notes which text really ran behind each Bind and Query. */
 class Model {
   readonly #statements = new Map<string, string>();
@@ -227,8 +254,10 @@ class Model {
 
   answer(type: string, body: Buffer): Buffer {
     if (this.#skipping && type !== 'S') return Buffer.alloc(0);
-    const [first = '', second = ''] = body.toString('latin1').split('\0');
+    const [first = '', second = ''] = compared(body.toString('latin1').split('\0'), type);
     switch (type) {
+      case 'H':
+        return Buffer.alloc(0);
       case 'P': {
         if (first === '') this.#statements.delete('');
         else if (this.#statements.has(first)) return this.#fail('42P05');
@@ -310,7 +339,7 @@ test('no statement runs under another text than the recorded one, however it is 
       for (let i = 0; i < 60; i++) serve(1000);
       assert.equal(played.gate.reason, null);
       const sent = Buffer.concat([...wanted.map(encode), message('S')]);
-      assert.deepEqual(played.target.received, sent);
+      assert.deepEqual(withoutFlush(played.target.received), sent);
       for (const { text, outcomes } of played.gate.commands) {
         assert.ok(outcomes.length <= 1, text);
         if (outcomes.length === 0) assert.fail(`${text} has no outcome`);

@@ -12,6 +12,7 @@ import type { ConnectionGate } from '../../gate/gate.ts';
 import type { OutcomeKind } from '../../model/outcome.ts';
 import { cancelledSqlstate, PostgresError } from './error.ts';
 import { Pipeline, Slot } from './pipeline.ts';
+import { Portals } from './portals.ts';
 import { PreparedStatements } from './prepared-statements.ts';
 
 /** No more may wait for answers; the target flushes its answers long before, so that this always drains. */
@@ -20,6 +21,7 @@ const tagsBound = 4096;
 
 export class Exchange {
   readonly statements: PreparedStatements;
+  readonly portals = new Portals();
   readonly pipeline = new Pipeline();
   readonly #gate: ConnectionGate;
   /** Rows delivered in earlier Executes, times two, plus one once its Bind was answered. */
@@ -30,6 +32,8 @@ export class Exchange {
   readonly renaming = new Map<number, string | null>();
   /** Names that open commands deallocate. */
   readonly #deallocations = new Map<number, string>();
+  /** Commands whose portal the target drops when it answers the Bind of the key. */
+  readonly #replaced = new Map<number, number>();
   /** Of the command that is being answered. */
   rows = 0;
   #tags = '';
@@ -38,6 +42,8 @@ export class Exchange {
   /** An error of the extended protocol: the target skips everything up to the next Sync. */
   #skipping: string | null = null;
   #copy: 'none' | 'in' | 'out' = 'none';
+  /** A command stands right behind a COPY FROM: the copy fails by it or before it, and then it is carried out. */
+  #intruded = false;
   /** Syncs that a COPY may have swallowed; each may still be answered. */
   #swallowedSyncs = 0;
   /** The last command that completed: it fails yet if its commit at Sync does. */
@@ -58,6 +64,11 @@ export class Exchange {
   /** The target has something to do, or to finish, for this client. */
   get busy(): boolean {
     return this.pipeline.length > 0;
+  }
+
+  /** Nothing that was forwarded will be answered any more; or, in a COPY, not before the client has sent more. */
+  get settled(): boolean {
+    return this.#kind() === Slot.none || this.#copy === 'in';
   }
 
   /** Results are on their way that somebody must take. */
@@ -94,9 +105,16 @@ export class Exchange {
     if (deallocates !== null) this.#deallocations.set(command, deallocates);
   }
 
+  /** A Bind of `command` makes the portal of `before` anew. */
+  replaces(before: number, command: number): void {
+    if (this.#open.has(before)) this.#replaced.set(command, before);
+  }
+
   /** A message goes to the target. */
   forwarded(kind: Slot, value: number): void {
-    if (this.#copy === 'in') this.#forwardedInCopy(kind, value);
+    if (this.#copy === 'in') this.#forwardedInCopy(kind);
+    else if (kind === Slot.copyEnd && this.pipeline.length === 0)
+      return; // of no copy: the target ignores it
     else if (this.#skipping !== null && this.pipeline.length === 0 && kind !== Slot.sync)
       this.#skip(kind, value);
     else {
@@ -117,11 +135,14 @@ export class Exchange {
     this.forwarded(kind, 0);
   }
 
-  /** During COPY FROM the target ignores Sync; any other message but CopyData ends the copy with an error. */
-  #forwardedInCopy(kind: Slot, value: number): void {
+  /**
+   * During COPY FROM the target ignores Sync. A command is not legal there: the target may read it as a broken copy, or,
+   * when the copy has failed by then, carry it out; which of both could not be told.
+   */
+  #forwardedInCopy(kind: Slot): void {
     if (kind === Slot.sync) this.#swallowedSyncs++;
-    else this.#copy = 'none';
-    if (kind !== Slot.sync && kind !== Slot.copyEnd) this.#resolve(kind, value, 'cancelled', '08P01');
+    else if (kind === Slot.copyEnd) this.#copy = 'none';
+    else throw new PostgresError('postgres-unexpected-message', 'a command was sent into a COPY');
   }
 
   // ---- what the target answers ----
@@ -134,15 +155,22 @@ export class Exchange {
 
   bindComplete(): void {
     this.#expect(Slot.bind);
-    const rows = this.#open.get(this.pipeline.value());
-    if (rows !== undefined) this.#open.set(this.pipeline.value(), rows | 1);
+    const command = this.pipeline.value();
+    const rows = this.#open.get(command);
+    if (rows !== undefined) this.#open.set(command, rows | 1);
     this.pipeline.pop();
+    const before = this.#replaced.get(command);
+    if (before === undefined) return;
+    this.#replaced.delete(command);
+    this.#finish(before, 'succeeded', null, null);
   }
 
   closeComplete(): void {
     this.#expect(Slot.close);
-    this.statements.closed(this.pipeline.value(), true);
+    const value = this.pipeline.value();
     this.pipeline.pop();
+    if (value > 0) this.#finish(value, 'succeeded', null, null);
+    else this.statements.closed(value, true);
   }
 
   /** RowDescription or NoData. */
@@ -213,13 +241,24 @@ export class Exchange {
   copyInResponse(): void {
     this.expectRow();
     this.#copy = 'in';
+    this.#intruded = false;
+    let read = 0;
     // What was sent behind is read by the copy, up to the message that ends it.
-    while (this.pipeline.length > 1 && this.#copy === 'in') {
-      const [kind, value] = [this.pipeline.kind(1) as Slot, this.pipeline.value(1)];
-      this.pipeline.remove(1);
-      if (kind === Slot.sync || segmentEnd(kind)) this.statements.answered++;
-      this.#forwardedInCopy(kind, value);
+    while (read + 1 < this.pipeline.length && this.#copy === 'in') {
+      const kind = this.pipeline.kind(read + 1);
+      if (kind === Slot.copyEnd) this.#copy = 'none';
+      else if (kind !== Slot.sync) {
+        this.#intruded = true;
+        break;
+      }
+      read++;
     }
+    const syncs = this.#copy === 'in' ? read : Math.max(0, read - 1);
+    // Whether the Sync before it was read by the copy decides whether this command is carried out.
+    if (this.#intruded && syncs > 0) throw intruder();
+    this.pipeline.dropBehindHead(read);
+    this.#swallowedSyncs += syncs;
+    this.statements.answered += syncs;
   }
 
   copyOutResponse(): void {
@@ -231,6 +270,9 @@ export class Exchange {
   errorResponse(sqlstate: string): Buffer | null {
     const kind = this.#kind();
     const value = this.pipeline.value();
+    // Servers before 14 tell only by this code that they have read a command as a part of the copy.
+    if (this.#copy === 'in' && this.#intruded && kind === Slot.query && sqlstate === '08P01')
+      throw intruder();
     this.#copy = 'none';
     switch (kind) {
       case Slot.none:
@@ -337,11 +379,16 @@ export class Exchange {
         this.statements.parseFailed(value);
         return;
       case Slot.close:
-        this.statements.closed(value, false);
+        if (value < 0) this.statements.closed(value, false);
+        return;
+      case Slot.bind:
+        // Whatever the name stood for before may live on.
+        this.portals.failed(value);
+        this.#replaced.delete(value);
+        this.#finish(value, outcome, null, errorCode);
         return;
       case Slot.query:
       case Slot.functionCall:
-      case Slot.bind:
       case Slot.execute:
         this.#finish(value, outcome, null, errorCode);
         return;
@@ -395,6 +442,10 @@ export class Exchange {
 }
 
 const idle = 0x49;
+
+/** 08006 and not 08P01: the command was forwarded, and whether it took effect is not known. */
+const intruder = (): PostgresError =>
+  new PostgresError('postgres-unexpected-message', 'a command was sent into a COPY', { sqlstate: '08006' });
 
 const segmentEnd = (kind: Slot): boolean =>
   kind === Slot.query || kind === Slot.functionCall || kind === Slot.refusedQuery;

@@ -17,8 +17,8 @@ import { encodeErrorResponse } from './messages/error.ts';
 import { cstring, encodeMessage, headerBytes, maximumLength } from './messages/frame.ts';
 import { decodeParse } from './messages/query.ts';
 import { Slot } from './pipeline.ts';
-import { Portals } from './portals.ts';
-import { deallocatedName, mightRename } from './prepared-statements.ts';
+import { checkName, deallocatedName, mightRename } from './prepared-statements.ts';
+import type { Found } from './prepared-statements.ts';
 
 /** Message types, as ASCII. */
 const B = 0x42, C = 0x43, D = 0x44, E = 0x45, F = 0x46, H = 0x48, P = 0x50, Q = 0x51, S = 0x53, X = 0x58; // prettier-ignore
@@ -31,6 +31,8 @@ const copyFailLimit = 65_536;
 
 /** A syntax error in every state of a transaction, readable in the target's log. */
 const failingQuery = encodeMessage('Q', cstring('refused by hoop'));
+/** Makes the target send the answers that it has. */
+const flush = encodeMessage('H');
 /** Fails in every state: nobody can prepare a statement of this name, which is new each time. */
 const failingDescribe = (): Buffer =>
   encodeMessage('D', Buffer.from('S'), cstring(`refused by hoop ${randomBytes(16).toString('hex')}`));
@@ -49,7 +51,6 @@ export class Frontend {
   readonly #gate: ConnectionGate;
   readonly #exchange: Exchange;
   readonly #options: FrontendOptions;
-  readonly #portals = new Portals();
   /** A message that did not come whole: its header first, then all of it. */
   #gathering: Gathering | null = null;
   /** Bytes still to come of a message that passes in pieces, or of one that was refused for its length. */
@@ -57,6 +58,8 @@ export class Frontend {
   #discarding = 0;
   /** Waits for the target's answers; see `resume`. */
   #held: Buffer | null = null;
+  /** What is held waits for answers to its own segment. */
+  #flushed = false;
   #terminated = false;
   /** Of the chunk at hand: what is not yet forwarded starts here; and the same for the record of a COPY. */
   #runStart = 0;
@@ -98,8 +101,10 @@ export class Frontend {
   /** Answers have come: goes on with what was held; true when nothing is held any more. */
   resume(): boolean {
     const held = this.#held;
-    if (held !== null && !this.#exchange.statements.unsettled) {
+    const { settled, statements } = this.#exchange;
+    if (held !== null && (settled || (!this.#flushed && !statements.unsettled))) {
       this.#held = null;
+      this.#flushed = false;
       this.#process(held);
     }
     return !this.held;
@@ -127,7 +132,7 @@ export class Frontend {
       } else if (end <= chunk.length) {
         if (!this.#message(type, chunk, position, end)) {
           this.#flushRun(chunk, position);
-          this.#held = chunk.subarray(position);
+          this.#hold(chunk.subarray(position));
           return;
         }
         position = end;
@@ -205,7 +210,7 @@ export class Frontend {
     if (!this.#mayServe(type, bytes.length - 1)) return true;
     this.#runStart = 0;
     if (!this.#message(type, bytes, 0, bytes.length)) {
-      this.#held = Buffer.concat([bytes, rest]);
+      this.#hold(Buffer.concat([bytes, rest]));
       return false;
     }
     this.#flushRun(bytes, bytes.length);
@@ -303,14 +308,15 @@ export class Frontend {
     if (!this.#decide(command, text, null, Slot.refusedQuery)) return true;
     const renames = mightRename(text);
     this.#exchange.started(command, renames ? deallocatedName(text) : null);
-    this.#exchange.statements.simpleQuery();
-    this.#portals.clear();
+    this.#exchange.statements.mightRename();
+    this.#exchange.portals.clear();
     this.#exchange.forwarded(Slot.query, command);
     return true;
   }
 
   #parse(bytes: Buffer, body: number, end: number): boolean {
     const { statement: name, text, parameterTypes } = decodeParse(bytes, body, end);
+    checkName(name, 0, name.length);
     const { statements } = this.#exchange;
     if (!statements.mayParse(name) && statements.unsettled) return false;
     const statement = this.#gate.statement(text, parameterTypes);
@@ -323,16 +329,33 @@ export class Frontend {
   #bind(bytes: Buffer, body: number, end: number): boolean {
     const portalEnd = terminator(bytes, body, end);
     const nameEnd = terminator(bytes, portalEnd + 1, end);
-    const found = this.#exchange.statements.find(bytes, portalEnd + 1, nameEnd);
+    checkName(bytes, body, portalEnd);
+    checkName(bytes, portalEnd + 1, nameEnd);
+    const found = this.#find(bytes, portalEnd + 1, nameEnd);
     if (found === 'unsettled') return false;
     const command = this.#gate.nextCommand();
     const text = found === 'unknown' ? executeText(bytes.toString('latin1', portalEnd + 1, nameEnd)) : found;
     const parameters = bytes.subarray(nameEnd + 1, end);
     if (!this.#decide(command, text, parameters, Slot.refusedExtended)) return true;
     this.#exchange.started(command, found === 'unknown' ? null : this.#renames(found));
-    this.#portals.bind(bytes, body, portalEnd, command);
+    const before = this.#exchange.portals.bind(bytes, body, portalEnd, command);
+    if (before !== 0) this.#exchange.replaces(before, command);
     this.#exchange.forwarded(Slot.bind, command);
     return true;
+  }
+
+  #find(bytes: Buffer, start: number, end: number): Found {
+    const { statements } = this.#exchange;
+    const found = statements.find(bytes, start, end);
+    if (found !== 'unsettled' || !this.#exchange.settled) return found;
+    statements.settled();
+    return statements.find(bytes, start, end);
+  }
+
+  #hold(bytes: Buffer): void {
+    this.#held = bytes;
+    this.#flushed = this.#exchange.statements.renamingNow;
+    if (this.#flushed) this.#options.forward(Buffer.from(flush));
   }
 
   /** The portal of this statement may change names when it runs. Returns the one name that it drops. */
@@ -341,17 +364,18 @@ export class Frontend {
     const deallocates = this.#exchange.renaming.get(statement);
     if (deallocates === undefined) return null;
     this.#exchange.statements.mightRename();
-    this.#portals.clearNamed();
+    this.#exchange.portals.clearNamed();
     return deallocates;
   }
 
   #execute(bytes: Buffer, body: number, end: number): boolean {
     const nameEnd = terminator(bytes, body, end);
     if (nameEnd + 5 !== end) throw malformed();
-    let command = this.#portals.find(bytes, body, nameEnd);
-    if (command === 0 && nameEnd > body && this.#refusedSegment !== this.#exchange.statements.segment) {
-      // A cursor that SQL declared, or one that is not there: a command of its own. SQL cannot make the unnamed one,
-      // and behind a refusal the target skips everything up to Sync.
+    checkName(bytes, body, nameEnd);
+    let command = this.#exchange.portals.find(bytes, body, nameEnd);
+    if (command === 0 && this.#refusedSegment !== this.#exchange.statements.segment) {
+      // A cursor that SQL declared, or one that is not there: a command of its own. Behind a refusal the target skips
+      // everything up to Sync.
       command = this.#gate.nextCommand();
       const text = fetchText(bytes.toString('latin1', body, nameEnd), bytes.readInt32BE(nameEnd + 1));
       if (!this.#decide(command, text, null, Slot.refusedExtended)) return true;
@@ -363,12 +387,12 @@ export class Frontend {
 
   #close(bytes: Buffer, body: number, end: number): void {
     checkNamed(bytes, body, end);
+    checkName(bytes, body + 1, end - 1);
     if (bytes[body] === S) {
       const token = this.#exchange.statements.close(bytes.subarray(body + 1, end - 1));
       this.#exchange.forwarded(Slot.close, token);
     } else {
-      this.#portals.close(bytes, body + 1, end - 1);
-      this.#exchange.forwarded(Slot.close, 0);
+      this.#exchange.forwarded(Slot.close, this.#exchange.portals.close(bytes, body + 1, end - 1));
     }
   }
 

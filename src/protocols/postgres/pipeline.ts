@@ -12,7 +12,7 @@ export const Slot = {
   bind: 4, // value: command
   describe: 5,
   execute: 6, // value: command
-  close: 7, // value: token of PreparedStatements, 0 for a portal
+  close: 7, // value: token of PreparedStatements (negative), or the portal's command; 0: neither known
   sync: 8,
   copyEnd: 9, // CopyDone or CopyFail; has no answer of its own
   refusedQuery: 10, // a simple query, or a function call, that was replaced by one that fails
@@ -52,15 +52,13 @@ export class Pipeline {
     this.#length--;
   }
 
-  /** Takes a slot out of the middle; linear, for the rare case. */
-  remove(index: number): void {
-    const mask = this.#kinds.length - 1;
-    for (let i = index; i < this.#length - 1; i++) {
-      const [to, from] = [(this.#head + i) & mask, (this.#head + i + 1) & mask];
-      this.#kinds[to] = this.#kinds[from]!;
-      this.#values[to] = this.#values[from]!;
-    }
-    this.#length--;
+  /** Takes out the `count` slots that follow the first one, whose place is then right before what is left. */
+  dropBehindHead(count: number): void {
+    const to = (this.#head + count) & (this.#kinds.length - 1);
+    this.#kinds[to] = this.#kinds[this.#head]!;
+    this.#values[to] = this.#values[this.#head]!;
+    this.#head = to;
+    this.#length -= count;
   }
 
   #grow(): void {

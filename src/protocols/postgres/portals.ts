@@ -2,39 +2,72 @@
  * Which command a client's portal belongs to. A name that is not here (a cursor of SQL, or a portal that SQL may have
  * replaced since) is never guessed: its execution becomes a command of its own.
  */
+import { nameBytes } from './prepared-statements.ts';
+
 export class Portals {
   #unnamed = 0;
   readonly #named = new Map<string, number>();
+  /** The other way round, for what fails. */
+  readonly #names = new Map<number, string>();
 
-  bind(bytes: Buffer, start: number, end: number, command: number): void {
-    if (start === end) this.#unnamed = command;
-    else {
-      if (this.#named.size >= bound) this.#named.clear();
-      this.#named.set(bytes.toString('latin1', start, end), command);
+  /** A Bind is forwarded. Returns the command whose portal it replaces, 0 when there is none. */
+  bind(bytes: Buffer, start: number, end: number, command: number): number {
+    if (start === end) {
+      const before = this.#unnamed;
+      this.#unnamed = command;
+      return before;
     }
+    if (this.#named.size >= bound) this.clearNamed();
+    const name = nameOf(bytes, start, end);
+    this.#forget(name);
+    this.#named.set(name, command);
+    this.#names.set(command, name);
+    return 0; // a named portal is never replaced: its Bind fails
+  }
+
+  /** The target did not make the portal: what its name stands for is not known any more. */
+  failed(command: number): void {
+    if (this.#unnamed === command) this.#unnamed = 0;
+    const name = this.#names.get(command);
+    if (name !== undefined) this.#forget(name);
   }
 
   /** 0: not known. */
   find(bytes: Buffer, start: number, end: number): number {
     if (start === end) return this.#unnamed;
-    return this.#named.get(bytes.toString('latin1', start, end)) ?? 0;
+    return this.#named.get(nameOf(bytes, start, end)) ?? 0;
   }
 
-  close(bytes: Buffer, start: number, end: number): void {
+  /** Returns the command of the portal; 0: not known. */
+  close(bytes: Buffer, start: number, end: number): number {
+    const command = this.find(bytes, start, end);
     if (start === end) this.#unnamed = 0;
-    else this.#named.delete(bytes.toString('latin1', start, end));
+    else this.#forget(nameOf(bytes, start, end));
+    return command;
   }
 
   clearNamed(): void {
     this.#named.clear();
+    this.#names.clear();
   }
 
   /** A simple query ends the unnamed portal, and may do anything to the others. */
   clear(): void {
     this.#unnamed = 0;
-    this.#named.clear();
+    this.clearNamed();
+  }
+
+  #forget(name: string): void {
+    const command = this.#named.get(name);
+    if (command === undefined) return;
+    this.#named.delete(name);
+    this.#names.delete(command);
   }
 }
+
+/** As long as the target compares it. */
+const nameOf = (bytes: Buffer, start: number, end: number): string =>
+  bytes.toString('latin1', start, Math.min(end, start + nameBytes));
 
 /** A client that never closes its portals does not make the relay grow. */
 const bound = 4096;

@@ -5,8 +5,11 @@
  * A name means what the target last confirmed. What is on its way (Parse, Close) counts at once for messages of the
  * same segment (up to the next Sync), because the target skips those if it fails; for later segments the name is
  * `unsettled` until the answer is there. SQL can change names too (PREPARE, DEALLOCATE, DISCARD): a command that might
- * do so unsettles all names. What SQL inside a function does with names cannot be seen from here.
+ * do so unsettles all names, until it is answered. What SQL inside a function does with names cannot be seen from here. SQL cannot make the
+ * unnamed statement: it is the last one that the target confirmed, or none.
  */
+
+import { PostgresError } from './error.ts';
 
 /** A statement's number, or: the target may know the name, this table does not. */
 export type Found = number | 'unknown' | 'unsettled';
@@ -22,6 +25,8 @@ interface Entry {
 }
 
 const cacheSize = 64;
+/** PostgreSQL compares no more of a name (NAMEDATALEN less the NUL): what is longer is the same name. */
+export const nameBytes = 63;
 
 export class PreparedStatements {
   readonly #forget: (statement: number) => void;
@@ -47,10 +52,20 @@ export class PreparedStatements {
     return this.answered < this.segment;
   }
 
+  /** A command of the current segment might rename: the target must be made to answer it, for the client need not. */
+  get renamingNow(): boolean {
+    return this.#renamingSegment === this.segment;
+  }
+
+  /** Everything that was forwarded is answered: the names are what the table says. */
+  settled(): void {
+    this.#renamingSegment = -1;
+    this.answered = this.segment;
+  }
+
   find(bytes: Buffer, start: number, end: number): Found {
     const entry = this.#entry(bytes, start, end);
     if (start !== end) {
-      if (this.#renamingSegment === this.segment) return 'unknown';
       if (this.#renamingSegment >= this.answered) return 'unsettled';
     }
     if (entry === undefined) return 'unknown';
@@ -73,8 +88,9 @@ export class PreparedStatements {
   parse(name: Buffer, statement: number): void {
     let entry = this.#entry(name, 0, name.length);
     if (entry === undefined) {
-      const key = name.toString('latin1');
-      entry = { name: Buffer.from(name), key, live: 0, next: null, nextSegment: 0 };
+      const known = Buffer.from(name.subarray(0, nameBytes));
+      const key = known.toString('latin1');
+      entry = { name: known, key, live: 0, next: null, nextSegment: 0 };
       this.#named.set(key, entry);
     }
     entry.next = statement;
@@ -103,10 +119,7 @@ export class PreparedStatements {
   parseFailed(statement: number): void {
     const entry = this.#settle(statement, statement);
     this.#forget(statement);
-    if (entry === undefined) return;
-    // A Parse of the unnamed statement drops the one before it even when it fails.
-    if (entry === this.#unnamed) this.#dropLive(entry);
-    this.#discardIfEmpty(entry);
+    if (entry !== undefined) this.#discardIfEmpty(entry);
   }
 
   /** `token` as `close` returned it. */
@@ -117,20 +130,14 @@ export class PreparedStatements {
     this.#discardIfEmpty(entry);
   }
 
-  /** A simple query is forwarded: it ends the unnamed statement and might rename others. */
-  simpleQuery(): void {
-    this.#dropLive(this.#unnamed);
-    this.#renamingSegment = this.segment;
-  }
-
-  /** A command of the extended protocol is forwarded that might rename statements. */
+  /** A command is forwarded that might rename statements. */
   mightRename(): void {
     this.#renamingSegment = this.segment;
   }
 
   /** The target has dropped a name by SQL; null: it is not known which, or all. */
   dropped(name: string | null): void {
-    for (const entry of name === null ? this.#named.values() : [this.#named.get(name)]) {
+    for (const entry of name === null ? this.#named.values() : [this.#named.get(name.slice(0, nameBytes))]) {
       if (entry === undefined) continue;
       this.#dropLive(entry);
       this.#discardIfEmpty(entry);
@@ -156,8 +163,9 @@ export class PreparedStatements {
     if (this.#cache[at] === entry) this.#cache[at] = undefined;
   }
 
-  #entry(bytes: Buffer, start: number, end: number): Entry | undefined {
-    if (start === end) return this.#unnamed;
+  #entry(bytes: Buffer, start: number, nameEnd: number): Entry | undefined {
+    if (start === nameEnd) return this.#unnamed;
+    const end = Math.min(nameEnd, start + nameBytes);
     const at = slotOf(bytes, start, end);
     const cached = this.#cache[at];
     if (cached !== undefined && equals(cached.name, bytes, start, end)) return cached;
@@ -177,6 +185,20 @@ function equals(name: Buffer, bytes: Buffer, start: number, end: number): boolea
   if (name.length !== end - start) return false;
   for (let i = 0; i < name.length; i++) if (name[i] !== bytes[start + i]) return false;
   return true;
+}
+
+/**
+ * Names of statements and portals are ASCII: a target converts others from the client's encoding, which SQL can change,
+ * so that what is one name there would be two here. @throws PostgresError `postgres-malformed-message`
+ */
+export function checkName(bytes: Buffer, start: number, end: number): void {
+  for (let i = start; i < end; i++) {
+    if (bytes[i]! < 0x80) continue;
+    throw new PostgresError(
+      'postgres-malformed-message',
+      'the name of a prepared statement or portal is not ASCII',
+    );
+  }
 }
 
 /**
@@ -201,9 +223,10 @@ const harmless = new Set([...'siubwvtrlfagmne'].map((letter) => letter.charCodeA
 export function deallocatedName(text: Uint8Array): string | null {
   if (text.length > 300) return null;
   const sql = Buffer.from(text).toString('latin1');
-  const match = /^\s*deallocate\s+(?:prepare\s+)?(?:"((?:[^"]|"")+)"|([a-z_][a-z0-9_$]*))\s*;?\s*$/i.exec(
-    sql,
-  );
+  const match =
+    /^[ \t\n\r\f]*deallocate[ \t\n\r\f]+(?:prepare[ \t\n\r\f]+)?(?:"((?:[^"\x80-\xff]|"")+)"|([a-z_][a-z0-9_$]*))[ \t\n\r\f]*;?[ \t\n\r\f]*$/i.exec(
+      sql,
+    );
   if (match === null) return null;
   if (match[1] !== undefined) return match[1].replaceAll('""', '"');
   const name = match[2]!.toLowerCase();

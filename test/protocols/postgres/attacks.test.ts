@@ -248,6 +248,10 @@ test('the same segment: a failing Close, a rename behind an Execute, a cursor of
     ]),
   );
   await played.settle();
+  assert.equal(played.gate.commands.length, 1, 'waits for the answers, which the relay asks for');
+  assert.deepEqual(played.target.take().subarray(-5), message('H'));
+  played.target.send(Buffer.concat([message('1'), message('2'), message('C', 'DEALLOCATE\0')]));
+  await played.settle();
   assert.deepEqual(
     played.gate.commands.map(({ text }) => text),
     ['deallocate s', 'EXECUTE "s"', 'FETCH ALL FROM "c"'],
