@@ -21,6 +21,8 @@ import type { Dial, TargetOptions, TargetTransport } from './target.ts';
 
 /** Longest message of a target during start-up. */
 const startupLimit = 65_536;
+/** All that it announces before its first ReadyForQuery; PostgreSQL sends a few hundred bytes. */
+const announcementsLimit = 1024 * 1024;
 
 /** The target's own cancellation key; never shown to a client. */
 export interface TargetKey {
@@ -110,10 +112,15 @@ export async function startTarget(
   await authenticate(next, reader.channel, open.certificate, options);
 
   const announcements: Buffer[] = [];
+  let announced = 0;
   let serverVersion: string | null = null;
   let key: TargetKey | null = null;
   for (;;) {
     const { type, body } = await next();
+    announced += body.length + 5;
+    if (announced > announcementsLimit) {
+      throw new PostgresError('postgres-message-too-large', 'the target announces too much during start-up');
+    }
     if (type === typeOf('S')) {
       const { name, value } = decodeParameterStatus(body);
       if (name === 'server_version') serverVersion = value;

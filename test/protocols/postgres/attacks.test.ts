@@ -399,6 +399,17 @@ test('SCRAM: the example of RFC 7677 gives its exact messages', async () => {
   assert.throws(() => endPointHash(Buffer.from('no certificate')));
 });
 
+test('a target that announces without end during start-up is given up', async () => {
+  const played = await said(startupMessage());
+  played.target.send(ok);
+  for (let i = 0; i < 20; i++) {
+    played.target.send(message('N', `M${'x'.repeat(60_000)}\0\0`));
+    await played.settle();
+  }
+  assert.equal(told(played).sqlstate, '54000');
+  assert.ok(played.target.closed);
+});
+
 test('the target’s words about the credential do not reach the client; those about the request do', async () => {
   const cases: [Buffer, string, RegExp][] = [
     [
