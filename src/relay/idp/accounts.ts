@@ -90,11 +90,11 @@ export class Accounts {
   async signIn(email: string, password: string, address: string): Promise<SignIn> {
     const account = email.trim().toLowerCase().slice(0, 254);
     const from = addressGroup(address);
-    const waits = [
-      await this.#rateLimit.enter(limits.address, from),
-      await this.#rateLimit.enter(limits.account, account),
-    ].filter((wait) => wait !== null);
-    if (waits.length > 0) return { kind: 'try-later', retryAfterMs: Math.max(...waits) };
+    // In turn: an address that is not heard must not go on counting against people, until nobody can sign in.
+    const wait =
+      (await this.#rateLimit.enter(limits.address, from)) ??
+      (await this.#rateLimit.enter(limits.account, account));
+    if (wait !== null) return { kind: 'try-later', retryAfterMs: wait };
     if (password.length > maxPasswordLength) return { kind: 'refused' };
     const credentials = await this.#state.users.credentialsOf(account);
     const right = await this.#passwords.verify(password, credentials?.passwordHash ?? null);

@@ -111,7 +111,11 @@ async function route(context: Context, next: () => Promise<void>, parts: Parts):
     context.body = style;
     return;
   }
-  if (/^\/interaction\/[\w-]+$/.test(context.path)) return signIn(context, provider, accounts, place);
+  if (/^\/interaction\/[\w-]+$/.test(context.path)) {
+    // Each try of a password is counted in the state, and a code to try one with is anybody's for the asking.
+    if (context.method === 'POST' && !flood.admits(context.ip)) return tooMany(context, place, 60_000);
+    return signIn(context, provider, accounts, place);
+  }
   if (!paths.test(context.path)) {
     context.type = 'html';
     context.status = 404;

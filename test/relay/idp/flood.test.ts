@@ -51,6 +51,9 @@ test('a stranger who asks for codes or sends proofs without end is refused', asy
   const stranger = new URLSearchParams({ client_id: 'nobody' });
   await until(429, post('/idp/device/auth', stranger));
   assert.equal((await post('/idp/device/auth', grant)()).status, 429);
+  // The form for the password too: each try is counted in the state.
+  const form = new URLSearchParams({ email: 'ana@example.com', password: 'guess' });
+  assert.equal((await post('/idp/interaction/unknown', form)()).status, 429);
 
   assert.equal(await codeOf(await post('/v1/login', '{}')()), 'dpop-proof-missing');
   assert.equal(await codeOf(await until(503, post('/v1/login', '{}'))), 'relay-overloaded');

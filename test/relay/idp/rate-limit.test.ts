@@ -52,6 +52,19 @@ test('an address that tries many accounts is kept out, its neighbours are not', 
   );
 });
 
+test('an address that is not heard any more cannot keep people out by going on', async () => {
+  const { accounts } = relay.provider;
+  await accounts.add('ida@example.com', [], 'right password');
+  for (let i = 0; i < limits.address.failures; i++)
+    await accounts.signIn(`somebody${i}@example.com`, wrong, '198.51.100.1');
+  for (let i = 0; i <= limits.account.failures; i++)
+    assert.equal((await accounts.signIn('ida@example.com', wrong, '198.51.100.1')).kind, 'try-later');
+  assert.equal(
+    (await accounts.signIn('ida@example.com', 'right password', '198.51.100.2')).kind,
+    'signed-in',
+  );
+});
+
 test('an address stands for its network: the whole /64 of IPv6, IPv4 also when it comes mapped', () => {
   assert.equal(addressGroup('2001:db8::1'), addressGroup('2001:db8:0:0:ffff::2'));
   assert.notEqual(addressGroup('2001:db8::1'), addressGroup('2001:db8:0:1::1'));
