@@ -84,9 +84,13 @@ export function decodeJournal(bytes: Buffer): Journal | null {
   return { base, entries, torn: bytes.length - at, damaged };
 }
 
+/** No torn end needs more; one that was made to is not believed. */
+const searchBytes = 256 * 1024 * 1024;
+
 /** Is there, after the bad record of index `next`, a good one that was written when `next` was already durable? */
 function acknowledgedBehind(bytes: Buffer, bad: number, next: number): boolean {
   // Lengths cannot be trusted here, so every mark is tried; a few indices on, since each lost record raises it by one.
+  let searched = 0;
   for (let at = bytes.indexOf(mark, bad + 1); at >= 0; at = bytes.indexOf(mark, at + 1)) {
     if (at + headBytes > bytes.length) return false;
     const durable = bytes.readBigUInt64BE(at + 4);
@@ -95,6 +99,8 @@ function acknowledgedBehind(bytes: Buffer, bad: number, next: number): boolean {
     const most = next + 1 + Math.floor((at - bad) / (headBytes + sumBytes));
     for (let index = Number(durable); index <= most; index++) {
       if (decodeRecord(bytes, at, index) !== null) return true;
+      searched += bytes.readUInt16BE(at + 12) + sumBytes;
+      if (searched > searchBytes) return true;
     }
   }
   return false;

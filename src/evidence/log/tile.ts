@@ -9,6 +9,8 @@ import { hashBytes, nodeHash, treeHash, emptyRoot, type Hash, type NodeReader } 
 
 /** Hashes in a full tile. */
 export const tileWidth = 256;
+/** Longest bundle of entries. */
+export const bundleBytes = tileWidth * (2 + 65_535);
 
 /** 0 and up are levels of hashes; `entries` are the bundles below them. */
 export type TileLevel = number | 'entries';

@@ -4,16 +4,16 @@ import { decodeEntry } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
 import { decodeJournal } from '../log/journal.ts';
 import { readEntries } from '../log/read.ts';
-import { splitBundle, tilePath, tileWidth } from '../log/tile.ts';
-import { readIfThere } from './files.ts';
+import { bundleBytes, splitBundle, tilePath, tileWidth } from '../log/tile.ts';
+import { journalBytes, readIfThere } from './files.ts';
 import type { Findings } from './finding.ts';
 
 /** @param size of the checkpoint */
 export async function checkJournal(log: string, size: number, findings: Findings): Promise<void> {
-  const bytes = await readIfThere(path.join(log, 'journal'));
+  const bytes = await readIfThere(path.join(log, 'journal'), journalBytes);
   if (bytes === null) return;
   const place = { file: 'log/journal' };
-  const journal = decodeJournal(bytes);
+  const journal = bytes.length > journalBytes ? null : decodeJournal(bytes);
   if (journal === null || journal.damaged) {
     findings.failure('journal-damaged', 'the journal is not whole: an acknowledged entry is gone', place);
     return;
@@ -58,7 +58,7 @@ export async function laterSessions(log: string, size: number): Promise<Readonly
 async function readBundle(log: string, n: number, size: number): Promise<Buffer[]> {
   const width = Math.min(tileWidth, size - n * tileWidth);
   for (const candidate of new Set([width, tileWidth])) {
-    const bytes = await readIfThere(path.join(log, tilePath('entries', n, candidate)));
+    const bytes = await readIfThere(path.join(log, tilePath('entries', n, candidate)), bundleBytes);
     if (bytes === null) continue;
     try {
       return splitBundle(bytes, candidate).slice(0, width);

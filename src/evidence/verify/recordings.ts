@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { hasErrno } from '../../errors.ts';
-import { parseName } from '../recording/layout.ts';
+import { parseName, sessionDirectory } from '../recording/layout.ts';
 import type { Findings } from './finding.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -53,6 +53,10 @@ async function checkSession(
         'a recording belongs to a session that the log does not name',
         place,
       );
+    return;
+  }
+  if (directory !== sessionDirectory(evidence, extent.openedAtMs, session)) {
+    unlogged(place.file, findings, session);
     return;
   }
   for (const entry of await list(directory)) {

@@ -10,6 +10,8 @@ import type { Findings, Place } from './finding.ts';
 
 /** A segment closes at 1 MiB; one that claims more than this is not decompressed. */
 const maxRawBytes = 256 * 1024 * 1024;
+/** Compressing adds little to what cannot be compressed. */
+const maxStoredBytes = 2 * maxRawBytes;
 
 /** @param evidence the evidence directory */
 export async function checkSegment(
@@ -20,7 +22,7 @@ export async function checkSegment(
 ): Promise<void> {
   const file = path.join(sessionDirectory(evidence, openedAtMs, entry.session), sealedName(entry.index));
   const place = { index, session: entry.session, segment: entry.index, file: path.relative(evidence, file) };
-  const stored = await readIfThere(file);
+  const stored = await readIfThere(file, Math.min(entry.bytes, maxStoredBytes));
   if (stored === null) {
     findings.failure('segment-missing', 'a segment of the recording is missing', place);
     return;

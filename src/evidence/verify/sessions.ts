@@ -20,17 +20,18 @@ interface OpenSession {
 export interface SessionExtent {
   /** Segments in the log. */
   readonly segments: number;
+  /** Its date is in the recording's path. */
+  readonly openedAtMs: number;
   /** Its recording may be growing. */
   readonly open: boolean;
 }
 
 const sums = ['segments', 'commands', 'bytes', 'rawBytes', 'redactions'] as const;
 
-/** Memory: about 100 bytes for each session of the log, and more for those that are open at one time. */
+/** Memory: about 200 bytes for each session of the log, and more for those that are open at one time. */
 export class Sessions {
   readonly #open = new Map<string, OpenSession>();
-  /** Finished session → its number of segments. */
-  readonly #finished = new Map<string, number>();
+  readonly #finished = new Map<string, SessionExtent>();
   readonly #findings: Findings;
 
   constructor(findings: Findings) {
@@ -98,7 +99,8 @@ export class Sessions {
       this.#findings.failure('session-totals-mismatch', message, { index, session: entry.session });
     }
     this.#open.delete(entry.session);
-    this.#finished.set(entry.session, session.nextSegment);
+    const { nextSegment: segments, openedAtMs } = session;
+    this.#finished.set(entry.session, { segments, openedAtMs, open: false });
   }
 
   /** An entry about a session that must have been opened before it. */
@@ -130,9 +132,8 @@ export class Sessions {
   /** Null when the log does not name the session. */
   extent(session: string): SessionExtent | null {
     const open = this.#open.get(session);
-    if (open !== undefined) return { segments: open.nextSegment, open: true };
-    const segments = this.#finished.get(session);
-    return segments === undefined ? null : { segments, open: false };
+    if (open === undefined) return this.#finished.get(session) ?? null;
+    return { segments: open.nextSegment, openedAtMs: open.openedAtMs, open: true };
   }
 
   #unknown(entry: Extract<Entry, { session: string }>, index: number): void {

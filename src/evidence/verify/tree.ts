@@ -3,7 +3,7 @@
  * bundle and the tree's right edge.
  */
 import path from 'node:path';
-import { splitBundle, splitTile, TreeEdge, tilePath, tilesAt, tileWidth } from '../log/tile.ts';
+import { bundleBytes, splitBundle, splitTile, TreeEdge, tilePath, tilesAt, tileWidth } from '../log/tile.ts';
 import { hashBytes, leafHash, type Hash } from '../log/tlog.ts';
 import { readIfThere } from './files.ts';
 import type { Findings } from './finding.ts';
@@ -156,15 +156,20 @@ export class TreeCheck {
     const file = name(level, n, hashes.length);
     const tile = await this.#file(level, n, hashes.length);
     if (tile === null) this.#findings.failure('tile-missing', 'a tile of hashes is missing', { file });
-    else if (!tile.bytes.subarray(0, hashes.length * hashBytes).equals(Buffer.concat(hashes)))
+    else if (
+      tile.bytes.length !== tile.width * hashBytes ||
+      !tile.bytes.subarray(0, hashes.length * hashBytes).equals(Buffer.concat(hashes))
+    )
       this.#findings.failure('tile-mismatch', 'a tile has other hashes than its entries', { file });
   }
 
   /** The tile of this width, or the full one when the log has grown since its checkpoint was read. */
   async #file(level: number | 'entries', n: number, width: number): Promise<StoredTile | null> {
-    const partial = await readIfThere(path.join(this.#log, tilePath(level, n, width)));
+    const limit = level === 'entries' ? bundleBytes : tileWidth * hashBytes;
+    const partial = await readIfThere(path.join(this.#log, tilePath(level, n, width)), limit);
     if (partial !== null) return { bytes: partial, width };
-    const full = width === tileWidth ? null : await readIfThere(path.join(this.#log, tilePath(level, n)));
+    const full =
+      width === tileWidth ? null : await readIfThere(path.join(this.#log, tilePath(level, n)), limit);
     return full === null ? null : { bytes: full, width: tileWidth };
   }
 }

@@ -7,7 +7,7 @@ import { decodeEntry, type Entry } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
 import { openCheckpoint, parseCheckpoint, type Checkpoint } from '../log/checkpoint.ts';
 import { cosignatures, NoteVerifier, parseNote } from '../log/note.ts';
-import { readIfThere } from './files.ts';
+import { noteBytes, readIfThere } from './files.ts';
 import { FindingList, RelationFindings, type Finding, type Findings } from './finding.ts';
 import { checkJournal, laterSessions } from './journal.ts';
 import { Logins } from './logins.ts';
@@ -117,7 +117,7 @@ async function checkCheckpoint(
   const verifier = NoteVerifier.parse(options.vkey);
   const witnesses = (options.witnesses?.vkeys ?? []).map((vkey) => NoteVerifier.parse(vkey));
   const place = { file: 'log/checkpoint' };
-  const bytes = await readIfThere(path.join(log, 'checkpoint'));
+  const bytes = await readIfThere(path.join(log, 'checkpoint'), noteBytes);
   if (bytes === null) {
     findings.failure('checkpoint-missing', 'there is no checkpoint', place);
     return null;

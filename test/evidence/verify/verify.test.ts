@@ -1,7 +1,18 @@
 /** What verification must find, each on a real directory; and that it finds nothing in an untouched one. */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import {
+  appendFile,
+  copyFile,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import fc from 'fast-check';
 import { relayActor } from '../../../src/evidence/entry.ts';
@@ -296,6 +307,46 @@ const cases: {
     finds: Array<string>(3).fill('recording-unlogged'),
   },
   {
+    name: 'a recording under another date',
+    attack: async (fixture, [first]) => {
+      const elsewhere = fixture.path('recordings/2020/01/01', first!.session);
+      await mkdir(elsewhere, { recursive: true });
+      await writeFile(path.join(elsewhere, '0.cbor.zst'), 'forged');
+    },
+    finds: ['recording-unlogged'],
+  },
+  {
+    name: 'files that are far too long',
+    attack: async (fixture, [first]) => {
+      await truncate(fixture.segmentPath(first!, 0), 3 * 2 ** 30);
+      await truncate(fixture.path(`log/tile/0/000.p/${fixture.log.size}`), 3 * 2 ** 30);
+      await truncate(fixture.path('log/journal'), 3 * 2 ** 30);
+    },
+    finds: ['segment-digest-mismatch@6', 'tile-mismatch', 'journal-damaged'],
+  },
+  {
+    name: 'a named pipe in place of a segment',
+    attack: async (fixture, [first]) => {
+      await rm(fixture.segmentPath(first!, 0));
+      execFileSync('mkfifo', [fixture.segmentPath(first!, 0)]);
+    },
+    finds: ['segment-missing@6', 'recording-unlogged'],
+  },
+  {
+    name: 'a journal whose end takes for ever to search',
+    attack: async (fixture) => {
+      const lie = Buffer.alloc(14);
+      lie.write('entr');
+      lie.writeBigUInt64BE(BigInt(fixture.log.size + 1), 4);
+      lie.writeUInt16BE(60_000, 12);
+      await appendFile(
+        fixture.path('log/journal'),
+        Buffer.concat([lie.subarray(1), ...Array<Buffer>(9000).fill(lie)]),
+      );
+    },
+    finds: ['journal-damaged'],
+  },
+  {
     name: 'another journal',
     attack: async (fixture) => {
       const other = await closedFixture();
@@ -305,6 +356,13 @@ const cases: {
     finds: ['journal-mismatch@1'],
   },
 ];
+
+test('finds a tile above the first level with more in it', async () => {
+  const { fixture } = await closedFixture(600);
+  await using _ = fixture;
+  await appendFile(fixture.path('log/tile/1/000.p/2'), 'more');
+  assert.deepEqual(await fixture.codes(), ['tile-mismatch']);
+});
 
 for (const { name, attack, finds } of cases) {
   test(`finds ${name}`, async () => {
