@@ -45,6 +45,8 @@ export const unfinished: CommandOutcome = {
 
 interface Statement {
   readonly text: Buffer;
+  /** Its text stands apart, and was told only once. */
+  readonly apart: boolean;
   readonly parameterTypes: readonly number[];
 }
 
@@ -57,6 +59,10 @@ export class CommandAssembler {
   /** @returns the command, when the record is one. @throws EvidenceError `recording-damaged` */
   take(record: SegmentRecord): Command | null {
     switch (record.kind) {
+      case 'segment':
+        // Each segment tells the statements that it uses: a long session of many does not fill the memory.
+        for (const [statement, { apart }] of this.#statements) if (!apart) this.#statements.delete(statement);
+        return null;
       case 'connection':
         this.#encodings.set(record.connection, record.parameters.get('client_encoding') ?? 'UTF8');
         return null;
@@ -70,7 +76,8 @@ export class CommandAssembler {
         // Told again in a later segment: the content, if it stands apart, was told only once.
         if (this.#statements.has(record.statement)) return null;
         const text = Buffer.from(this.#content(record.text));
-        this.#statements.set(record.statement, { text, parameterTypes: record.parameterTypes });
+        const apart = !Buffer.isBuffer(record.text);
+        this.#statements.set(record.statement, { text, apart, parameterTypes: record.parameterTypes });
         return null;
       }
       case 'command':

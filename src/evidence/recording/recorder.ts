@@ -66,6 +66,8 @@ const defaultSyncTimeoutMs = 10_000;
 const defaultSegmentAgeMs = 1000;
 /** One output record holds at most this; a longer chunk becomes several. Bounds the batch. */
 const outputBytes = 262_144;
+/** Texts of prepared statements that are kept in memory; those beyond it stand apart, whatever their length. */
+const keptTextBytes = 16 * 1024 * 1024;
 
 export class SessionRecorder implements Recorder {
   readonly #options: RecorderOptions;
@@ -74,6 +76,7 @@ export class SessionRecorder implements Recorder {
   readonly #sync: GroupSync;
   readonly #batch = new Batch();
   readonly #statements = new Map<number, KnownStatement>();
+  #keptTextBytes = 0;
   #segment: SegmentFile | null = null;
   /** Index of the segment that the batch goes to. */
   #index = 0;
@@ -136,9 +139,11 @@ export class SessionRecorder implements Recorder {
     parameterTypes: readonly number[],
   ): void {
     this.#begin();
+    const apart = text.length > inlineBytes || this.#keptTextBytes + text.length > keptTextBytes;
+    if (!apart) this.#keptTextBytes += text.length;
     const known = {
       connection,
-      text: text.length > inlineBytes ? this.#blob(text) : Buffer.from(text),
+      text: apart ? this.#blob(text) : Buffer.from(text),
       parameterTypes: [...parameterTypes],
       segment: -1,
     };
@@ -148,6 +153,8 @@ export class SessionRecorder implements Recorder {
   }
 
   forgetStatement(statement: number): void {
+    const known = this.#statements.get(statement);
+    if (known !== undefined && 'length' in known.text) this.#keptTextBytes -= known.text.length;
     this.#statements.delete(statement);
   }
 

@@ -28,6 +28,8 @@ const copyData = 0x64, copyDone = 0x63, copyFail = 0x66; // prettier-ignore
 export const defaultMessageLimit = 64 * 1024 * 1024 + 64 * 1024;
 const smallLimit = 8192;
 const copyFailLimit = 65_536;
+/** Prepared statements of a connection: each costs memory here, and far more at the target. */
+const statementsLimit = 65_536;
 
 /** A syntax error in every state of a transaction, readable in the target's log. */
 const failingQuery = encodeMessage('Q', cstring('refused by hoop'));
@@ -84,11 +86,6 @@ export class Frontend {
 
   get terminated(): boolean {
     return this.#terminated;
-  }
-
-  /** True when a message has begun and not ended. */
-  get midMessage(): boolean {
-    return this.#gathering !== null || this.#passing > 0 || this.#discarding > 0;
   }
 
   /** Takes what the client sent. @throws PostgresError, BytesError */
@@ -319,6 +316,16 @@ export class Frontend {
     checkName(name, 0, name.length);
     const { statements } = this.#exchange;
     if (!statements.mayParse(name) && statements.unsettled) return false;
+    if (statements.size >= statementsLimit && name.length > 0) {
+      const message = `more than ${statementsLimit} prepared statements, the limit of this relay`;
+      this.#flushRun(bytes, this.#start);
+      this.#replace(
+        Slot.refusedExtended,
+        encodeErrorResponse('ERROR', { sqlstate: limitSqlstate, message, hint: null }),
+      );
+      this.#runStart = this.#end;
+      return true;
+    }
     const statement = this.#gate.statement(text, parameterTypes);
     if (mightRename(text)) this.#exchange.renaming.set(statement, deallocatedName(text));
     statements.parse(name, statement);

@@ -47,6 +47,11 @@ export class PreparedStatements {
     this.#forget = forget;
   }
 
+  /** Names that stand for something, or may soon. */
+  get size(): number {
+    return this.#named.size;
+  }
+
   /** True while something of an earlier segment is not answered. */
   get unsettled(): boolean {
     return this.answered < this.segment;

@@ -14,6 +14,30 @@ const sealedRecords = (directory: string, index: number): SegmentRecord[] => [
   ...readRecords(zstdDecompressSync(readFileSync(path.join(directory, `${index}.cbor.zst`)))),
 ];
 
+test('statements: memory holds some of their texts, and the reader those of one segment', async () => {
+  await using fixture = openFixture();
+  const { recorder, recordingDirectory } = fixture;
+  const text = (statement: number): string => `${statement} `.padEnd(60_000, '.');
+  const count = 300; // 18 MB
+  for (let statement = 1; statement <= count; statement++)
+    recorder.statement(1, statement, bytes(text(statement)), []);
+  for (const statement of [1, count, 1, count]) recorder.command(1, statement, statement, null, 'allow');
+  const { lastSegmentIndex } = await recorder.close();
+  const reader = new CommandAssembler();
+  const read: string[] = [];
+  const told: number[] = [];
+  for (let index = 0; index <= lastSegmentIndex!; index++) {
+    for (const record of sealedRecords(recordingDirectory, index)) {
+      if (record.kind === 'statement' && Buffer.isBuffer(record.text)) told.push(record.text.length);
+      const command = reader.take(record);
+      if (command !== null) read.push(command.text);
+    }
+  }
+  assert.deepEqual(read, [text(1), text(count), text(1), text(count)]);
+  const kept = told.reduce((sum, length) => sum + length, 0);
+  assert.ok(kept < 16 * 1024 * 1024 + 2 * 60_000, String(kept));
+});
+
 test('what was flushed is in the open file before flush returns; closing seals it and commits it to the log', async () => {
   await using fixture = openFixture();
   const { recorder, recordingDirectory } = fixture;

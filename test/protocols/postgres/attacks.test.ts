@@ -233,6 +233,31 @@ test('a statement’s text follows what the target confirmed, not what was asked
   );
 });
 
+test('a client that prepares without end is refused, and goes on', async () => {
+  const played = await started();
+  const limit = 65_536;
+  for (let from = 0; from < limit; from += 4096) {
+    const some = Array.from({ length: 4096 }, (_, i) => parseNamed(`s${from + i}`, 'x'));
+    played.client.send(Buffer.concat([...some, message('S')]));
+    await played.settle();
+    played.target.send(Buffer.concat([...some.map(() => message('1')), ready()]));
+    await played.settle();
+  }
+  played.target.take();
+  played.client.take();
+  played.client.send(Buffer.concat([parseNamed('one more', 'x'), message('S')]));
+  await played.settle();
+  assert.ok(!played.target.received.includes('one more'));
+  played.target.send(Buffer.concat([error('26000'), ready()]));
+  played.client.send(Buffer.concat([message('C', 'Ss0\0'), parseNamed('one more', 'x')]));
+  await played.settle();
+  assert.ok(played.client.received.includes('54000'));
+  played.target.send(message('3'));
+  played.client.send(parseNamed('one more', 'x'));
+  await played.settle();
+  assert.ok(played.target.received.includes('one more'));
+});
+
 test('the same segment: a failing Close, a rename behind an Execute, a cursor of SQL', async () => {
   const played = await started();
   played.client.send(Buffer.concat([parseNamed('s', 'good'), message('S')]));
