@@ -46,6 +46,7 @@ async function relay(groups: string[] = ['engineering']) {
     probe: async (): Promise<string> => 'PostgreSQL 15.0',
     due: async (): Promise<DueSession[]> => [],
     append: (entry: NewEntry) => log.append(entry),
+    open: async (): Promise<void> => void happened.push('state'),
   };
   const ended = Promise.withResolvers<SessionEnd>();
   const closed = Promise.withResolvers<void>();
@@ -63,8 +64,11 @@ async function relay(groups: string[] = ['engineering']) {
     policies: () => Policies.parse([{ name: 'p', text: policy }]),
     sealer: new Sealer({ append }),
     state: {
-      open: async () => void happened.push('state'),
-      close: async () => true,
+      open: () => script.open(),
+      close: async (_session, why) => {
+        happened.push(`state: ${why}`);
+        return true;
+      },
       due: () => script.due(),
     },
     tally: {
@@ -157,7 +161,13 @@ test('a target that does not answer: the session is closed, and the record says 
   script.probe = () => Promise.reject(new RelayError('target-unreachable', 'no'));
   await assert.rejects(open(), refusedWith('target-unreachable'));
   await closed;
-  assert.deepEqual(happened, ['session.opened', 'state', 'dial', 'closed: target-unreachable']);
+  assert.deepEqual(happened, [
+    'session.opened',
+    'state',
+    'dial',
+    'state: target-unreachable',
+    'closed: target-unreachable',
+  ]);
   assert.equal(registry.size, 0);
   await close();
 });
@@ -185,6 +195,32 @@ test('the deadline ends the session by itself', async () => {
   const { open, ended, close } = await relay();
   await open('db', 1);
   assert.equal(await ended, 'deadline');
+  await close();
+});
+
+test('a session that the log took while the relay began to drain is closed, and nothing is dialled', async () => {
+  const { registry, open, happened, script, closed, close } = await relay();
+  const { append } = script;
+  script.append = (entry) => {
+    registry.refuseNew();
+    return append(entry);
+  };
+  await assert.rejects(open(), refusedWith('relay-draining'));
+  await closed;
+  assert.ok(!happened.includes('dial'));
+  assert.equal(happened.at(-1), 'closed: relay-stopped');
+  await close();
+});
+
+test('a session that ends before the store knows it leaves no live row, and nothing is dialled', async () => {
+  const { registry, open, happened, script, close } = await relay();
+  script.open = async () => {
+    for (const session of registry.live) await session.end('killed');
+    happened.push('state');
+  };
+  await assert.rejects(open(), refusedWith('session-unknown'));
+  assert.ok(!happened.includes('dial'));
+  assert.equal(happened.at(-1), 'state: killed');
   await close();
 });
 

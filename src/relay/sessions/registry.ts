@@ -98,11 +98,12 @@ export class SessionRegistry {
   }
 
   /**
-   * @throws RelayError `target-unknown`, `connect-denied`, `evidence-unavailable`, `target-unreachable`, `relay-draining`
+   * @throws RelayError `target-unknown`, `connect-denied`, `evidence-unavailable`, `target-unreachable`, `relay-draining`,
+   *   `session-unknown` when it ended meanwhile
    */
   async open(open: OpenRequest): Promise<OpenedSession> {
     const { append, state, clock, processId } = this.#options;
-    if (this.#draining) throw new RelayError('relay-draining', 'The relay is stopping.');
+    if (this.#draining) throw draining();
     const { authorization, target, durationMs } = this.#authorize(open);
     const protocol = this.#options.protocol(authorization, target);
     const id = ulid(clock.wallMs()) as SessionId;
@@ -124,13 +125,22 @@ export class SessionRegistry {
     };
     const session = this.#make(facts, protocol, durationMs - (clock.monotonicMs() - startedAt));
     try {
+      // The log may have taken its time.
+      if (this.#draining) throw draining();
       await state.open({ ...facts, target: target.name, processId });
       this.#seenAt = clock.monotonicMs();
+      if (session.ending !== null) {
+        // It ended before the store knew it: nothing is dialled, and no row stays that says it lives.
+        await state.close(id, session.ending);
+        throw new RelayError('session-unknown', 'The session ended before it was open.');
+      }
       const server = await protocol.probe();
       this.#options.observe.opened(session);
       return { session, target, server, remainingMs: durationMs - (clock.monotonicMs() - startedAt) };
     } catch (error) {
-      void session.end('target-unreachable', error instanceof Error ? error : null);
+      const drains = error instanceof RelayError && error.code === 'relay-draining';
+      const why = drains ? 'relay-stopped' : 'target-unreachable';
+      void session.end(why, error instanceof Error ? error : null);
       throw error;
     }
   }
@@ -267,6 +277,8 @@ export class SessionRegistry {
     }
   }
 }
+
+const draining = (): RelayError => new RelayError('relay-draining', 'The relay is stopping.');
 
 function sessionOpened(
   session: SessionId,
