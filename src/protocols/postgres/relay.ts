@@ -151,7 +151,8 @@ class Connection implements PostgresRelay, Releasable {
     const packet = await readClientStartup(this.#clientReader);
     if (packet.kind === 'CancelRequest') {
       const key = cancelKeys.find(packet.processId, packet.secret);
-      if (key !== null) await cancelTarget(dial, options.tls, key);
+      const dialled = (transport: TargetTransport): void => this.#dialled(transport);
+      if (key !== null) await cancelTarget(dial, options.tls, key, dialled);
       this.#end(null, 'cancel-request');
       return;
     }

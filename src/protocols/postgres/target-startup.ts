@@ -168,11 +168,22 @@ function refusalOf(body: Buffer, user: string): PostgresError {
   );
 }
 
-/** Delivers a cancel request and waits until the target has taken it (it answers by closing). */
-export async function cancelTarget(dial: Dial, tls: TargetOptions['tls'], key: TargetKey): Promise<void> {
+/**
+ * Delivers a cancel request and waits until the target has taken it (it answers by closing). `opened` is told the
+ * transport, whose destruction ends the waiting.
+ */
+export async function cancelTarget(
+  dial: Dial,
+  tls: TargetOptions['tls'],
+  key: TargetKey,
+  opened?: (transport: TargetTransport) => void,
+): Promise<void> {
   const made: TargetTransport[] = [];
   try {
-    const { reader } = await openTarget(dial, tls, (transport) => made.push(transport));
+    const { reader } = await openTarget(dial, tls, (transport) => {
+      made.push(transport);
+      opened?.(transport);
+    });
     reader.channel.write(encodeCancelRequest(key.processId, key.secret));
     await reader.finished();
   } finally {

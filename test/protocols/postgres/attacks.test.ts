@@ -534,6 +534,18 @@ test('what runs when the session is ended is cancelled at the target with the ta
   );
 });
 
+test('a cancel request that the target never takes ends with its connection', async () => {
+  const cancelKeys = new CancelKeys();
+  const key = cancelKeys.issue(targetKey, 4);
+  const played = script({ cancelKeys });
+  played.client.send(packet(int32(80_877_102, key.processId), key.secret));
+  await played.settle();
+  assert.ok(!played.target.closed);
+  played.relay.fail({ sqlstate: '57P01', message: 'over', hint: null });
+  await played.settle();
+  assert.ok(played.target.closed);
+});
+
 test('an error is never put into the middle of a message', async () => {
   const played = await started();
   played.client.send(query('select 1'));
