@@ -58,6 +58,14 @@ test(
     const exported = await lea.hoop('audit', 'export', '--out', out);
     assert.equal(exported.code, 0, exported.stderr);
     assert.equal((await lea.hoop('audit', 'export', '--out', out)).code, 2);
+    const refused = path.join(directory, 'refused');
+    assert.equal((await stage!.ana.hoop('audit', 'export', '--out', refused)).code, 3);
+    assert.deepEqual(readdirSync(refused), []);
+    const earlier = path.join(out, 'log', 'checkpoint');
+    assert.equal((await lea.hoop('audit', 'verify', '--since', earlier)).code, 0);
+    const forged = path.join(directory, 'forged');
+    writeFileSync(forged, readFileSync(earlier, 'utf8').replace(/\n\d+\n/, '\n99999999\n'));
+    assert.equal((await lea.hoop('audit', 'verify', '--since', forged)).code, 6);
     const partial = path.join(directory, 'partial');
     await lea.hoop('audit', 'export', '--out', partial, '--task', 'T-1');
     for (const file of ['events.csv', 'events.jsonl', 'vkey', 'log/checkpoint'])

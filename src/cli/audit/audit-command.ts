@@ -4,12 +4,12 @@ import type { Account } from '../../agent/account.ts';
 import type { AuditQuery } from '../../wire/audit.ts';
 import { RelayCommand, type RelayFlags } from '../relay-command.ts';
 import { parseMoment } from './moment.ts';
-import { DirectorySource, RelaySource, type AuditSource } from './source.ts';
+import { DirectorySource, namedDirectory, RelaySource, type AuditSource } from './source.ts';
 
 export const dirFlag = {
-  dir: Flags.directory({
+  dir: Flags.string({
     description: 'read this evidence directory or export instead of a relay',
-    exists: true,
+    parse: namedDirectory,
     helpValue: 'DIR',
   }),
 };

@@ -4,7 +4,7 @@
  * recordings are here (the log is always whole: its proofs need it).
  */
 import { createWriteStream } from 'node:fs';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -35,6 +35,20 @@ export async function exportDirectory(
   await mkdir(directory, { recursive: true, mode: 0o700 });
   if ((await readdir(directory)).length > 0)
     throw new AuditError('export-exists', `${directory} is not empty`, { hint: 'name a new directory' });
+  try {
+    return await fill({ client, relay }, directory, query);
+  } catch (error) {
+    // It was empty: half an export would stand in the way of the next try, or pass for a whole one.
+    for (const name of await readdir(directory)) await rm(path.join(directory, name), { recursive: true });
+    throw error;
+  }
+}
+
+async function fill(
+  { client, relay }: Pick<Account, 'client' | 'relay'>,
+  directory: string,
+  query: AuditQuery,
+): Promise<ExportedDirectory> {
   const source = new DirectorySource(directory);
   const filtered = Object.keys(query).length > 0;
   const wanted = filtered ? new Set<string>() : null;

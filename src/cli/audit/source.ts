@@ -1,4 +1,5 @@
 /** Where audit commands read: a relay, or a directory (a relay's own, or an export) without any relay. */
+import { readFile, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { RelayClient } from '../../agent/relay-client.ts';
@@ -15,9 +16,25 @@ import {
   type AuditQuery,
 } from '../../wire/audit.ts';
 
-export type AuditErrorCode = 'session-not-recorded' | 'audit-line-invalid' | 'vkey-unknown' | 'export-exists';
+export type AuditErrorCode =
+  'session-not-recorded' | 'audit-line-invalid' | 'vkey-unknown' | 'export-exists' | 'evidence-unreadable';
 
 export class AuditError extends HoopError<AuditErrorCode> {}
+
+/** A directory that the person named. @throws AuditError `evidence-unreadable` */
+export async function namedDirectory(name: string): Promise<string> {
+  const status = await stat(name).catch((cause: unknown) => {
+    throw new AuditError('evidence-unreadable', `${name} cannot be read`, { cause });
+  });
+  if (status.isDirectory()) return name;
+  throw new AuditError('evidence-unreadable', `${name} is not a directory`);
+}
+
+/** A file that the person named. @throws AuditError `evidence-unreadable` */
+export const namedFile = (name: string): Promise<Buffer> =>
+  readFile(name).catch((cause: unknown) => {
+    throw new AuditError('evidence-unreadable', `${name} cannot be read`, { cause });
+  });
 
 export interface AuditSource {
   sessions(query: AuditQuery): Promise<SessionSummaryView[]>;

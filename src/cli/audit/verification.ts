@@ -11,6 +11,7 @@ import { readPrivateFile, writePrivateFile } from '../../system/private-file.ts'
 import { downloadEvidence } from './download.ts';
 import { Scope, scopeName } from './export-directory.ts';
 import { pinnedKey } from './log-key.ts';
+import { namedDirectory, namedFile } from './source.ts';
 
 export interface KeySource {
   readonly vkey: string | undefined;
@@ -25,7 +26,7 @@ export interface Verified {
 }
 
 const keyOf = async ({ vkey, file }: KeySource): Promise<string | null> =>
-  vkey ?? (file === undefined ? null : (await readFile(file, 'utf8')).trim());
+  vkey ?? (file === undefined ? null : (await namedFile(file)).toString('utf8').trim());
 
 /** @param since a signed checkpoint seen earlier, file name */
 export async function verifyDirectory(
@@ -33,13 +34,14 @@ export async function verifyDirectory(
   key: KeySource,
   { partial, since }: { partial: boolean; since: string | undefined },
 ): Promise<Verified> {
+  await namedDirectory(directory);
   const vkey = (await keyOf(key)) ?? (await pinnedKey(directory, null));
   const sessions = partial ? await scopeOf(directory) : null;
   const report = await verify({
     directory,
     vkey,
     ...(sessions !== null && { sessions }),
-    ...(since !== undefined && { since: await readFile(since) }),
+    ...(since !== undefined && { since: await namedFile(since) }),
   });
   return { report, sessions: sessions?.size ?? null };
 }
@@ -47,15 +49,22 @@ export async function verifyDirectory(
 /**
  * Fetches everything from the relay and verifies it with the key pinned at sign-in. Remembers the checkpoint, so that
  * the next time a log that was rolled back or forked is found out.
+ * @param named file of a checkpoint that the log must extend too, not only the remembered one
  */
-export async function verifyRelay({ client, relay }: Account, key: KeySource): Promise<Verified> {
+export async function verifyRelay(
+  { client, relay }: Account,
+  key: KeySource,
+  named: string | undefined,
+): Promise<Verified> {
+  const given = named === undefined ? null : await namedFile(named);
   const directory = await mkdtemp(path.join(tmpdir(), 'hoop-verify-'));
   try {
     await downloadEvidence(client, directory, async () => null);
     const vkey = (await keyOf(key)) ?? (await pinnedKey(directory, relay));
     const seen = await seenFile(vkey);
     const since = await readPrivateFile(seen);
-    const report = await verify({ directory, vkey, ...(since !== null && { since }) });
+    let report = await verify({ directory, vkey, ...(since !== null && { since }) });
+    if (report.verified && given !== null) report = await verify({ directory, vkey, since: given });
     if (report.verified && report.checkpoint !== null) await writePrivateFile(seen, report.checkpoint.note);
     return { report, sessions: null };
   } finally {

@@ -29,6 +29,8 @@ export default class AuditExport extends AuditCommand {
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(AuditExport);
+    if (flags.format === 'csv' && flags.out === undefined && this.jsonEnabled())
+      this.error('--json is not csv: leave one of them out', { exit: 2 });
     const query = queryOf(flags);
     return this.withSource(flags, async (source, account) => {
       if (flags.out !== undefined && account !== null) {

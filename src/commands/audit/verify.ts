@@ -13,15 +13,18 @@ export default class AuditVerify extends RelayCommand {
     '<%= config.bin %> audit verify evidence --vkey-file relay.vkey   # offline',
   ];
   static override args = {
-    dir: Args.directory({ description: 'evidence directory or export; none: the relay’s', exists: true }),
+    dir: Args.string({ description: 'evidence directory or export; none: the relay’s' }),
   };
   static override flags = {
     vkey: Flags.string({
       description: 'the log’s verifier key (C2SP signed note)',
       exclusive: ['vkey-file'],
     }),
-    'vkey-file': Flags.file({ description: 'file that holds it', exists: true }),
-    since: Flags.file({ description: 'a checkpoint seen earlier, which the log must extend', exists: true }),
+    'vkey-file': Flags.string({ description: 'file that holds it', helpValue: 'FILE' }),
+    since: Flags.string({
+      description: 'a checkpoint seen earlier, which the log must extend',
+      helpValue: 'FILE',
+    }),
     partial: Flags.boolean({
       description: 'the export holds the recordings of some sessions (its scope.json)',
     }),
@@ -33,7 +36,7 @@ export default class AuditVerify extends RelayCommand {
     const { dir } = args;
     const verified =
       dir === undefined
-        ? await this.withAccount(flags, (account) => verifyRelay(account, key))
+        ? await this.withAccount(flags, (account) => verifyRelay(account, key, flags.since))
         : await verifyDirectory(dir, key, { partial: flags.partial, since: flags.since });
     for (const line of reportLines(verified)) this.print(line);
     if (!verified.report.verified) process.exitCode = exitCodes.verificationFailed;
