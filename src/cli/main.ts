@@ -8,6 +8,11 @@ import { errorDocument, errorText } from './error-view.ts';
 import { exitCodeOf, exitCodes, isQuietExit, oclifExit } from './exit-codes.ts';
 
 export class CommandError extends HoopError<'command-unknown'> {}
+export class OutputError extends HoopError<'output-failed'> {}
+
+/** `hoop help audit show` is `hoop audit show --help`. */
+const withHelpAsFlag = (argv: readonly string[]): string[] =>
+  argv[0] === 'help' ? [...argv.slice(1), '--help'] : [...argv];
 
 /** What plugin-not-found ends with; shells say it of programs. */
 const notFoundExit = 127;
@@ -17,9 +22,14 @@ export async function main(argv: readonly string[], entry: string): Promise<void
   // Whoever read our output has left (`| head`): there is nobody to tell, and nothing went wrong.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(exitCodes.done);
+    // A full disk behind `>`. Said here, because oclif's own listener would throw it, stack and all.
+    process.stderr.write(
+      errorText(new OutputError('output-failed', 'the result cannot be written', { cause: error })),
+    );
+    process.exit(exitCodes.bug);
   });
   try {
-    await run([...argv], entry);
+    await run(withHelpAsFlag(argv), entry);
     await flush();
   } catch (failure) {
     if (isQuietExit(failure)) {

@@ -13,8 +13,12 @@ export function bannerOf(view: ServedView): [string, string] {
     `until ${timeOfDay(new Date(view.deadline))}`,
     `recorded by ${visible(view.relay)}`,
   ];
-  return [`  ${facts.join(' · ')}`, `  psql "${conninfo(view)}"        ${url(view)}`];
+  return [`  ${facts.join(' · ')}`, `  psql ${shellWord(conninfo(view))}        ${visible(url(view))}`];
 }
+
+/** For pasting into a shell, which must run nothing that a relay named a database. */
+const shellWord = (text: string): string =>
+  /["$`\\!]/.test(text) ? `'${visible(text).replaceAll("'", `'\\''`)}'` : `"${visible(text)}"`;
 
 /** What `--json` shows of it: the same facts and both ways to connect. */
 export function documentOf(view: ServedView): Record<string, unknown> {

@@ -4,7 +4,9 @@
  */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { exitCodes } from '../../src/cli/exit-codes.ts';
 import { hoop } from '../support/relay.ts';
@@ -122,3 +124,55 @@ test('--version and --help answer at once, and need no home', async () => {
   assert.equal(help.code, 0);
   assert.match(help.stdout, /\$ hoop connect TARGET/);
 });
+
+test('hoop help is --help, of one command too', async () => {
+  for (const args of [['help'], ['help', 'audit', 'show']]) {
+    const asCommand = await hoop(args, { env });
+    const asFlag = await hoop([...args.slice(1), '--help'], { env });
+    assert.deepEqual(asCommand, asFlag);
+    assert.deepEqual([asCommand.code, asCommand.stderr], [0, '']);
+  }
+});
+
+test('evidence that is not there is wrong usage, not a fault of hoop', async () => {
+  for (const args of [
+    ['verify', '/nonexistent/evidence'],
+    ['sessions', '--dir', '/nonexistent/evidence'],
+    ['verify', path.join(root, 'package.json')],
+    ['verify', root, '--vkey-file', '/nonexistent/vkey'],
+  ]) {
+    const { code, stdout, stderr } = await hoop(['audit', ...args], { env });
+    assert.deepEqual([code, stdout], [2, ''], stderr);
+    assert.match(stderr, /\(evidence-unreadable\)/);
+  }
+});
+
+test('an export cannot be CSV and one JSON document at once', async () => {
+  const { code, stdout } = await hoop(['audit', 'export', '--format', 'csv', '--json'], { env });
+  assert.equal(code, 2);
+  assert.equal(JSON.parse(stdout).error.code, 'usage');
+});
+
+test(
+  'a full disk behind stdout is told without a stack',
+  { skip: existsSync('/dev/full') ? false : 'this system has no /dev/full' },
+  () => {
+    const full = openSync('/dev/full', 'w');
+    try {
+      const { status, stderr } = spawnSync(
+        process.execPath,
+        [path.join(root, 'bin/run.js'), 'status', '--json'],
+        {
+          env: { ...env, XDG_RUNTIME_DIR: path.join(tmpdir(), 'hoop-none') },
+          stdio: ['ignore', full, 'pipe'],
+          encoding: 'utf8',
+        },
+      );
+      assert.equal(status, exitCodes.bug);
+      assert.doesNotMatch(stderr, /^ +at /m);
+      assert.match(stderr, /^hoop: the result cannot be written\n.*ENOSPC \(output-failed\)\n$/m);
+    } finally {
+      closeSync(full);
+    }
+  },
+);

@@ -3,6 +3,8 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { stripVTControlCharacters } from 'node:util';
 import { formatTable } from '../../src/cli/table.ts';
+import type { ServedView } from '../../src/agent/control-protocol.ts';
+import { bannerOf } from '../../src/cli/served.ts';
 import { parseDuration, timeOfDay } from '../../src/cli/time.ts';
 
 test('durations', () => {
@@ -59,3 +61,24 @@ for (const width of [20, 40, 80, 200])
     assert.ok(lines.some((line) => line.startsWith(width < 40 ? 'db-' : 'db-prod')));
     assert.equal(lines.length, 4);
   });
+
+test('the banner can be pasted: a database that a relay named runs nothing and draws nothing', () => {
+  const view: ServedView = {
+    target: 'db-prod',
+    relay: 'https://relay.example.com',
+    protocol: 'postgres',
+    server: 'PostgreSQL 15',
+    session: '01M80BFEEBWGMRZQX15NS7JSEW',
+    deadline: '2026-11-22T18:04:00Z',
+    host: '127.0.0.1',
+    port: 15_432,
+    user: 'ana',
+    database: 'app',
+    connections: 0,
+    state: 'open',
+  };
+  assert.match(bannerOf(view)[1], /^ {2}psql "host=127.0.0.1 port=15432 user=ana dbname=app" /);
+  const [, evil] = bannerOf({ ...view, database: `$(id)'\u001b[2J` });
+  assert.ok(evil.startsWith(`  psql 'host=127.0.0.1 port=15432 user=ana dbname='\\''$(id)`), evil);
+  assert.doesNotMatch(evil, /\p{Cc}/u);
+});
