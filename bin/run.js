@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import module from 'node:module';
+import v8 from 'node:v8';
 import os from 'node:os';
 import path from 'node:path';
 
@@ -8,6 +9,8 @@ if (Number(major) < 24) {
   console.error(`hoop needs Node.js 24 or newer; this is ${process.versions.node}`);
   process.exit(2);
 }
+// Buffers count towards the whole heap's limit; else each 64 MB that a relay carries would cost a full collection.
+v8.setFlagsFromString('--external-memory-accounted-in-global-limit');
 // Never the default place, the machine's shared temporary directory: compiled code is run as it is found.
 const cache = process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache');
 if (path.isAbsolute(cache)) module.enableCompileCache(path.join(cache, 'hoop', 'compile'));

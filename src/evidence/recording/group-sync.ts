@@ -1,7 +1,8 @@
 /**
  * Puts appended bytes on disk with fdatasync(2): at once when idle; calls that come while one is in flight share the next
- * one. Never on a fixed delay. In the background (nobody waits) it keeps to a fifth of the time, because a sync costs
- * processor time that the data path wants: after a sync that took 2 ms the next background sync starts 8 ms later.
+ * one. Never on a fixed delay. In the background (nobody waits) it keeps to a fortieth of the time, because a sync costs
+ * processor time that the data path wants: after a sync that took 1 ms the next background sync starts 40 ms later, and
+ * never more than 100 ms later. That is what a lost machine may take with it under `durability: process`.
  */
 import { fdatasync } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -10,7 +11,8 @@ import { promisify } from 'node:util';
 import type { SegmentFile } from './segment-file.ts';
 
 const datasync = promisify(fdatasync);
-const restFactor = 4;
+const restFactor = 40;
+const longestRestMs = 100;
 /** recordings / yyyy / mm / dd / session: all may be new when a session's first segment is. */
 const levelsAboveSession = 4;
 
@@ -108,10 +110,13 @@ export class GroupSync {
       this.#start().then(next.resolve, next.reject);
       return;
     }
-    this.#rest = setTimeout(() => {
-      this.#rest = null;
-      this.background();
-    }, tookMs * restFactor).unref();
+    this.#rest = setTimeout(
+      () => {
+        this.#rest = null;
+        this.background();
+      },
+      Math.min(tookMs * restFactor, longestRestMs),
+    ).unref();
   }
 
   #fail(error: Error): void {
