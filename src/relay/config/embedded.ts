@@ -35,7 +35,10 @@ async function writeIfMissing(file: string, content: string): Promise<void> {
   }
 }
 
-/** First `relay.yaml`: everything that stands here is also the default, but for the paths. */
+/**
+ * First `relay.yaml`: everything that stands here is also the default, but for the paths. `log.origin` stands here because
+ * its default follows the address: whoever changes the port later would ask for a log that the key is not for.
+ */
 const configTemplate = `# The relay of this machine. Every key is described in docs/configuration.md.
 # Check a change with: hoop relay check
 
@@ -44,6 +47,9 @@ policies: [policy.cedar]
 
 # Plain HTTP, reachable from this machine only. For others: tls and publicUrl.
 listen: { host: 127.0.0.1, port: 7443 }
+
+# The name of the evidence log, which its key carries: it stays, also when port or publicUrl change.
+log: { origin: localhost:7443/log }
 
 # What can be reached through the relay. Credentials are references, never values.
 targets: {}

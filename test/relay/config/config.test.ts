@@ -437,6 +437,24 @@ test('the embedded default writes its files once, for its owner alone, and denie
   assert.equal(readFileSync(file, 'utf8'), uncommented);
 });
 
+test('the embedded default keeps the name of its log when port and publicUrl change', async (context) => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'hoop-config-'));
+  const before = process.env['XDG_DATA_HOME'];
+  process.env['XDG_DATA_HOME'] = directory;
+  context.after(() => {
+    if (before === undefined) delete process.env['XDG_DATA_HOME'];
+    else process.env['XDG_DATA_HOME'] = before;
+    rmSync(directory, { recursive: true });
+  });
+  const { origin } = (await loadConfig(null)).log;
+  const file = path.join(directory, 'hoop/relay/relay.yaml');
+  const moved = readFileSync(file, 'utf8').replace('port: 7443 }', 'port: 7444 }');
+  writeFileSync(file, `${moved}\npublicUrl: http://127.0.0.1:7444\n`);
+  const config = await loadConfig(null);
+  assert.deepEqual([config.listen.port, config.publicUrl], [7444, 'http://127.0.0.1:7444']);
+  assert.equal(config.log.origin, origin);
+});
+
 test('a file that is missing, or that everybody may change, is refused', async (context) => {
   const directory = mkdtempSync(path.join(tmpdir(), 'hoop-config-'));
   context.after(() => rmSync(directory, { recursive: true }));
