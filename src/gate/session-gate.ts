@@ -36,6 +36,7 @@ export interface GateTotals {
 }
 
 const allow: Verdict = { kind: 'allow' };
+const none: readonly Releasable[] = [];
 
 export class SessionGate {
   readonly #options: SessionGateOptions;
@@ -45,8 +46,9 @@ export class SessionGate {
   /** Asked for release since the last flush, each once. */
   #waiting: Releasable[] = [];
   /** Staged, and waiting for the disk. Empty between ticks under `durability: process`. */
-  #staged: Releasable[] = [];
-  readonly #queued = new Set<Releasable>();
+  #staged: readonly Releasable[] = none;
+  #tick = 0;
+  readonly #flush = (): void => this.flush();
   #scheduled = false;
   #syncing = false;
   #stopped = false;
@@ -80,13 +82,18 @@ export class SessionGate {
     return ++this.#statements;
   }
 
-  whenRecorded(releasable: Releasable): void {
-    if (this.#stopped || this.#queued.has(releasable)) return;
-    this.#queued.add(releasable);
+  /** Counts flushes: what asked since the last one need not ask again. */
+  get tick(): number {
+    return this.#tick;
+  }
+
+  /** `again`: its connection has asked since the last flush, perhaps for another. */
+  whenRecorded(releasable: Releasable, again: boolean): void {
+    if (this.#stopped || (again && this.#waiting.includes(releasable))) return;
     this.#waiting.push(releasable);
     if (this.#scheduled || this.#syncing) return;
     this.#scheduled = true;
-    this.#options.schedule(() => this.flush());
+    this.#options.schedule(this.#flush);
   }
 
   /**
@@ -107,9 +114,9 @@ export class SessionGate {
     tally.recorderFlushes++;
     tally.recorderFlushSeconds += (nowMs() - startedMs) / 1000;
     const staged = this.#waiting;
-    this.#waiting = this.#staged;
+    this.#waiting = [];
     this.#staged = staged;
-    this.#queued.clear();
+    this.#tick++;
     for (const releasable of staged) releasable.stage();
     if (this.#options.durability === 'process') this.#release();
     else this.#releaseWhenOnDisk();
@@ -119,8 +126,7 @@ export class SessionGate {
   stop(): void {
     this.#stopped = true;
     this.#waiting = [];
-    this.#staged = [];
-    this.#queued.clear();
+    this.#staged = none;
   }
 
   /** Anything thrown inside the gate ends the session: what could not be recorded is not passed on. */
@@ -132,8 +138,8 @@ export class SessionGate {
 
   #release(): void {
     const staged = this.#staged;
+    this.#staged = none;
     for (let i = 0; i < staged.length && !this.#stopped; i++) staged[i]!.release();
-    staged.length = 0;
     this.#options.onReleased();
   }
 
@@ -157,6 +163,9 @@ class GatedConnection implements ConnectionGate {
   readonly #recorder: Recorder;
   readonly #tally: GateTally;
   readonly #number: number;
+  /** Who asked for release last, and when. */
+  #asked: Releasable | null = null;
+  #askedTick = -1;
 
   constructor(session: SessionGate, number: number) {
     this.#session = session;
@@ -232,7 +241,12 @@ class GatedConnection implements ConnectionGate {
   }
 
   whenRecorded(releasable: Releasable): void {
-    this.#session.whenRecorded(releasable);
+    const { tick } = this.#session;
+    const again = this.#askedTick === tick;
+    if (again && this.#asked === releasable) return;
+    this.#asked = releasable;
+    this.#askedTick = tick;
+    this.#session.whenRecorded(releasable, again);
   }
 
   closed(reason: string): void {

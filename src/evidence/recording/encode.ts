@@ -4,6 +4,7 @@
  */
 
 const smallestBytes = 4096;
+const smallBytes = 48;
 const maxUint32 = 0xffff_ffff;
 
 /** A text encoded once, head included; for words that stand in every record. */
@@ -24,6 +25,11 @@ export class Batch {
   /** What was appended; a view, valid until the next append or `clear`. */
   bytes(): Buffer {
     return this.#buffer.subarray(0, this.#length);
+  }
+
+  /** The memory that `bytes` is a view of, from its beginning; for who needs no view. */
+  get memory(): Buffer {
+    return this.#buffer;
   }
 
   /** Starts again; the memory is kept. */
@@ -58,8 +64,7 @@ export class Batch {
   byteString(bytes: Uint8Array): void {
     this.#reserve(9 + bytes.length);
     this.#head(0x40, bytes.length);
-    this.#buffer.set(bytes, this.#length);
-    this.#length += bytes.length;
+    this.#append(bytes);
   }
 
   text(text: string): void {
@@ -75,8 +80,20 @@ export class Batch {
   /** Bytes that are CBOR already. */
   encoded(bytes: Uint8Array): void {
     this.#reserve(bytes.length);
-    this.#buffer.set(bytes, this.#length);
-    this.#length += bytes.length;
+    this.#append(bytes);
+  }
+
+  /** Room is reserved. A few bytes go one by one: that costs less than the call. */
+  #append(bytes: Uint8Array): void {
+    const size = bytes.length;
+    const at = this.#length;
+    if (size <= smallBytes) {
+      const buffer = this.#buffer;
+      for (let i = 0; i < size; i++) buffer[at + i] = bytes[i]!;
+    } else {
+      this.#buffer.set(bytes, at);
+    }
+    this.#length = at + size;
   }
 
   #shortAscii(text: string): boolean {
@@ -110,7 +127,10 @@ export class Batch {
       this.#length = at + 3;
     } else if (value <= maxUint32) {
       buffer[at] = major | 26;
-      buffer.writeUInt32BE(value, at + 1);
+      buffer[at + 1] = value >>> 24;
+      buffer[at + 2] = value >>> 16;
+      buffer[at + 3] = value >>> 8;
+      buffer[at + 4] = value;
       this.#length = at + 5;
     } else {
       buffer[at] = major | 27;

@@ -45,6 +45,8 @@ export class GroupSync {
   readonly #calls: SyncCalls;
   /** Appended to since the group that took them last began. Each holds a use of its descriptor. */
   #dirty = new Set<SegmentFile>();
+  /** The one of them that was appended to last, which nearly always is appended to next. */
+  #last: SegmentFile | null = null;
   #running: Promise<void> | null = null;
   #next: PromiseWithResolvers<void> | null = null;
   #rest: NodeJS.Timeout | null = null;
@@ -57,7 +59,8 @@ export class GroupSync {
 
   /** Bytes were appended to this file. */
   wrote(file: SegmentFile): void {
-    if (this.#dirty.has(file)) return;
+    if (file === this.#last || this.#dirty.has(file)) return;
+    this.#last = file;
     this.#dirty.add(file);
     file.useFd();
   }
@@ -84,6 +87,7 @@ export class GroupSync {
     this.#rest = null;
     for (const file of this.#dirty) file.releaseFd();
     this.#dirty.clear();
+    this.#last = null;
   }
 
   #start(): Promise<void> {
@@ -91,6 +95,7 @@ export class GroupSync {
     this.#rest = null;
     const group = this.#dirty;
     this.#dirty = new Set();
+    this.#last = null;
     const running = this.#bounded(group);
     this.#running = running;
     const startedAt = performance.now();

@@ -221,7 +221,7 @@ export class SessionRecorder implements Recorder {
     if (this.#batch.length === 0) return;
     try {
       this.#segment ??= new SegmentFile(this.#directory, this.#index, this.#firstT);
-      this.#segment.append(this.#batch.bytes());
+      this.#segment.append(this.#batch.memory, this.#batch.length);
     } catch (cause) {
       throw this.#fail('could not be written', cause);
     }

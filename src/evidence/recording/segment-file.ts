@@ -31,15 +31,15 @@ export class SegmentFile {
     this.fd = openSync(path.join(directory, openName(index)), 'ax', 0o600);
   }
 
-  /** @throws Error of the system call; the file may then hold a part of `bytes` after `length`. */
-  append(bytes: Buffer): void {
+  /** The first `size` of `bytes`. @throws Error of the system call; a part of them may then stand after `length`. */
+  append(bytes: Buffer, size: number): void {
     let written = 0;
-    while (written < bytes.length) {
-      const count = writeSync(this.fd, bytes, written, bytes.length - written);
+    while (written < size) {
+      const count = writeSync(this.fd, bytes, written, size - written);
       if (count === 0) throw new Error('write(2) wrote nothing');
       written += count;
     }
-    this.length += bytes.length;
+    this.length += size;
   }
 
   /** Removes what a failed append left. Where even that fails the sealer still reads no more. */

@@ -275,20 +275,29 @@ function sameBytes(known: Buffer, chunk: Buffer, start: number): boolean {
   return true;
 }
 
+/** Legal lengths by type byte: a look-up in a map costs more than the rest of a short message. */
+const shortest = new Uint8Array(256);
+const longest = new Uint32Array(256);
+for (const [type, limit] of limits) {
+  shortest[type] = type === copyData ? 4 : 5;
+  longest[type] = limit;
+}
+for (const type of bodyless) {
+  shortest[type] = 4;
+  longest[type] = 4;
+}
+shortest[readyForQuery] = 5;
+longest[readyForQuery] = 5;
+
 /** Before anything is allocated. @throws PostgresError */
 function checkedLength(type: number, length: number): number {
-  if (type === dataRow && length >= 6 && length <= maximumLength) return length;
-  if (type === readyForQuery ? length === 5 : bodyless.has(type) && length === 4) return length;
+  if (length >= shortest[type]! && length <= longest[type]!) return length;
   const limit = limits.get(type);
   if (limit === undefined) throw unexpected(type);
-  const least = type === copyData ? 4 : 5;
-  if (length < least) {
+  if (length < shortest[type]!) {
     throw new PostgresError('postgres-malformed-message', 'the target sent a message of impossible length');
   }
-  if (length > limit) {
-    throw new PostgresError('postgres-message-too-large', 'the target sent a message over its limit');
-  }
-  return length;
+  throw new PostgresError('postgres-message-too-large', 'the target sent a message over its limit');
 }
 
 function statusOf(status: number): number {

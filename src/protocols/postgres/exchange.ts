@@ -11,6 +11,7 @@
 import type { ConnectionGate } from '../../gate/gate.ts';
 import type { OutcomeKind } from '../../model/outcome.ts';
 import { cancelledSqlstate, PostgresError } from './error.ts';
+import { OpenCommands } from './open-commands.ts';
 import { Pipeline, Slot } from './pipeline.ts';
 import { Portals } from './portals.ts';
 import { PreparedStatements } from './prepared-statements.ts';
@@ -25,7 +26,7 @@ export class Exchange {
   readonly pipeline = new Pipeline();
   readonly #gate: ConnectionGate;
   /** Rows delivered in earlier Executes, times two, plus one once its Bind was answered. */
-  readonly #open = new Map<number, number>();
+  readonly #open = new OpenCommands();
   /** Errors that stand in for the target's own, in order of the refused slots. */
   readonly #refusals: Buffer[] = [];
   /** Statements that might rename others when they run, with the name that they deallocate if that is all they do. */
@@ -47,7 +48,9 @@ export class Exchange {
   /** Syncs that a COPY may have swallowed; each may still be answered. */
   #swallowedSyncs = 0;
   /** The last command that completed: it fails yet if its commit at Sync does. */
-  #completed = { command: 0, tag: '', rows: 0 };
+  #completed = 0;
+  #completedTag = '';
+  #completedRows = 0;
 
   constructor(gate: ConnectionGate) {
     this.#gate = gate;
@@ -101,7 +104,7 @@ export class Exchange {
 
   /** A command was allowed; `deallocates`: the name it drops. */
   started(command: number, deallocates: string | null): void {
-    this.#open.set(command, 0);
+    this.#open.add(command, 0);
     if (deallocates !== null) this.#deallocations.set(command, deallocates);
   }
 
@@ -159,7 +162,7 @@ export class Exchange {
     const rows = this.#open.get(command);
     if (rows !== undefined) this.#open.set(command, rows | 1);
     this.pipeline.pop();
-    const before = this.#replaced.get(command);
+    const before = this.#replaced.size === 0 ? undefined : this.#replaced.get(command);
     if (before === undefined) return;
     this.#replaced.delete(command);
     this.#finish(before, 'succeeded', null, null);
@@ -204,7 +207,9 @@ export class Exchange {
       const earlier = this.#open.get(command);
       if (earlier !== undefined) {
         this.#open.delete(command);
-        this.#completed = { command, tag, rows: this.rows + Math.floor(earlier / 2) };
+        this.#completed = command;
+        this.#completedTag = tag;
+        this.#completedRows = this.rows + Math.floor(earlier / 2);
       }
       this.rows = 0;
       this.pipeline.pop();
@@ -213,7 +218,7 @@ export class Exchange {
       this.#copy = 'none';
       this.#swallowedSyncs = 0;
     }
-    if (tag.startsWith('D') && /^(DEALLOCATE|DISCARD ALL)/.test(tag)) {
+    if (tag.charCodeAt(0) === 0x44 && /^(DEALLOCATE|DISCARD ALL)/.test(tag)) {
       this.statements.dropped(tag === 'DEALLOCATE' ? (this.#deallocations.get(command) ?? null) : null);
     }
   }
@@ -349,8 +354,8 @@ export class Exchange {
 
   /** The transaction is over, and with it every portal. Commands are in order; the first that is not answered ends it. */
   #endPortals(): void {
-    for (const [command, rows] of this.#open) {
-      if (rows % 2 === 0) return;
+    for (const command of this.#open.commands()) {
+      if (this.#open.get(command)! % 2 === 0) return;
       this.#finish(command, 'succeeded', null, null);
     }
   }
@@ -361,7 +366,7 @@ export class Exchange {
     // An error that was told already, and after which ReadyForQuery did not come, is what happened.
     if (this.#failure !== null) this.#finishQuery(this.current);
     const running = this.current;
-    for (const command of this.#open.keys()) {
+    for (const command of this.#open.commands()) {
       const rows = command === running ? this.rows : 0;
       this.rows = rows;
       this.#finish(command, 'cancelled', null, errorCode);
@@ -415,9 +420,11 @@ export class Exchange {
   }
 
   #reportCompleted(errorCode: string | null = null): void {
-    const { command, tag, rows } = this.#completed;
+    const command = this.#completed;
     if (command === 0) return;
-    this.#completed = { command: 0, tag: '', rows: 0 };
+    const tag = this.#completedTag;
+    const rows = this.#completedRows;
+    this.#completed = 0;
     if (this.#deallocations.size > 0) this.#deallocations.delete(command);
     const kind = errorCode === null ? 'succeeded' : 'failed';
     this.#gate.outcome(command, { kind, tag: tag === '' ? null : tag, rows, errorCode });
