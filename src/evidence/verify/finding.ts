@@ -22,6 +22,7 @@ export type FailureCode =
   // people and their signatures
   | 'login-unknown'
   | 'login-mismatch' // a login's key and thumbprint, or its person and the session's, differ
+  | 'login-over' // the log uses it after its end
   | 'signature-invalid'
   | 'request-mismatch' // the entry says something else than the signed request
   | 'request-reused'
@@ -29,6 +30,7 @@ export type FailureCode =
   | 'session-reopened'
   | 'session-unknown'
   | 'session-never-closed' // open when the relay started again
+  | 'session-closed-late' // the same, and closed after it
   | 'session-totals-mismatch'
   // recordings
   | 'segment-out-of-order'
@@ -46,6 +48,7 @@ export type WarningCode =
   | 'entry-unknown' // of a later program; its digest was checked, its meaning was not
   | 'request-time' // signed long before or after it was used
   | 'session-unfinished' // still open, or its end is not signed yet
+  | 'recording-leftover' // what a segment was made from, though its session is closed
   | 'recording-uncommitted' // of a session that only the journal names
   | 'journal-torn'
   | 'journal-unpublished'; // entries that no checkpoint signs yet

@@ -15,6 +15,8 @@ interface KnownLogin {
 const rememberMs = 3_600_000;
 /** Between the person's signature and the entry. The relay allows a minute; the log's clock never steps back. */
 const requestSkewMs = 300_000;
+/** Between the relay's look at a login and the entry that follows from it: meanwhile somebody may have signed out. */
+const admittedMs = 60_000;
 
 type Signed = EntryOf<'session.opened'> | EntryOf<'session.killed'>;
 
@@ -68,6 +70,12 @@ export class Logins {
       this.#findings.failure(
         'login-mismatch',
         `${entry.kind} is by another person than login ${entry.login}`,
+        place,
+      );
+    if (login.endedMs !== null && Date.parse(entry.time) - login.endedMs > admittedMs)
+      this.#findings.failure(
+        'login-over',
+        `${entry.kind} is by login ${entry.login}, which had ended`,
         place,
       );
     const { key, thumbprint } = login.entry;

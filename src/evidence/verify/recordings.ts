@@ -61,9 +61,15 @@ async function checkSession(
   }
   for (const entry of await list(directory)) {
     const file = entry.isFile() ? parseName(entry.name) : null;
-    // A sealed segment that is in the log was checked there; its open form may outlive it by a moment.
-    const explained = file !== null && (extent.open || file.index < extent.segments);
-    if (!explained) unlogged(path.relative(evidence, path.join(directory, entry.name)), findings, session);
+    const name = path.relative(evidence, path.join(directory, entry.name));
+    if (file === null || (!extent.open && file.index >= extent.segments)) unlogged(name, findings, session);
+    // A sealed segment that is in the log was checked there; its open form outlives it only while the session is open.
+    else if (file.state !== 'sealed' && !extent.open)
+      findings.warning(
+        'recording-leftover',
+        'an unsealed file beside the segments of a closed session; it is not what the log names',
+        { session, segment: file.index, file: name },
+      );
   }
 }
 

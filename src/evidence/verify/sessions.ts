@@ -91,6 +91,10 @@ export class Sessions {
       this.#unknown(entry, index);
       return;
     }
+    if (session.abandoned) {
+      const message = `session ${entry.session} was closed after the relay had started again`;
+      this.#findings.failure('session-closed-late', message, { index, session: entry.session });
+    }
     const last = session.nextSegment === 0 ? null : session.nextSegment - 1;
     const wrong = sums.filter((sum) => entry.totals[sum] !== session.totals[sum]);
     if (last !== entry.lastSegment || wrong.length > 0) {
