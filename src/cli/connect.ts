@@ -9,16 +9,16 @@ import type { ServedEnd } from '../agent/session-end.ts';
 import type { HoopCommand } from './command.ts';
 import { exitCodes } from './exit-codes.ts';
 import { bannerOf, documentOf } from './served.ts';
-import { interruption } from './signals.ts';
+import { interruption, outputUnread } from './signals.ts';
 
-/** Serves until the session ends or the person stops it. @returns the exit code */
+/** Serves until the session ends, the person stops it, or nobody reads what it says. @returns the exit code */
 export async function connectForeground(
   command: HoopCommand,
   account: Account,
   wish: SessionWish,
   port: PortWish,
 ): Promise<number> {
-  const signal = interruption();
+  const signal = AbortSignal.any([interruption(), outputUnread()]);
   const served = await ServedTarget.open(account, wish, port, (line) => command.note(`  ${line}`));
   if (command.jsonEnabled()) command.logJson(documentOf(served.view()));
   else for (const line of bannerOf(served.view())) command.print(line);

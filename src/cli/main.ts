@@ -6,6 +6,7 @@ import { HoopError } from '../errors.ts';
 import { nearest } from '../relay/config/nearest.ts';
 import { errorDocument, errorText } from './error-view.ts';
 import { exitCodeOf, exitCodes, isQuietExit, oclifExit } from './exit-codes.ts';
+import { isOutputUnread, tellOutputUnread } from './signals.ts';
 
 export class CommandError extends HoopError<'command-unknown'> {}
 export class OutputError extends HoopError<'output-failed'> {}
@@ -19,18 +20,11 @@ const notFoundExit = 127;
 
 /** @param entry URL of bin/run.js: oclif finds package.json and the manifest from there */
 export async function main(argv: readonly string[], entry: string): Promise<void> {
-  // Whoever read our output has left (`| head`): there is nobody to tell, and nothing went wrong.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(exitCodes.done);
-    // A full disk behind `>`. Said here, because oclif's own listener would throw it, stack and all.
-    process.stderr.write(
-      errorText(new OutputError('output-failed', 'the result cannot be written', { cause: error })),
-    );
-    process.exit(exitCodes.bug);
-  });
+  tellOfLostOutput();
   try {
     await run(withHelpAsFlag(argv), entry);
-    await flush();
+    // Without a reader it would wait for ever.
+    if (!isOutputUnread()) await flush();
   } catch (failure) {
     if (isQuietExit(failure)) {
       process.exitCode = exitCodeOf(failure);
@@ -43,6 +37,24 @@ export async function main(argv: readonly string[], entry: string): Promise<void
     if (json) process.stdout.write(`${JSON.stringify(errorDocument(error))}\n`);
     else process.stderr.write(errorText(error));
   }
+}
+
+/** Whoever read our output has left (`| head`), or it cannot be written: a listener, because without one it is a crash. */
+function tellOfLostOutput(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    // There is nobody to tell, and nothing went wrong.
+    if (error.code === 'EPIPE') {
+      if (!tellOutputUnread()) process.exit(exitCodes.done);
+      return;
+    }
+    // A full disk behind `>`. Said here, because oclif's own listener would throw it, stack and all.
+    process.stderr.write(
+      errorText(new OutputError('output-failed', 'the result cannot be written', { cause: error })),
+    );
+    process.exit(exitCodes.bug);
+  });
+  // What is said on the way is lost; the result may still have a reader.
+  process.stderr.on('error', () => void tellOutputUnread());
 }
 
 /** With the command that was most likely meant. */

@@ -15,3 +15,22 @@ export function interruption(): AbortSignal {
     });
   return controller.signal;
 }
+
+let readerLeft: AbortController | null = null;
+
+/**
+ * Aborts when whoever read stdout or stderr has left (`| head`). A command that asks for this ends in order by itself;
+ * the others are ended at the spot, as SIGPIPE would.
+ */
+export function outputUnread(): AbortSignal {
+  readerLeft ??= new AbortController();
+  return readerLeft.signal;
+}
+
+/** Stdout or stderr has nobody to read it. @returns false when no command waits for that */
+export function tellOutputUnread(): boolean {
+  readerLeft?.abort(new InterruptedError('interrupted-by-signal', 'nobody reads the output'));
+  return readerLeft !== null;
+}
+
+export const isOutputUnread = (): boolean => readerLeft?.signal.aborted ?? false;

@@ -127,6 +127,22 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     assert.equal(await outcomeOf(connected.session), 'ended');
   });
 
+for (const streams of [['stdout'], ['stderr', 'stdout']] as const)
+  test(`nobody reads ${streams.join(' and ')} any more: the session ends in order`, { skip }, async () => {
+    const { ana, lea } = stage!;
+    const ids = async () => {
+      const { stdout } = await lea.hoop('audit', 'sessions', '--json');
+      return (JSON.parse(stdout) as { sessions: Recorded[] }).sessions.map(({ session }) => session);
+    };
+    const before = new Set(await ids());
+    const running = ana.start('connect', 'db');
+    for (const stream of streams) running.child[stream]?.destroy();
+    assert.equal(await running.ended, 0);
+    const opened = (await ids()).filter((session) => !before.has(session));
+    assert.equal(opened.length, 1);
+    assert.equal(await outcomeOf(opened[0]!), 'ended');
+  });
+
 test('--detach serves the port from the background; status and disconnect', { skip }, async () => {
   const { ana } = stage!;
   const detached = await ana.hoop('connect', 'db', '--detach', '--json');
