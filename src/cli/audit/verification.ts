@@ -1,6 +1,7 @@
 /** `hoop audit verify`: brings files and key together; the proof itself is `evidence/verify`. */
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Account } from '../../agent/account.ts';
@@ -8,6 +9,8 @@ import { directories } from '../../agent/directories.ts';
 import { hasErrno } from '../../errors.ts';
 import { verify, type Report } from '../../evidence/verify/index.ts';
 import { readPrivateFile, writePrivateFile } from '../../system/private-file.ts';
+import { exitCodes } from '../exit-codes.ts';
+import { endingSignals } from '../signals.ts';
 import { downloadEvidence } from './download.ts';
 import { Scope, scopeName } from './export-directory.ts';
 import { pinnedKey } from './log-key.ts';
@@ -57,7 +60,8 @@ export async function verifyRelay(
   named: string | undefined,
 ): Promise<Verified> {
   const given = named === undefined ? null : await namedFile(named);
-  const directory = await mkdtemp(path.join(tmpdir(), 'hoop-verify-'));
+  const directory = mkdtempSync(path.join(tmpdir(), 'hoop-verify-'));
+  const keep = removeAtExit(directory);
   try {
     await downloadEvidence(client, directory, async () => null);
     const vkey = (await keyOf(key)) ?? (await pinnedKey(directory, relay));
@@ -69,7 +73,21 @@ export async function verifyRelay(
     return { report, sessions: null };
   } finally {
     await rm(directory, { recursive: true, force: true });
+    keep();
   }
+}
+
+const stop = (): never => process.exit(exitCodes.interrupted);
+
+/** Whatever ends the program, Ctrl-C too, it leaves no evidence behind. @returns takes this back */
+function removeAtExit(directory: string): () => void {
+  const remove = () => rmSync(directory, { recursive: true, force: true });
+  process.once('exit', remove);
+  for (const signal of endingSignals) process.once(signal, stop);
+  return () => {
+    process.off('exit', remove);
+    for (const signal of endingSignals) process.off(signal, stop);
+  };
 }
 
 /** The last verified checkpoint of the log with this key. */
