@@ -54,6 +54,8 @@ export abstract class OperatorCommand extends HoopCommand {
       throw new OperatorError('provider-not-embedded', `people sign in at ${config.identity.issuer}`, {
         hint: 'manage them there; groups come with their tokens',
       });
+    // Whoever forgot --config sees that it is another relay's people.
+    this.note(`  data directory: ${config.dataDir}`);
     const state = await State.open(
       config.state.kind === 'sqlite' ? config.state.file : config.state.url.resolve(),
     );

@@ -52,6 +52,7 @@ test('people: added, listed, changed, disabled, removed; passwords only by pipe 
   assert.equal((await run('admin users remove bob@example.com')).code, 0);
   const gone = await run('admin users remove bob@example.com');
   assert.deepEqual([gone.code, gone.stdout], [2, '']);
+  assert.match(gone.stderr, /^ {2}data directory: \/.*\n/);
   assert.match(gone.stderr, /user-unknown/);
   assert.equal(statSync(path.join(relayDirectory, 'state.db')).mode & 0o777, 0o600);
 });
