@@ -408,8 +408,9 @@ test('SCRAM: nonce, iterations, extensions, signature and order are checked', as
   }
 });
 
-test('SCRAM: the example of RFC 7677 gives its exact messages', async () => {
-  // The RFC's user name is part of its signatures; PostgreSQL's exchange leaves it empty, so the proof is computed here.
+test('SCRAM: with nonce, salt and password of RFC 7677’s example, the proof is what its formulas give', async () => {
+  // Not the RFC's own messages: its user name is part of its proof, and PostgreSQL's exchange leaves the name empty. So
+  // the expected proof is computed here, independently.
   const exchange = new ScramExchange('pencil', new ScramKeys(), { kind: 'none' }, 'rOprNGfwEbeRWgbNEkqO');
   assert.equal(exchange.clientFirst, 'n,,n=,r=rOprNGfwEbeRWgbNEkqO');
   const first = 'r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096';
