@@ -2,15 +2,14 @@
  * Reads entries back, while the log may be growing: what the checkpoint names from its bundles, what comes after from the
  * journal. Proves nothing: that is evidence/verify's work.
  */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { hasErrno } from '../../errors.ts';
 import { decodeEntry, type SessionTotals } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
+import { journalBytes, noteBytes, readIfThere } from '../regular-file.ts';
 import { parseCheckpoint } from './checkpoint.ts';
 import { decodeJournal } from './journal.ts';
 import { parseNote } from './note.ts';
-import { splitBundle, tilePath, tileWidth } from './tile.ts';
+import { bundleBytes, splitBundle, tilePath, tileWidth } from './tile.ts';
 
 /** An entry in its place. */
 export interface Leaf {
@@ -19,18 +18,9 @@ export interface Leaf {
   readonly bytes: Buffer;
 }
 
-async function readOptional(file: string): Promise<Buffer | null> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return null;
-    throw error;
-  }
-}
-
 /** Number of entries that the checkpoint on disk names. @throws EvidenceError `evidence-not-found`, `note-malformed` */
 export async function publishedSize(directory: string): Promise<number> {
-  const signed = await readOptional(path.join(directory, 'checkpoint'));
+  const signed = await readIfThere(path.join(directory, 'checkpoint'), noteBytes);
   if (signed === null) throw new EvidenceError('evidence-not-found', 'there is no log in this directory');
   return parseCheckpoint(parseNote(signed).text).size;
 }
@@ -39,7 +29,7 @@ export async function publishedSize(directory: string): Promise<number> {
 async function readBundle(directory: string, n: number, size: number): Promise<Buffer[]> {
   const width = Math.min(tileWidth, size - n * tileWidth);
   for (const candidate of width === tileWidth ? [tileWidth] : [width, tileWidth]) {
-    const bytes = await readOptional(path.join(directory, tilePath('entries', n, candidate)));
+    const bytes = await readIfThere(path.join(directory, tilePath('entries', n, candidate)), bundleBytes);
     if (bytes === null) continue;
     try {
       return splitBundle(bytes, candidate).slice(0, width);
@@ -65,7 +55,7 @@ export async function* readEntries(directory: string, from = 0): AsyncGenerator<
       const bundle = await readBundle(directory, n, size);
       for (const bytes of bundle.slice(next - n * tileWidth)) yield { index: next++, bytes };
     }
-    const journal = await readOptional(path.join(directory, 'journal'));
+    const journal = await readIfThere(path.join(directory, 'journal'), journalBytes);
     const decoded = journal === null ? null : decodeJournal(journal);
     if (decoded === null) return;
     // Shortened between the two reads: what is missing here is published by now.

@@ -5,9 +5,7 @@
  * It deliberately proves nothing: that is `evidence/verify`. What does not parse is left out here and named there.
  * Everything streams: memory holds one segment per session that was open at the moment being read.
  */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { hasErrno } from '../../errors.ts';
 import { decodeEntry, type Entry } from '../entry.ts';
 import { readEntries as readLeaves } from '../log/read.ts';
 
@@ -26,15 +24,5 @@ export async function* readEntries(evidence: string, from = 0): AsyncGenerator<L
   for await (const { index, bytes } of readLeaves(path.join(evidence, 'log'), from)) {
     const decoded = decodeEntry(bytes);
     if (decoded.state === 'known') yield { index, entry: decoded.entry };
-  }
-}
-
-/** Null when there is no such file. */
-export async function readIfThere(file: string): Promise<Buffer | null> {
-  try {
-    return await readFile(file);
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return null;
-    throw error;
   }
 }

@@ -9,7 +9,7 @@ import { zstdDecompress } from 'node:zlib';
 import { hasErrno } from '../../errors.ts';
 import { openName, parseName, sealedName } from '../recording/layout.ts';
 import { measureSegment, readRecords, type SegmentRecord } from '../recording/records.ts';
-import { readIfThere } from './entries.ts';
+import { readIfThere } from '../regular-file.ts';
 
 const decompress = promisify(zstdDecompress);
 /** No segment is near this; a file that claims to be is not one of ours. */
@@ -24,7 +24,7 @@ interface LoadedSegment {
 async function loadSegment(directory: string, index: number): Promise<LoadedSegment | null> {
   for (const look of ['sealed', 'open', 'sealed'] as const) {
     const name = look === 'open' ? openName(index) : sealedName(index);
-    const stored = await readIfThere(path.join(directory, name));
+    const stored = await readIfThere(path.join(directory, name), largestSegmentBytes);
     if (stored === null) continue;
     if (look === 'open') return { bytes: stored.subarray(0, measureSegment(stored).length), sealed: false };
     return { bytes: await decompress(stored, { maxOutputLength: largestSegmentBytes }), sealed: true };

@@ -5,7 +5,7 @@ import { EvidenceError } from '../error.ts';
 import { decodeJournal } from '../log/journal.ts';
 import { readEntries } from '../log/read.ts';
 import { bundleBytes, splitBundle, tilePath, tileWidth } from '../log/tile.ts';
-import { journalBytes, readIfThere } from './files.ts';
+import { journalBytes, readIfThere } from '../regular-file.ts';
 import type { Findings } from './finding.ts';
 
 /** @param size of the checkpoint */

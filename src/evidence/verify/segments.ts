@@ -5,7 +5,7 @@ import { zstdDecompressSync } from 'node:zlib';
 import type { EntryOf } from '../entry.ts';
 import { sealedName, sessionDirectory } from '../recording/layout.ts';
 import { readRecords } from '../recording/records.ts';
-import { readIfThere } from './files.ts';
+import { readIfThere } from '../regular-file.ts';
 import type { Findings, Place } from './finding.ts';
 
 /** A segment closes at 1 MiB; one that claims more than this is not decompressed. */

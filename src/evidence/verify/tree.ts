@@ -5,7 +5,7 @@
 import path from 'node:path';
 import { bundleBytes, splitBundle, splitTile, TreeEdge, tilePath, tilesAt, tileWidth } from '../log/tile.ts';
 import { hashBytes, leafHash, type Hash } from '../log/tlog.ts';
-import { readIfThere } from './files.ts';
+import { readIfThere } from '../regular-file.ts';
 import type { Findings } from './finding.ts';
 
 /** Bundles that are read before they are needed. */

@@ -7,7 +7,7 @@ import { decodeEntry, type Entry } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
 import { openCheckpoint, parseCheckpoint, type Checkpoint } from '../log/checkpoint.ts';
 import { cosignatures, NoteVerifier, parseNote } from '../log/note.ts';
-import { noteBytes, readIfThere } from './files.ts';
+import { noteBytes, readIfThere } from '../regular-file.ts';
 import { FindingList, RelationFindings, type Finding, type Findings } from './finding.ts';
 import { checkJournal, laterSessions } from './journal.ts';
 import { Logins } from './logins.ts';

@@ -1,10 +1,10 @@
 /**
- * Reading, and nothing else: verification leaves no trace. Who prepared the directory is not trusted: only regular files
+ * Reading evidence, and nothing else: it leaves no trace. Who prepared the directory is not trusted: only regular files
  * are read (a named pipe would hold the reader for ever), and no more of them than they may be long.
  */
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { hasErrno } from '../../errors.ts';
+import { hasErrno } from '../errors.ts';
 
 /** A signed note is some hundred bytes for each signature. */
 export const noteBytes = 1024 * 1024;
