@@ -99,7 +99,7 @@ async function probe(
     logger.warn('target unreachable', { target: target.name }, cause);
     const why = cause instanceof PostgresError ? cause.message : 'the relay failed to reach it';
     throw new RelayError('target-unreachable', `The target ${target.name} cannot be used: ${why}.`, {
-      hint: 'its operator finds the reason in the relay’s log, and tests it with: hoop relay check --connect',
+      hint: 'its operator finds the reason in the relay’s log; hoop relay check --connect tests the way there, without the credential',
       cause,
     });
   } finally {
