@@ -4,12 +4,12 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { WebSocket } from 'ws';
 import type { ByteChannel } from '../bytes/channel.ts';
 import type { SessionEnd } from '../model/outcome.ts';
 import { Problem } from '../wire/api.ts';
 import type { YamuxError } from '../wire/yamux/frame.ts';
-import { muxOverWebSocket, sessionEndCode, webSocketOptions } from '../wire/yamux/websocket-pipe.ts';
+import { afterUpgrade, requestUpgrade } from '../wire/yamux/websocket-handshake.ts';
+import { muxOverWebSocket, sessionEndCode } from '../wire/yamux/websocket-pipe.ts';
 import type { WebSocketMux } from '../wire/yamux/websocket-pipe.ts';
 import { explain } from './http.ts';
 import { RelayProblem } from './problem.ts';
@@ -81,9 +81,9 @@ export class Tunnel {
   }
 
   /** For `upgrade` only. */
-  static over(webSocket: WebSocket, socket: Duplex): Tunnel {
+  static over(socket: Duplex): Tunnel {
     const { promise, resolve } = Promise.withResolvers<TunnelEnd>();
-    const ends = muxOverWebSocket(webSocket, socket, {
+    const ends = muxOverWebSocket(socket, {
       role: 'client',
       accept: null,
       closed: (error, peer) => {
@@ -116,34 +116,36 @@ interface Refusal extends RefusedUpgrade {
 function upgrade(options: TunnelOptions, headers: Record<string, string>): Promise<Tunnel | Refusal> {
   const { promise, resolve, reject } = Promise.withResolvers<Tunnel | Refusal>();
   if (options.signal?.aborted) return Promise.reject(options.signal.reason);
-  const webSocket = new WebSocket(options.url.replace(/^http/, 'ws'), {
-    ...webSocketOptions,
-    headers,
-    handshakeTimeout: handshakeMs,
+  const { request, agrees } = requestUpgrade(options.url, headers, {
     minVersion: 'TLSv1.2',
     ...(options.authorities !== undefined && { ca: options.authorities }),
-    // RFC 6455 masks what a client sends because a script in a browser could otherwise make it look, to a proxy that
-    // does not know WebSockets, like a request of its choice. Here the sender is the user's own program and what
-    // carries it is TLS, or loopback; a key of zeros spares two passes over every byte.
-    generateMask: () => {},
   });
-  const abort = (): void => webSocket.terminate();
+  const failed = (error: unknown): void =>
+    reject(options.signal?.aborted ? options.signal.reason : explain(error, options.url));
+  const abort = (): void => void request.destroy(new Error('given up'));
+  const timer = setTimeout(() => request.destroy(new Error('no answer in time')), handshakeMs);
   options.signal?.addEventListener('abort', abort);
-  let socket: Duplex | null = null;
-  webSocket.on('upgrade', (response) => {
-    socket = response.socket;
-  });
-  webSocket.on('unexpected-response', (_request, response) => {
-    readRefusal(response, options.url)
-      .then(resolve, (error: unknown) => reject(explain(error, options.url)))
-      .finally(abort);
-  });
-  webSocket.on('error', (error) =>
-    reject(options.signal?.aborted ? options.signal.reason : explain(error, options.url)),
-  );
-  webSocket.on('open', () => {
+  const answered = (): void => {
+    clearTimeout(timer);
     options.signal?.removeEventListener('abort', abort);
-    resolve(Tunnel.over(webSocket, socket!));
+  };
+  request.on('error', failed);
+  request.on('close', answered);
+  request.on('response', (response) => {
+    readRefusal(response, options.url)
+      .then(resolve, failed)
+      .finally(() => request.destroy());
+  });
+  request.on('upgrade', (response, socket, head) => {
+    answered();
+    if (agrees(response)) {
+      afterUpgrade(socket, head);
+      resolve(Tunnel.over(socket));
+      return;
+    }
+    socket.on('error', failed);
+    socket.destroy();
+    failed(new Error('the upgrade was not answered as a WebSocket'));
   });
   return promise;
 }

@@ -5,12 +5,12 @@
 import type { IncomingMessage } from 'node:http';
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
 import type { ByteChannel } from '../bytes/channel.ts';
 import { isSessionId } from '../model/ids.ts';
 import type { SessionId } from '../model/ids.ts';
 import type { SessionEnd } from '../model/outcome.ts';
-import { muxOverWebSocket, sessionEndCode, webSocketOptions } from '../wire/yamux/websocket-pipe.ts';
+import { acceptUpgrade, afterUpgrade } from '../wire/yamux/websocket-handshake.ts';
+import { muxOverWebSocket, sessionEndCode } from '../wire/yamux/websocket-pipe.ts';
 import type { WebSocketMux, WebSocketMuxOptions } from '../wire/yamux/websocket-pipe.ts';
 import { problemOf } from './api/problem.ts';
 import { RelayError } from './error.ts';
@@ -43,11 +43,6 @@ const authorizeMs = 15_000;
 
 export class TunnelServer {
   readonly #options: TunnelServerOptions;
-  readonly #webSockets = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    ...webSocketOptions,
-  });
   readonly #tunnels = new Set<RelayTunnel>();
   #pending = 0;
 
@@ -81,7 +76,6 @@ export class TunnelServer {
   /** Cuts every tunnel; for the end of the process, after the sessions have said why. */
   close(): void {
     for (const tunnel of this.#tunnels) tunnel.close('relay-stopped');
-    this.#webSockets.close();
   }
 
   #requested(request: IncomingMessage): SessionId {
@@ -95,24 +89,26 @@ export class TunnelServer {
   }
 
   #accept(request: IncomingMessage, socket: Duplex, head: Buffer, session: TunnelledSession): void {
-    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-      const ends = muxOverWebSocket(webSocket, socket, {
-        role: 'server',
-        accept: (stream) => session.accept(stream),
-        received: () => {
-          session.gate.flush();
-          ends.mux.flush();
-        },
-        closed: () => {
-          this.#tunnels.delete(tunnel);
-          session.detach(tunnel);
-        },
-        ...(this.#options.keepAlive !== undefined && { keepAlive: this.#options.keepAlive }),
-      });
-      const tunnel = new RelayTunnel(ends);
-      this.#tunnels.add(tunnel);
-      session.attach(tunnel);
+    if (!acceptUpgrade(request, socket)) return;
+    afterUpgrade(socket, head);
+    const ends = muxOverWebSocket(socket, {
+      role: 'server',
+      accept: (stream) => session.accept(stream),
+      received: () => {
+        session.gate.flush();
+        ends.mux.flush();
+      },
+      // The gate has collected the tick's answers already; a second wait for its end would only cost.
+      schedule: (flush) => process.nextTick(flush),
+      closed: () => {
+        this.#tunnels.delete(tunnel);
+        session.detach(tunnel);
+      },
+      ...(this.#options.keepAlive !== undefined && { keepAlive: this.#options.keepAlive }),
     });
+    const tunnel = new RelayTunnel(ends);
+    this.#tunnels.add(tunnel);
+    session.attach(tunnel);
   }
 }
 

@@ -1,31 +1,32 @@
 /**
  * A WebSocket as the tunnel's pipe. Its messages have no meaning of their own: their contents, in order, are the byte
  * stream of the framing. Binary messages only, no compression (it would leak lengths of secrets beside chosen text, and
- * it costs more than the network), each at most `maxMessageBytes`.
+ * it costs more than the network), each at most `maxMessageBytes`; what one tick sends is one message and one write.
+ *
+ * RFC 6455 masks what a client sends because a script in a browser could otherwise make it look, to a proxy that does
+ * not know WebSockets, like a request of its choice. Here the sender is the user's own program and what carries it is
+ * TLS, or loopback; a key of zeros spares two passes over every byte.
  */
 import type { Duplex } from 'node:stream';
-import type { WebSocket } from 'ws';
-import { Mux } from './mux.ts';
-import type { BytePipe, MuxOptions } from './mux.ts';
 import type { YamuxError } from './frame.ts';
-
-/** Both ends refuse a longer message before it is read. We send at most one data frame in a message. */
-export const maxMessageBytes = 1024 * 1024;
-
-/** Options of `ws` that both ends need; the rest differs between client and server. */
-export const webSocketOptions = {
-  perMessageDeflate: false,
-  maxPayload: maxMessageBytes,
-  maxFragments: 16,
-  maxBufferedChunks: 4096,
-  skipUTF8Validation: true,
-  closeTimeout: 2000,
-} as const;
+import { Mux, muxLimits } from './mux.ts';
+import type { BytePipe, MuxOptions } from './mux.ts';
+import {
+  CloseCode,
+  FrameReader,
+  Opcode,
+  WebSocketViolation,
+  maxHeaderBytes,
+  maxMessageBytes,
+  writeFrameHeader,
+} from './websocket-frames.ts';
 
 /** How often the keep-alive looks; with `muxLimits.silentTicks` a dead peer is found within 16 s. */
 const keepAliveMs = 4000;
-
-const binary = { binary: true, compress: false } as const;
+/** How long the peer has to answer a close. */
+const closeMs = 2000;
+/** Up to here the pieces of a message are copied behind its header: one buffer is written for less than two. */
+const copyUpToBytes = 16 * 1024;
 
 /** Close code of a tunnel whose session has ended; the reason is a `SessionEnd`. */
 export const sessionEndCode = 4000;
@@ -38,7 +39,7 @@ export interface CloseReason {
 
 export interface WebSocketMuxOptions extends Pick<
   MuxOptions,
-  'role' | 'accept' | 'received' | 'windowBytes' | 'maxStreams'
+  'role' | 'accept' | 'received' | 'windowBytes' | 'maxStreams' | 'schedule'
 > {
   /** After the WebSocket is closed; `peer` is what the other end gave as its reason, null when it gave none. */
   readonly closed: (error: YamuxError | null, peer: CloseReason | null) => void;
@@ -54,17 +55,12 @@ export interface WebSocketMux {
 
 /**
  * Runs a mux over an open WebSocket.
- * Call it in the handler of `open` (client) or of `handleUpgrade` (server), so that no message comes before it.
- * @param socket the TCP or TLS socket below `webSocket`, as the upgrade gave it
+ * Call it in the handler of `upgrade`, so that nobody else listens to the socket's data or errors.
+ * @param socket TCP or TLS, after the handshake; owned by the mux from now on
  */
-export function muxOverWebSocket(
-  webSocket: WebSocket,
-  socket: Duplex,
-  options: WebSocketMuxOptions,
-): WebSocketMux {
-  const pipe = new WebSocketPipe(webSocket, socket);
+export function muxOverWebSocket(socket: Duplex, options: WebSocketMuxOptions): WebSocketMux {
+  const pipe = new WebSocketPipe(socket, options.role === 'client');
   let failure: YamuxError | null = null;
-  let told: CloseReason | null = null;
   const mux = new Mux({
     ...options,
     pipe,
@@ -73,25 +69,31 @@ export function muxOverWebSocket(
     },
   });
   const stopKeepAlive = (options.keepAlive ?? everyFewSeconds)(() => mux.tick());
-  webSocket.binaryType = 'fragments';
-  webSocket.on('message', (data, isBinary) => {
-    if (!isBinary) {
-      webSocket.close(1003);
-      return;
+  const reader = new FrameReader(options.role === 'server', {
+    payload: (bytes) => mux.receive(bytes),
+    control: (opcode, payload) => pipe.control(opcode, payload, reader),
+  });
+  socket.on('data', (chunk: Buffer) => {
+    try {
+      reader.read(chunk);
+    } catch (error) {
+      if (!(error instanceof WebSocketViolation)) throw error;
+      reader.stop();
+      pipe.fail(error.closeCode);
+      mux.lost(error);
     }
-    // `fragments`: an array of buffers, as they were received.
-    for (const fragment of data as Buffer[]) mux.receive(fragment);
   });
-  socket.on('drain', () => mux.drained());
-  webSocket.on('error', (error) => {
-    pipe.close(false);
-    mux.lost(error);
+  socket.on('drain', () => {
+    pipe.drained();
+    mux.drained();
   });
-  webSocket.on('close', (code, reason) => {
+  socket.on('end', () => pipe.ended());
+  socket.on('error', (error) => mux.lost(error));
+  socket.on('close', () => {
     stopKeepAlive();
-    if (code >= 4000 && code < 5000) told = { code, reason: reason.toString('latin1') };
+    pipe.stop();
     mux.lost(null);
-    options.closed(failure, told);
+    options.closed(failure, pipe.told);
   });
   return {
     mux,
@@ -108,29 +110,124 @@ function everyFewSeconds(tick: () => void): () => void {
 }
 
 class WebSocketPipe implements BytePipe {
-  readonly #webSocket: WebSocket;
   readonly #socket: Duplex;
+  readonly #client: boolean;
+  #closeSent = false;
+  #closeTimer: NodeJS.Timeout | null = null;
+  /** Answer to the last ping, while earlier bytes wait: an answer to the last one is enough. */
+  #pong: Buffer | null = null;
   /** Given to the peer when the mux closes in order. */
   reason: CloseReason | null = null;
+  /** Given by the peer. */
+  told: CloseReason | null = null;
 
-  constructor(webSocket: WebSocket, socket: Duplex) {
-    this.#webSocket = webSocket;
+  constructor(socket: Duplex, client: boolean) {
     this.#socket = socket;
+    this.#client = client;
   }
 
   get bufferedBytes(): number {
     return this.#socket.writableLength;
   }
 
-  send(pieces: Uint8Array[]): void {
-    this.#socket.cork();
-    for (const piece of pieces) this.#webSocket.send(piece, binary);
-    this.#socket.uncork();
+  send(pieces: Uint8Array[], bytes: number): void {
+    if (this.#closeSent) return;
+    if (bytes <= copyUpToBytes) this.#sendCopied(Opcode.Binary, pieces, bytes);
+    else this.#sendPieces(pieces);
   }
 
   close(orderly: boolean): void {
-    if (!orderly) this.#webSocket.terminate();
-    else if (this.reason === null) this.#webSocket.close(1000);
-    else this.#webSocket.close(this.reason.code, this.reason.reason);
+    if (this.#closeSent) return;
+    if (!orderly) this.#socket.destroy();
+    else if (this.reason === null) this.#sendClose(CloseCode.Normal, '');
+    else this.#sendClose(this.reason.code, this.reason.reason);
   }
+
+  /** Tells the peer what was wrong with its frames, and hears no more of it. */
+  fail(code: number): void {
+    this.#sendClose(code, '');
+    this.#socket.end();
+  }
+
+  /** The peer's side of the connection is over. */
+  ended(): void {
+    this.#socket.end();
+    this.#expectClose();
+  }
+
+  drained(): void {
+    const pong = this.#pong;
+    this.#pong = null;
+    if (pong !== null) this.#sendPong(pong);
+  }
+
+  stop(): void {
+    if (this.#closeTimer !== null) clearTimeout(this.#closeTimer);
+  }
+
+  /** @throws WebSocketViolation */
+  control(opcode: number, payload: Buffer, reader: FrameReader): void {
+    if (opcode === Opcode.Ping) this.#sendPong(payload);
+    if (opcode !== Opcode.Close) return;
+    const code = closeCodeOf(payload);
+    reader.stop();
+    if (code >= 4000) this.told = { code, reason: payload.toString('latin1', 2) };
+    this.#sendClose(code, '');
+    this.#socket.end();
+  }
+
+  #sendPong(payload: Buffer): void {
+    if (this.#closeSent) return;
+    if (this.#socket.writableLength > muxLimits.pipeBytes) this.#pong = payload;
+    else this.#sendCopied(Opcode.Pong, [payload], payload.length);
+  }
+
+  #sendClose(code: number, reason: string): void {
+    if (this.#closeSent) return;
+    const payload = Buffer.alloc(2 + Buffer.byteLength(reason));
+    payload.writeUInt16BE(code, 0);
+    payload.write(reason, 2);
+    this.#sendCopied(Opcode.Close, [payload], payload.length);
+    this.#closeSent = true;
+    this.#expectClose();
+  }
+
+  /** The peer cannot keep the connection by not answering, or by not reading. */
+  #expectClose(): void {
+    this.#closeTimer ??= setTimeout(() => this.#socket.destroy(), closeMs);
+  }
+
+  #sendCopied(opcode: number, pieces: Uint8Array[], bytes: number): void {
+    const frame = Buffer.allocUnsafe(maxHeaderBytes + bytes);
+    let end = writeFrameHeader(frame, opcode, bytes, this.#client);
+    for (const piece of pieces) {
+      frame.set(piece, end);
+      end += piece.length;
+    }
+    this.#socket.write(end === frame.length ? frame : frame.subarray(0, end));
+  }
+
+  #sendPieces(pieces: Uint8Array[]): void {
+    this.#socket.cork();
+    for (let first = 0; first < pieces.length;) {
+      let [next, bytes] = [first, 0];
+      // No piece is longer than a data frame of ours, so each message takes at least one.
+      while (next < pieces.length && bytes + pieces[next]!.length <= maxMessageBytes)
+        bytes += pieces[next++]!.length;
+      const header = Buffer.allocUnsafe(maxHeaderBytes);
+      const length = writeFrameHeader(header, Opcode.Binary, bytes, this.#client);
+      this.#socket.write(header.subarray(0, length));
+      for (; first < next; first++) this.#socket.write(pieces[first]!);
+    }
+    this.#socket.uncork();
+  }
+}
+
+/** The code of a close frame, 1000 when it has none. @throws WebSocketViolation */
+function closeCodeOf(payload: Buffer): number {
+  if (payload.length === 0) return CloseCode.Normal;
+  const code = payload.length === 1 ? 0 : payload.readUInt16BE(0);
+  const defined = code >= 1000 && code <= 1014 && code !== 1004 && code !== 1005 && code !== 1006;
+  if (defined || (code >= 3000 && code < 5000)) return code;
+  throw new WebSocketViolation(CloseCode.ProtocolError, 'close code');
 }

@@ -1,4 +1,5 @@
 /** Two ends of a tunnel over a real WebSocket on loopback, for tests and the micro-benchmark. */
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
@@ -7,10 +8,10 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Duplex } from 'node:stream';
-import { WebSocket, WebSocketServer } from 'ws';
 import type { ByteChannel } from '../../../src/bytes/channel.ts';
 import type { YamuxError } from '../../../src/wire/yamux/frame.ts';
-import { muxOverWebSocket, webSocketOptions } from '../../../src/wire/yamux/websocket-pipe.ts';
+import { acceptUpgrade, afterUpgrade, requestUpgrade } from '../../../src/wire/yamux/websocket-handshake.ts';
+import { muxOverWebSocket } from '../../../src/wire/yamux/websocket-pipe.ts';
 import type { CloseReason, WebSocketMux } from '../../../src/wire/yamux/websocket-pipe.ts';
 
 export interface Certificate {
@@ -50,8 +51,8 @@ interface Closed {
 export interface Ends extends AsyncDisposable {
   readonly client: WebSocketMux;
   readonly server: WebSocketMux;
-  readonly clientSocket: WebSocket;
-  readonly serverSocket: WebSocket;
+  readonly clientSocket: Duplex;
+  readonly serverSocket: Duplex;
   readonly clientClosed: Promise<Closed>;
   readonly serverClosed: Promise<Closed>;
   onStream: (stream: ByteChannel) => void;
@@ -68,62 +69,54 @@ export interface EndsOptions {
 export async function openEnds(options: EndsOptions): Promise<Ends> {
   const certificate = options.secure === true ? selfSigned() : null;
   const listener = certificate === null ? http.createServer() : https.createServer(certificate);
-  const webSockets = new WebSocketServer({ noServer: true, ...webSocketOptions });
   await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
   const [clientClosed, serverClosed] = [Promise.withResolvers<Closed>(), Promise.withResolvers<Closed>()];
   const window = options.windowBytes === undefined ? {} : { windowBytes: options.windowBytes };
   let ends: Ends | null = null;
-  const server = new Promise<{ webSocket: WebSocket; tunnel: WebSocketMux; cut: () => void }>((resolve) => {
-    listener.on('upgrade', (request, socket, head) =>
-      webSockets.handleUpgrade(request, socket, head, (webSocket) => {
-        const tunnel = muxOverWebSocket(webSocket, socket, {
-          role: 'server',
-          accept: (stream) => ends!.onStream(stream),
-          closed: (error, peer) => serverClosed.resolve({ error, peer }),
-          ...window,
-        });
-        resolve({ webSocket, tunnel, cut: () => socket.destroy() });
-      }),
-    );
-  });
-  const url = `${certificate === null ? 'ws' : 'wss'}://localhost:${(listener.address() as AddressInfo).port}/`;
-  const clientSocket = new WebSocket(url, {
-    ...webSocketOptions,
-    ...(certificate === null ? {} : { ca: certificate.cert }),
-    generateMask: () => {},
-    family: 4,
-  });
-  const client = await new Promise<WebSocketMux>((resolve, reject) => {
-    let below: Duplex | null = null;
-    clientSocket.on('upgrade', (response) => {
-      below = response.socket;
+  const server = new Promise<{ socket: Duplex; tunnel: WebSocketMux }>((resolve) => {
+    listener.on('upgrade', (request, socket: Duplex, head) => {
+      assert.ok(acceptUpgrade(request, socket));
+      afterUpgrade(socket, head);
+      const tunnel = muxOverWebSocket(socket, {
+        role: 'server',
+        accept: (stream) => ends!.onStream(stream),
+        closed: (error, peer) => serverClosed.resolve({ error, peer }),
+        ...window,
+      });
+      resolve({ socket, tunnel });
     });
-    clientSocket.on('error', reject);
-    clientSocket.on('open', () =>
-      resolve(
-        muxOverWebSocket(clientSocket, below!, {
-          role: 'client',
-          accept: null,
-          closed: (error, peer) => clientClosed.resolve({ error, peer }),
-          ...window,
-          ...(options.clientKeepAlive === undefined ? {} : { keepAlive: options.clientKeepAlive }),
-        }),
-      ),
-    );
   });
+  const url = `${certificate === null ? 'http' : 'https'}://localhost:${(listener.address() as AddressInfo).port}/`;
+  const { request, agrees } = requestUpgrade(url, {}, certificate === null ? {} : { ca: certificate.cert });
+  const near = new Promise<{ socket: Duplex; tunnel: WebSocketMux }>((resolve, reject) => {
+    request.on('error', reject);
+    request.on('upgrade', (response, socket, head) => {
+      assert.ok(agrees(response));
+      afterUpgrade(socket, head);
+      const tunnel = muxOverWebSocket(socket, {
+        role: 'client',
+        accept: null,
+        closed: (error, peer) => clientClosed.resolve({ error, peer }),
+        ...window,
+        ...(options.clientKeepAlive === undefined ? {} : { keepAlive: options.clientKeepAlive }),
+      });
+      resolve({ socket, tunnel });
+    });
+  });
+  const { socket: clientSocket, tunnel: client } = await near;
   const far = await server;
   ends = {
     client,
     server: far.tunnel,
     clientSocket,
-    serverSocket: far.webSocket,
+    serverSocket: far.socket,
     clientClosed: clientClosed.promise,
     serverClosed: serverClosed.promise,
     onStream: () => {},
-    cut: far.cut,
+    cut: () => void far.socket.destroy(),
     [Symbol.asyncDispose]: async () => {
-      clientSocket.terminate();
-      far.webSocket.terminate();
+      clientSocket.destroy();
+      far.socket.destroy();
       await Promise.all([clientClosed.promise, serverClosed.promise]);
       await new Promise((resolve) => listener.close(resolve));
     },
