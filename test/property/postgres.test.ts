@@ -89,7 +89,7 @@ test('the splitter gives the same messages however the stream is cut', () => {
         ),
       );
       const splitter = new MessageSplitter(1000);
-      const got: Message[] = cut(stream, seeds).flatMap((piece) => [...splitter.push(piece)]);
+      const got: Message[] = cut(stream, seeds).flatMap((piece) => Array.from(splitter.push(piece)));
       assert.deepEqual(
         got.map(({ type, body }) => [type, Buffer.from(body)]),
         wanted,

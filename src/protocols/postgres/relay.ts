@@ -48,6 +48,8 @@ export type ConnectionEnd =
 export interface PostgresRelay {
   /** True once the client was told ReadyForQuery; false when the connection ended before. Never rejects. */
   readonly ready: Promise<boolean>;
+  /** The connection is over; what was said before may still be on its way to the client. Never rejects. */
+  readonly ended: Promise<void>;
   /** Both channels are closed and every command has its outcome. Never rejects. */
   readonly closed: Promise<void>;
   /**
@@ -67,6 +69,7 @@ const heldBytes = 1024 * 1024;
 
 class Connection implements PostgresRelay, Releasable {
   readonly ready: Promise<boolean>;
+  readonly ended: Promise<void>;
   readonly closed: Promise<void>;
   readonly #options: RelayPostgresOptions;
   readonly #gate: ConnectionGate;
@@ -81,6 +84,7 @@ class Connection implements PostgresRelay, Releasable {
   #key: TargetKey | null = null;
   #clientKey: ClientKey | null = null;
   readonly #settleReady: (ready: boolean) => void;
+  readonly #settleEnded: () => void;
   readonly #settleClosed: () => void;
 
   #ended = false;
@@ -125,10 +129,14 @@ class Connection implements PostgresRelay, Releasable {
         this.#midPending = midMessage;
       },
     });
-    const [ready, closed] = [Promise.withResolvers<boolean>(), Promise.withResolvers<void>()];
+    const ready = Promise.withResolvers<boolean>();
+    const ended = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<void>();
     this.ready = ready.promise;
+    this.ended = ended.promise;
     this.closed = closed.promise;
     this.#settleReady = ready.resolve;
+    this.#settleEnded = ended.resolve;
     this.#settleClosed = closed.resolve;
     this.#clientReader.onClosed = () => this.#clientGone();
     this.#start().catch((error: unknown) => this.#abort(error));
@@ -370,6 +378,7 @@ class Connection implements PostgresRelay, Releasable {
     if (this.#ended) return;
     this.#ended = true;
     this.#settleReady(false);
+    this.#settleEnded();
     this.#toClient.clear();
     this.#toTarget?.clear();
     this.#stopTarget();

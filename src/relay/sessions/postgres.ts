@@ -54,15 +54,12 @@ export function postgresProtocol(options: PostgresProtocolOptions): SessionProto
       options.metrics.tally.connections++;
       const timer = setTimeout(() => relay.fail(startupTimedOut), startupMs);
       void relay.ready.then(() => clearTimeout(timer));
-      const closed = relay.closed.finally(() => clearTimeout(timer));
-      return {
-        closed,
-        fail: (why) => {
-          relay.fail(endOf(why));
-          const linger = setTimeout(() => client.destroy(), lingerMs);
-          void closed.then(() => clearTimeout(linger));
-        },
-      };
+      const { closed } = relay;
+      void relay.ended.then(() => {
+        const linger = setTimeout(() => client.destroy(), lingerMs);
+        void closed.then(() => clearTimeout(linger));
+      });
+      return { closed, fail: (why) => relay.fail(endOf(why)) };
     },
   };
 }

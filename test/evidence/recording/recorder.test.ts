@@ -14,10 +14,11 @@ const sealedRecords = (directory: string, index: number): SegmentRecord[] => [
   ...readRecords(zstdDecompressSync(readFileSync(path.join(directory, `${index}.cbor.zst`)))),
 ];
 
+const text = (statement: number): string => `${statement} `.padEnd(60_000, '.');
+
 test('statements: memory holds some of their texts, and the reader those of one segment', async () => {
   await using fixture = openFixture();
   const { recorder, recordingDirectory } = fixture;
-  const text = (statement: number): string => `${statement} `.padEnd(60_000, '.');
   const count = 300; // 18 MB
   for (let statement = 1; statement <= count; statement++)
     recorder.statement(1, statement, bytes(text(statement)), []);
