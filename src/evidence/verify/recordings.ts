@@ -23,20 +23,21 @@ export async function checkRecordings(
       const found = path.join(directory, entry.name);
       if (!entry.isDirectory()) unlogged(path.relative(evidence, found), findings);
       else if (depth < depthOfSessions) await walk(found, depth + 1);
-      else await checkSession(evidence, found, sessions, later, findings);
+      else await checkSession({ evidence, sessions, later, findings }, found);
     }
   };
   await walk(path.join(evidence, 'recordings'), 0);
 }
 
-// oxlint-disable-next-line max-params -- the walk's own state
-async function checkSession(
-  evidence: string,
-  directory: string,
-  sessions: Sessions,
-  later: () => Promise<ReadonlySet<string>>,
-  findings: Findings,
-): Promise<void> {
+interface Walk {
+  readonly evidence: string;
+  readonly sessions: Sessions;
+  readonly later: () => Promise<ReadonlySet<string>>;
+  readonly findings: Findings;
+}
+
+async function checkSession(walk: Walk, directory: string): Promise<void> {
+  const { evidence, sessions, later, findings } = walk;
   const session = path.basename(directory);
   const extent = sessions.extent(session);
   const place = { session, file: path.relative(evidence, directory) };

@@ -157,7 +157,6 @@ export function endPointHash(certificate: Buffer): Buffer | null {
  * PostgreSQL does.
  */
 function saslPrep(password: string): string {
-  // eslint-disable-next-line no-control-regex
   if (/^[\x20-\x7e]*$/.test(password)) return password;
   const mapped = password
     .replaceAll(/[\u00a0\u1680\u2000-\u200b\u202f\u205f\u3000]/g, ' ')
