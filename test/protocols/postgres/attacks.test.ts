@@ -574,6 +574,21 @@ test('the target goes away: between messages the client is told, and once', asyn
   assert.deepEqual(explained.client.received, error('57P01', 'terminating connection'));
 });
 
+test('a connection says that it has ended while its client still holds on, and closes when the client is gone', async () => {
+  const { relay, client, target, settle } = await started();
+  let [ended, closed] = [false, false];
+  void relay.ended.then(() => (ended = true));
+  void relay.closed.then(() => (closed = true));
+  await settle();
+  assert.deepEqual([ended, closed], [false, false]);
+  target.channel.destroy();
+  await settle();
+  assert.deepEqual([ended, closed], [true, false]);
+  client.channel.destroy();
+  await settle();
+  assert.deepEqual([ended, closed], [true, true]);
+});
+
 test('nothing leaves, either way, before the gate releases it', async () => {
   const played = await started();
   played.gate.manual = true;
