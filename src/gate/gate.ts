@@ -10,8 +10,10 @@
  * `release()`: what was staged may go. What became pending in between waits for its own turn. When recording fails
  * neither is called again: the session ends instead.
  */
-import type { ConnectionInfo } from './recorder.ts';
+import type { CommandFacts } from '../model/command-facts.ts';
 import type { Outcome } from '../model/outcome.ts';
+import type { Masking, RedactionPlace } from './masking.ts';
+import type { ConnectionInfo } from './recorder.ts';
 
 /** Something a protocol forwards or delivers after it has been recorded. Always `stage` then `release`, in turn. */
 export interface Releasable {
@@ -22,24 +24,66 @@ export interface Releasable {
 }
 
 /** `deny` carries what the protocol's own error should say; never the policy's text beyond its id. */
-export type Verdict =
+export type FinalVerdict =
   | { readonly kind: 'allow' }
   | { readonly kind: 'deny'; readonly policies: readonly string[]; readonly hint: string | null };
+
+/** `review`: people decide; the listener that was given hears of it. Nothing of the command is forwarded meanwhile. */
+export type Verdict = FinalVerdict | { readonly kind: 'review' };
+
+/** What the client is told while it waits. */
+export interface ReviewNotice {
+  /** The review's id, for `hoop approve`. */
+  readonly review: string;
+  /** Who may approve: `dba-leads (1)`, `security (2)`. */
+  readonly needed: readonly string[];
+  readonly expiresAtMs: number;
+}
+
+/** Hears of a held command, in this order; never from within `command`. After `withdraw` nothing is heard. */
+export interface ReviewListener {
+  /** The request is on disk: tell the client now. */
+  held(notice: ReviewNotice): void;
+  /** The last word; on `allow` the command has been recorded and may go, as after `command`. */
+  decided(verdict: FinalVerdict): void;
+}
 
 /** One connection's view of its session's gate. */
 export interface ConnectionGate {
   /** The target accepted the connection; before this only `failed` and `closed` may be called. */
   opened(info: ConnectionInfo): void;
+  /** Null: nothing is masked in this session. */
+  readonly masking: Masking | null;
   /** A text that later commands refer to (PostgreSQL Parse). Returns its id, unique in the session. */
-  statement(text: Uint8Array, parameterTypes: readonly number[]): number;
+  statement(text: Uint8Array, parameterTypes: readonly number[], facts: CommandFacts): number;
   forgetStatement(statement: number): void;
   /** A fresh command id, unique in the session, from 1. */
   nextCommand(): number;
-  /** Decides and records one command; the caller forwards it only on `allow`, and only from `release`. */
-  command(command: number, text: Uint8Array | number, parameters: Uint8Array | null): Verdict;
+  /**
+   * Decides and records one command; the caller forwards it only on `allow`, and only from `release`. `facts`: null when
+   * `text` is a statement's id. `listener` hears more when the verdict is `review`.
+   */
+  command(
+    command: number,
+    text: Uint8Array | number,
+    parameters: Uint8Array | null,
+    facts: CommandFacts | null,
+    listener: ReviewListener,
+  ): Verdict;
+  /** The client no longer waits for a held command; it gets no outcome but the one that the caller reports. */
+  withdraw(command: number, why: 'cancelled' | 'disconnected' | 'session-ended'): void;
   input(command: number, bytes: Uint8Array): void;
   /** Returns what may be delivered (may be `bytes` itself, changed in place). `command` 0: belongs to no command. */
   output(command: number, bytes: Buffer): Buffer;
+  /** A value was masked in what `output` gets next. `bytes[start, end)` is the original; it is copied. */
+  redacted(
+    command: number,
+    rule: number,
+    place: RedactionPlace,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void;
   outcome(command: number, outcome: Outcome): void;
   /** See the opening comment. Asking twice before the release is one release. */
   whenRecorded(releasable: Releasable): void;

@@ -3,7 +3,9 @@
  * `evidence/recording/`. Every method but `sync` and `close` is synchronous; the first failed write makes the
  * recorder refuse everything after it (EvidenceError `recording-failed`), so that nothing unrecorded can follow.
  */
+import type { CommandFacts } from '../model/command-facts.ts';
 import type { Outcome } from '../model/outcome.ts';
+import type { RedactionPlace } from './masking.ts';
 
 export interface ConnectionInfo {
   /** Start-up parameters as the client sent them, names in the client's order; never a password. */
@@ -19,11 +21,18 @@ export interface Recorder {
    * A prepared statement's text; recorded now, and again on first use in each later segment. `statement` is unique in
    * the session. The recorder copies `text`.
    */
-  statement(connection: number, statement: number, text: Uint8Array, parameterTypes: readonly number[]): void;
+  statement(
+    connection: number,
+    statement: number,
+    text: Uint8Array,
+    parameterTypes: readonly number[],
+    facts: CommandFacts,
+  ): void;
   /** The statement will not be used again; frees the recorder's copy. Leaves no record. */
   forgetStatement(statement: number): void;
   /**
    * A command about to be forwarded. `text` is its bytes (client encoding), or the id of a recorded statement.
+   * `facts`: null when `text` is a statement, whose record has them. `review`: the one that decided it, or null.
    * `parameters`: for PostgreSQL the Bind message from the parameter format codes on, verbatim; null when none.
    */
   command(
@@ -32,11 +41,21 @@ export interface Recorder {
     text: Uint8Array | number,
     parameters: Uint8Array | null,
     verdict: 'allow' | 'deny',
+    facts: CommandFacts | null,
+    review: string | null,
   ): void;
   /** Bytes of a command's input stream (COPY FROM), as the target will get them. */
   input(connection: number, command: number, bytes: Uint8Array): void;
   /** Bytes as they will be delivered to the client: whole or partial protocol messages. `command` 0: of no command. */
   output(connection: number, command: number, bytes: Uint8Array): void;
+  /** A value was masked in the output that follows; the recorder copies `original`, and seals it. */
+  redaction(
+    connection: number,
+    command: number,
+    rule: string,
+    place: RedactionPlace,
+    original: Uint8Array,
+  ): void;
   outcome(connection: number, command: number, outcome: Outcome): void;
 
   /** Writes all that was appended, with one write(2). @throws EvidenceError `recording-failed` */

@@ -2,7 +2,9 @@
  * The gate of one session: numbers its connections and commands, decides, records, and releases in the order that
  * `gate.ts` states. It does no I/O of its own; the recorder that it is given does.
  */
-import type { ConnectionGate, Releasable, Verdict } from './gate.ts';
+import type { CommandFacts } from '../model/command-facts.ts';
+import type { ConnectionGate, Releasable, ReviewListener, Verdict } from './gate.ts';
+import type { Masking, RedactionPlace } from './masking.ts';
 import type { ConnectionInfo, Recorder } from './recorder.ts';
 import type { Outcome, OutcomeKind } from '../model/outcome.ts';
 
@@ -159,6 +161,7 @@ export class SessionGate {
 }
 
 class GatedConnection implements ConnectionGate {
+  readonly masking: Masking | null = null;
   readonly #session: SessionGate;
   readonly #recorder: Recorder;
   readonly #tally: GateTally;
@@ -182,10 +185,10 @@ class GatedConnection implements ConnectionGate {
     }
   }
 
-  statement(text: Uint8Array, parameterTypes: readonly number[]): number {
+  statement(text: Uint8Array, parameterTypes: readonly number[], facts: CommandFacts): number {
     const statement = this.#session.nextStatement();
     try {
-      this.#recorder.statement(this.#number, statement, text, parameterTypes);
+      this.#recorder.statement(this.#number, statement, text, parameterTypes, facts);
     } catch (error) {
       this.#session.fail(error);
     }
@@ -201,15 +204,44 @@ class GatedConnection implements ConnectionGate {
   }
 
   /** Policy on single commands is decided here, before the record: the record holds the verdict. */
-  command(command: number, text: Uint8Array | number, parameters: Uint8Array | null): Verdict {
+  command(
+    command: number,
+    text: Uint8Array | number,
+    parameters: Uint8Array | null,
+    facts: CommandFacts | null,
+    _listener: ReviewListener,
+  ): Verdict {
     if (typeof text !== 'number') this.#tally.bytesToTarget += text.length;
     if (parameters !== null) this.#tally.bytesToTarget += parameters.length;
     try {
-      this.#recorder.command(this.#number, command, text, parameters, allow.kind);
+      this.#recorder.command(this.#number, command, text, parameters, 'allow', facts, null);
     } catch (error) {
       this.#session.fail(error);
     }
     return allow;
+  }
+
+  withdraw(_command: number, _why: 'cancelled' | 'disconnected' | 'session-ended'): void {}
+
+  redacted(
+    command: number,
+    rule: number,
+    place: RedactionPlace,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    try {
+      this.#recorder.redaction(
+        this.#number,
+        command,
+        this.masking!.ruleName(rule),
+        place,
+        bytes.subarray(start, end),
+      );
+    } catch (error) {
+      this.#session.fail(error);
+    }
   }
 
   input(command: number, bytes: Uint8Array): void {

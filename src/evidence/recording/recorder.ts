@@ -7,7 +7,9 @@
  * segment. Format: FORMAT.md.
  */
 import { createHash } from 'node:crypto';
+import type { RedactionPlace } from '../../gate/masking.ts';
 import type { ConnectionInfo, Recorder } from '../../gate/recorder.ts';
+import type { CommandFacts } from '../../model/command-facts.ts';
 import type { Outcome } from '../../model/outcome.ts';
 import type { SessionId } from '../../model/ids.ts';
 import type { Clock } from '../../system/clock.ts';
@@ -137,6 +139,7 @@ export class SessionRecorder implements Recorder {
     statement: number,
     text: Uint8Array,
     parameterTypes: readonly number[],
+    _facts: CommandFacts,
   ): void {
     this.#begin();
     const apart = text.length > inlineBytes || this.#keptTextBytes + text.length > keptTextBytes;
@@ -164,6 +167,8 @@ export class SessionRecorder implements Recorder {
     text: Uint8Array | number,
     parameters: Uint8Array | null,
     verdict: 'allow' | 'deny',
+    _facts: CommandFacts | null,
+    _review: string | null,
   ): void {
     const batch = this.#begin();
     const largeText = typeof text !== 'number' && text.length > inlineBytes ? this.#blob(text) : null;
@@ -191,6 +196,16 @@ export class SessionRecorder implements Recorder {
     batch.encoded(verdict === 'allow' ? words.allow : words.deny);
     this.#batchCommands++;
     this.#appended();
+  }
+
+  redaction(
+    _connection: number,
+    _command: number,
+    _rule: string,
+    _place: RedactionPlace,
+    _original: Uint8Array,
+  ): void {
+    throw new EvidenceError('recording-failed', 'this recorder seals no originals');
   }
 
   input(connection: number, command: number, bytes: Uint8Array): void {

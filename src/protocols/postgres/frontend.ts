@@ -10,7 +10,8 @@
  */
 import { randomBytes } from 'node:crypto';
 import { Gathering } from '../../bytes/gathering.ts';
-import type { ConnectionGate } from '../../gate/gate.ts';
+import type { ConnectionGate, ReviewListener } from '../../gate/gate.ts';
+import { unknownFacts } from '../../model/command-facts.ts';
 import { deniedSqlstate, limitSqlstate, PostgresError } from './error.ts';
 import type { Exchange } from './exchange.ts';
 import { encodeErrorResponse } from './messages/error.ts';
@@ -326,7 +327,7 @@ export class Frontend {
       this.#runStart = this.#end;
       return true;
     }
-    const statement = this.#gate.statement(text, parameterTypes);
+    const statement = this.#gate.statement(text, parameterTypes, unknownFacts);
     if (mightRename(text)) this.#exchange.renaming.set(statement, deallocatedName(text));
     statements.parse(name, statement);
     this.#exchange.forwarded(Slot.parse, statement);
@@ -419,8 +420,10 @@ export class Frontend {
    * and what follows (as `held` does), and the rest of the session goes on.
    */
   #decide(command: number, text: Uint8Array | number, parameters: Buffer | null, slot: RefusedSlot): boolean {
-    const verdict = this.#gate.command(command, text, parameters);
+    const facts = typeof text === 'number' ? null : unknownFacts;
+    const verdict = this.#gate.command(command, text, parameters, facts, noReview);
     if (verdict.kind === 'allow') return true;
+    if (verdict.kind === 'review') throw malformed();
     this.#gate.outcome(command, { kind: 'blocked', tag: null, rows: 0, errorCode: deniedSqlstate });
     const error = encodeErrorResponse('ERROR', {
       sqlstate: deniedSqlstate,
@@ -473,6 +476,8 @@ export class Frontend {
 }
 
 type RefusedSlot = typeof Slot.refusedQuery | typeof Slot.refusedExtended;
+
+const noReview: ReviewListener = { held: () => undefined, decided: () => undefined };
 
 const malformed = (): PostgresError =>
   new PostgresError('postgres-malformed-message', 'invalid frontend message');

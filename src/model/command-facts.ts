@@ -1,0 +1,45 @@
+/**
+ * What a command does, as far as it can be told before it runs: the protocol says it, policy and reviewers read it.
+ *
+ * - `read`: returns data. `write`: inserts, updates, merges. `delete`: removes rows. `unbounded`: changes or removes rows
+ *   of a whole relation (no condition). `schema`: DDL. `privilege`: roles, grants, ownership, row security.
+ * - `code`: runs code that cannot be seen through (DO, CALL, EXECUTE of a name, functions that are not known to be harmless).
+ * - `file`: reads or writes the target's file system or programs. `session`: settings, locks, transactions, cursors.
+ * - `copy`: COPY. `unknown`: could not be told; never together with a claim that it only reads.
+ */
+export const effects = [
+  'code',
+  'copy',
+  'delete',
+  'file',
+  'privilege',
+  'read',
+  'schema',
+  'session',
+  'unbounded',
+  'unknown',
+  'write',
+] as const;
+export type Effect = (typeof effects)[number];
+
+/**
+ * Immutable. Equal facts are one object (whoever classifies keeps them), so that a decision can be remembered by it.
+ * Every list is sorted and has no duplicates.
+ */
+export interface CommandFacts {
+  readonly effects: readonly Effect[];
+  /** As written, folded as the target folds names: `customers`; one written with its schema stands twice: `public.customers`, `customers`. */
+  readonly relations: readonly string[];
+  /** Like relations: functions that it calls by name. */
+  readonly functions: readonly string[];
+  /** Programs that it starts (SSH, COPY … PROGRAM). */
+  readonly programs: readonly string[];
+}
+
+/** Facts of a command of which nothing could be told. */
+export const unknownFacts: CommandFacts = Object.freeze({
+  effects: Object.freeze(['unknown'] as const),
+  relations: Object.freeze([]),
+  functions: Object.freeze([]),
+  programs: Object.freeze([]),
+});
