@@ -1,13 +1,14 @@
 /**
  * What the data path needs of masking; implemented by `masking/`, reached through `ConnectionGate.masking`. Interfaces
  * only. A protocol knows where values stand and what keeps them valid; masking knows what is sensitive and what to put
- * in its place. One object serves one session; its `findings` are overwritten by the next `scan`.
+ * in its place. One object serves one session; its `findings` are overwritten by the next scan of any kind.
  */
 
 /** How a value is written, so that what replaces it stays valid. */
 export type ValueKind =
   | 'text' // free text: any printable ASCII may stand in it
-  | 'digits' // a number written in decimal: only digits may change, and only to digits
+  | 'digits' // a number written in decimal: only digits may change, and only to digits; stays a JSON number
+  | 'hex' // hexadecimal with whatever separates it (uuid, macaddr): only hex digits may change, and only to hex digits
   | 'opaque'; // nothing is known: bytes are replaced by zero bytes
 
 export interface ColumnSource {
@@ -17,38 +18,64 @@ export interface ColumnSource {
   readonly origin: { readonly schema: string; readonly table: string; readonly column: string } | null;
 }
 
-/** Findings of the last `scan`: in order, without overlap; `length` of them. Offsets into the scanned buffer. */
+/**
+ * Findings of the last scan: in order, without overlap; `length` of them. Offsets into the scanned buffer. Read the
+ * arrays from here each time: they grow by being replaced.
+ */
 export interface Findings {
   readonly length: number;
   readonly starts: Int32Array;
   readonly ends: Int32Array;
   /** Index of a rule, for `mask` and `ruleName`. */
   readonly rules: Int32Array;
+  /** Which of the values that `scanValues` was given; 0 otherwise. */
+  readonly values: Int32Array;
 }
 
 export interface Masking {
-  /** Some rule names columns of tables, so that their names have to be known. */
+  /** Some rule or exemption names columns of tables, so that their names have to be known. */
   readonly needsOrigins: boolean;
+  /** False: no rule looks into values; scans find nothing and need not be made. */
+  readonly detects: boolean;
   /** The rule that masks every value of this column whatever it holds; -1 when none does. */
   columnRule(source: ColumnSource): number;
-  /** A column that is exempt from detectors. */
+  /** A column that is exempt from detectors: leave its values out of the scan. */
   isExempt(source: ColumnSource): boolean;
-  /**
-   * Looks for sensitive values in `bytes[start, end)`. No match crosses a byte below 0x09, so that many values may be
-   * scanned at once when such a byte stands between them.
-   */
+  /** Looks for sensitive values in `bytes[start, end)`, one whole value (or a text of which no more is known). */
   scan(bytes: Uint8Array, start: number, end: number): Findings;
   /**
-   * A value that is not all here: the first offset from which on something may yet become a finding with what follows;
-   * `end` when nothing may. What lies before it has been decided by `scan(bytes, start, end)`.
+   * The same for `count` whole values of one buffer at once, in the time of one: `[starts[i], ends[i])`, ascending, with at
+   * least one byte between two of them (lengths, message headers, separators). A finding never leaves its value, and what
+   * stands between values is not looked at: a length byte that happens to be a digit is no part of a number.
    */
-  undecidedFrom(bytes: Uint8Array, start: number, end: number): number;
+  scanValues(bytes: Uint8Array, starts: Int32Array, ends: Int32Array, count: number): Findings;
+  /** For a value that comes in pieces. Several may be open at once. */
+  stream(): ValueStream;
+  /** True when `mask` by this rule returns null (in place, same length) for every kind. */
+  keepsLength(rule: number): boolean;
   /**
-   * The replacement of `bytes[start, end)` by `rule`. Null: done in place, the length is kept. A Buffer: stands instead.
-   * `'null'`: the whole value becomes null (or, where the place has no null, is emptied).
+   * The replacement of `bytes[start, end)` by `rule`. Null: done in place, the length is kept. A Buffer: stands instead
+   * (it is not the caller's to change). `'null'`: the whole value becomes null (or, where the place has no null, is emptied).
    */
   mask(rule: number, bytes: Buffer, start: number, end: number, kind: ValueKind): Buffer | 'null' | null;
+  /** Masks in place whatever the rule's mode: for what is too long to be held, or whose length is already told. */
+  redact(bytes: Uint8Array, start: number, end: number, kind: ValueKind): void;
+  /** `<rule>/<detector>`, `<rule>/column` or `<rule>/output`, for the record. */
   ruleName(rule: number): string;
+}
+
+/**
+ * A value of any length in bounded memory. What it finds may be the piece of a longer secret (an open private key), so
+ * mask it with `redact`, whatever the mode of its rule.
+ */
+export interface ValueStream {
+  /**
+   * `bytes[start, end)` goes on where `decided` of the last push was: its undecided tail (less than 4 KiB) first, then
+   * what is new. `last`: nothing follows. Findings lie before the new `decided`; the bytes before it may be delivered.
+   */
+  push(bytes: Uint8Array, start: number, end: number, last: boolean): Findings;
+  /** Offset, in the bytes of the last push, of what is not decided yet; their end after the last piece. */
+  readonly decided: number;
 }
 
 /** Where a masked value stood, for the record. `column` and `row` from 0; -1: not in a row. */
