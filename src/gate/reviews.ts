@@ -18,6 +18,8 @@ export interface HeldCommand {
   readonly parameters: Uint8Array | null;
   /** Types of the statement's parameters (PostgreSQL OIDs, 0: not told), so that reviewers can read them. */
   readonly parameterTypes: readonly number[];
+  /** The connection's `client_encoding` as the client said it at its start, for reading alone; `UTF8` when it did not. */
+  readonly encoding: string;
   readonly facts: CommandFacts;
   /** Ids of the policies that ask for the review. */
   readonly policies: readonly string[];
