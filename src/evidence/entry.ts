@@ -164,6 +164,61 @@ const commandStopped = {
 const CommandHeld = z.object({ ...commandStopped, kind: z.literal('command.held'), review: ulid });
 const CommandBlocked = z.object({ ...commandStopped, kind: z.literal('command.blocked') });
 
+/** Asks people about a held command; `command.held` of the same review stands before it. Actor: who sent the command. */
+const ReviewRequested = z.object({
+  ...byPerson,
+  kind: z.literal('review.requested'),
+  review: ulid,
+  session,
+  /** What decisions bind (`wire/review-binding.ts`): over `command.held`, `session.opened` and what follows here. */
+  digest: sha256,
+  /** SHA-256 of the parameters' bytes as recorded; null: the command has none. */
+  parametersDigest: sha256.nullable(),
+  effects: z.array(z.string()),
+  needed: z.array(z.object({ group: z.string(), count: z.int().positive() })).min(1),
+  expires: time,
+});
+
+/** One person's decision. Actor: the reviewer. On disk before the reviewer is answered, and before the command goes. */
+const ReviewDecided = z.object({
+  ...byPerson,
+  kind: z.literal('review.decided'),
+  review: ulid,
+  session,
+  /** The reviewer's login, whose key signed `request` (`ReviewDecisionClaims`). */
+  login,
+  decision: z.enum(['approve', 'reject']),
+  reason: z.string().nullable(),
+  /** The bound digest that was signed. */
+  digest: sha256,
+  /** Needed groups for which the reviewer spoke. */
+  groups: z.array(z.string()).min(1),
+  /** The review with this decision: `pending` waits for more. */
+  outcome: z.enum(['pending', 'approved', 'rejected']),
+  request: jws,
+});
+
+/** The review is over without a last word of a reviewer, or the client left at the moment of the approval. */
+const ReviewEnded = z.object({
+  ...base,
+  kind: z.literal('review.ended'),
+  review: ulid,
+  session,
+  outcome: z.enum(['expired', 'withdrawn']),
+  /** `interrupted`: said by recovery. `failed`: the relay could not go on with it. */
+  reason: z.enum(['expired', 'cancelled', 'disconnected', 'session-ended', 'interrupted', 'failed']),
+});
+
+/** Somebody tried to decide and was refused. Actor: who tried. */
+const ReviewRefused = z.object({
+  ...byPerson,
+  kind: z.literal('review.refused'),
+  review: ulid,
+  session,
+  /** A code of docs/errors.md. */
+  reason: z.string(),
+});
+
 /** Sums over all segments of a session. */
 export const SessionTotals = z.object({
   segments: count,
@@ -240,6 +295,10 @@ export const Entry = z.discriminatedUnion('kind', [
   Segment,
   CommandHeld,
   CommandBlocked,
+  ReviewRequested,
+  ReviewDecided,
+  ReviewEnded,
+  ReviewRefused,
   SessionClosed,
   SessionKilled,
   EvidenceRead,

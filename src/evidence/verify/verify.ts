@@ -224,6 +224,10 @@ class EntryCheck {
         return this.sessions.closed(entry, index);
       case 'command.held':
       case 'command.blocked':
+      case 'review.requested':
+      case 'review.decided':
+      case 'review.ended':
+      case 'review.refused':
         return this.sessions.mentioned(entry, index);
       case 'relay.recovered':
       case 'config.changed':
