@@ -6,6 +6,7 @@ import type { NewEntry } from '../../../src/evidence/entry.ts';
 import { Log } from '../../../src/evidence/log/log.ts';
 import { NoteSigner } from '../../../src/evidence/log/note.ts';
 import { SessionRecorder } from '../../../src/evidence/recording/recorder.ts';
+import { unknownFacts } from '../../../src/model/command-facts.ts';
 import { Sealer } from '../../../src/evidence/recording/sealer.ts';
 import type { SessionId } from '../../../src/model/ids.ts';
 
@@ -115,11 +116,11 @@ export async function twoSessions(history: History): Promise<() => Promise<void>
   const at = (ms: number): void => void (history.now += ms);
   ana.connectionOpened(1, { parameters: { user: 'ana', client_encoding: 'LATIN1' }, serverVersion: '15.18' });
   at(10);
-  ana.command(1, 1, Buffer.from('select pg_sleep(1) -- caf\xe9', 'latin1'), null, 'allow');
+  ana.command(1, 1, Buffer.from('select pg_sleep(1) -- caf\xe9', 'latin1'), null, 'allow', null, null);
   ana.flush();
   at(10);
   ben.connectionOpened(1, { parameters: { user: 'ben' }, serverVersion: '15.18' });
-  ben.statement(1, 1, Buffer.from('select $1::int, $2'), [23, 25]);
+  ben.statement(1, 1, Buffer.from('select $1::int, $2'), [23, 25], unknownFacts);
   ben.command(
     1,
     1,
@@ -130,18 +131,20 @@ export async function twoSessions(history: History): Promise<() => Promise<void>
       [null, 0],
     ]),
     'allow',
+    null,
+    null,
   );
   ben.flush();
   at(10);
   ben.outcome(1, 1, succeeded('SELECT 1', 1));
   ben.flush();
   ana.connectionOpened(2, { parameters: { user: 'ana' }, serverVersion: '15.18' });
-  ana.command(2, 2, Buffer.from('drop table x'), null, 'deny');
+  ana.command(2, 2, Buffer.from('drop table x'), null, 'deny', null, null);
   ana.outcome(2, 2, { kind: 'blocked', tag: null, rows: 0, errorCode: '42501' });
   ana.flush();
   at(10);
   ana.outcome(1, 1, succeeded('SELECT 1', 1));
-  ana.command(2, 3, Buffer.from([0x73, 0xff]), null, 'allow');
+  ana.command(2, 3, Buffer.from([0x73, 0xff]), null, 'allow', null, null);
   ana.flush();
   at(10);
   return async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readTranscript, type TranscriptItem } from '../../../src/evidence/read/transcript.ts';
 import { cstring, encodeMessage, int32 } from '../../../src/protocols/postgres/messages/frame.ts';
 import { openFixture } from '../recording/fixture.ts';
+import { unknownFacts } from '../../../src/model/command-facts.ts';
 import { bind } from './history.ts';
 
 const int16 = (value: number): Buffer => Buffer.from([value >> 8, value & 255]);
@@ -42,19 +43,19 @@ test('what came back is decoded whatever way it was cut, and a described stateme
         recorder.output(1, command, bytes.subarray(at, at + cut));
     };
     recorder.connectionOpened(1, { parameters: { user: 'ana' }, serverVersion: '15.18' });
-    recorder.command(1, 1, Buffer.from('select 1 as a, null as b'), null, 'allow');
+    recorder.command(1, 1, Buffer.from('select 1 as a, null as b'), null, 'allow', null, null);
     output(1, described('a', 'b'), row(Buffer.from('1'), null), complete('SELECT 1'));
     recorder.outcome(1, 1, succeeded);
     // Described once, then run twice with binary results.
-    recorder.statement(1, 1, Buffer.from('select $1::int as n'), [23]);
+    recorder.statement(1, 1, Buffer.from('select $1::int as n'), [23], unknownFacts);
     output(0, described('n'));
     const asked = Buffer.concat([bind([['00000007', 1]]).subarray(0, -2), int16(1), int16(1)]);
     for (const command of [2, 3]) {
-      recorder.command(1, command, 1, asked, 'allow');
+      recorder.command(1, command, 1, asked, 'allow', null, null);
       output(command, row(Buffer.from([0, 0, 0, 7])), complete('SELECT 1'));
       recorder.outcome(1, command, succeeded);
     }
-    recorder.command(1, 4, Buffer.from('nonsense'), null, 'allow');
+    recorder.command(1, 4, Buffer.from('nonsense'), null, 'allow', null, null);
     output(
       4,
       encodeMessage('E', cstring('SERROR'), cstring('C42601'), cstring('Msyntax error'), Buffer.alloc(1)),

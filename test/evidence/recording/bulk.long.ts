@@ -21,7 +21,7 @@ test('1 GB of output: flat memory while recording, sealing and reading', async (
   chunk[0] = 0x64;
   chunk.writeUInt32BE(chunkBytes - 1, 1);
   recorder.connectionOpened(1, { parameters: {}, serverVersion: null });
-  recorder.command(1, 1, Buffer.from('copy big to stdout'), null, 'allow');
+  recorder.command(1, 1, Buffer.from('copy big to stdout'), null, 'allow', null, null);
   for (let i = 0; i < chunks; i++) {
     for (let at = 5; at < chunkBytes; at += 16) chunk.writeUInt32LE(i * 31 + at, at % (chunkBytes - 4));
     chunk[0] = 0x64;

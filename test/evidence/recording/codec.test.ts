@@ -9,6 +9,7 @@ import { decodeItem, type Cbor } from '../../../src/evidence/recording/decode.ts
 import { Batch } from '../../../src/evidence/recording/encode.ts';
 import { EvidenceError } from '../../../src/evidence/error.ts';
 import { measureSegment, readRecords } from '../../../src/evidence/recording/records.ts';
+import { unknownFacts } from '../../../src/model/command-facts.ts';
 import { openFixture, session } from './fixture.ts';
 
 type Value = number | string | null | Uint8Array | Value[] | Map<string, Value>;
@@ -120,8 +121,8 @@ async function workedExample(): Promise<Buffer> {
   const { recorder, recordingDirectory } = fixture;
   micros = 1500;
   recorder.connectionOpened(1, { parameters: { user: 'ana' }, serverVersion: '15.18' });
-  recorder.statement(1, 1, Buffer.from('select $1'), [25]);
-  recorder.command(1, 1, 1, Buffer.from('00000001000000026f6b0000', 'hex'), 'allow');
+  recorder.statement(1, 1, Buffer.from('select $1'), [25], unknownFacts);
+  recorder.command(1, 1, 1, Buffer.from('00000001000000026f6b0000', 'hex'), 'allow', null, null);
   recorder.flush();
   micros = 2100;
   recorder.output(1, 1, Buffer.from('440000000c0001000000026f6b', 'hex'));

@@ -19,7 +19,7 @@ const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 /** Every verb refuses, and `onFailure` was called once. */
 async function assertRefusing({ recorder, failures }: Fixture): Promise<void> {
   assert.throws(() => recorder.output(1, 1, chunk), failed);
-  assert.throws(() => recorder.command(1, 9, Buffer.from('select 1'), null, 'allow'), failed);
+  assert.throws(() => recorder.command(1, 9, Buffer.from('select 1'), null, 'allow', null, null), failed);
   assert.throws(() => recorder.flush(), failed);
   await assert.rejects(recorder.sync(), failed);
   await tick();

@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { readRecords, type SegmentRecord } from '../../../src/evidence/recording/records.ts';
+import { unknownFacts } from '../../../src/model/command-facts.ts';
 import type { NewEntry } from '../../../src/evidence/entry.ts';
 import { CommandAssembler } from '../../../src/evidence/read/commands.ts';
 import { openFixture, session } from './fixture.ts';
@@ -21,8 +22,9 @@ test('statements: memory holds some of their texts, and the reader those of one 
   const { recorder, recordingDirectory } = fixture;
   const count = 300; // 18 MB
   for (let statement = 1; statement <= count; statement++)
-    recorder.statement(1, statement, bytes(text(statement)), []);
-  for (const statement of [1, count, 1, count]) recorder.command(1, statement, statement, null, 'allow');
+    recorder.statement(1, statement, bytes(text(statement)), [], unknownFacts);
+  for (const statement of [1, count, 1, count])
+    recorder.command(1, statement, statement, null, 'allow', null, null);
   const { lastSegmentIndex } = await recorder.close();
   const reader = new CommandAssembler();
   const read: string[] = [];
@@ -43,7 +45,7 @@ test('what was flushed is in the open file before flush returns; closing seals i
   await using fixture = openFixture();
   const { recorder, recordingDirectory } = fixture;
   recorder.connectionOpened(1, { parameters: { user: 'ana', database: 'app' }, serverVersion: '15.18' });
-  recorder.command(1, 1, bytes('select 1'), null, 'allow');
+  recorder.command(1, 1, bytes('select 1'), null, 'allow', null, null);
   assert.equal(existsSync(recordingDirectory), false);
   recorder.flush();
   const open = path.join(recordingDirectory, '0.cbor');
@@ -130,14 +132,14 @@ test('a session without a record leaves no file and no segment', async () => {
 test('a segment closes at its size; a statement is told again in each later segment that uses it', async () => {
   await using fixture = openFixture();
   const { recorder, recordingDirectory } = fixture;
-  recorder.statement(1, 7, bytes('select $1'), [23]);
+  recorder.statement(1, 7, bytes('select $1'), [23], unknownFacts);
   for (let command = 1; command <= 3; command++) {
-    recorder.command(1, command, 7, bytes('bound'), 'allow');
+    recorder.command(1, command, 7, bytes('bound'), 'allow', null, null);
     recorder.output(1, command, Buffer.alloc(1_048_500, command));
     recorder.flush();
   }
   recorder.forgetStatement(7);
-  assert.throws(() => recorder.command(1, 4, 7, null, 'allow'), { code: 'recording-failed' });
+  assert.throws(() => recorder.command(1, 4, 7, null, 'allow', null, null), { code: 'recording-failed' });
   const { lastSegmentIndex, totals } = await recorder.close();
   assert.equal(lastSegmentIndex, 2);
   assert.equal(totals.commands, 3);
@@ -158,9 +160,9 @@ test('content over 64 KiB stands apart, across segments, and nothing of it is tr
   const { recorder, recordingDirectory } = fixture;
   const text = Buffer.from(randomBytes(65_000).toString('hex').repeat(25));
   const parameters = Buffer.alloc(70_000, 'p');
-  recorder.command(1, 1, text, parameters, 'allow');
-  recorder.statement(1, 1, text, []);
-  recorder.command(1, 2, 1, null, 'deny');
+  recorder.command(1, 1, text, parameters, 'allow', null, null);
+  recorder.statement(1, 1, text, [], unknownFacts);
+  recorder.command(1, 2, 1, null, 'deny', null, null);
   recorder.flush();
   const { lastSegmentIndex } = await recorder.close();
   assert.ok(lastSegmentIndex! >= 2);
@@ -200,7 +202,7 @@ test('times never decrease, whatever the clock says', async () => {
   const clock = { wallMs: () => 0, monotonicMs: () => readings[Math.min(at++, 3)]! };
   await using fixture = openFixture({ clock });
   for (let command = 1; command <= 4; command++) {
-    fixture.recorder.command(1, command, bytes('x'), null, 'allow');
+    fixture.recorder.command(1, command, bytes('x'), null, 'allow', null, null);
     fixture.recorder.flush();
   }
   await fixture.recorder.close();

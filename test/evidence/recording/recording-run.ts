@@ -25,7 +25,7 @@ export async function recordSession(
 ): Promise<void> {
   const { recorder, sealer } = openFixture({ directory }, { append });
   for (let command = 1; command <= 6; command++) {
-    recorder.command(1, command, Buffer.from(`select ${command}`), null, 'allow');
+    recorder.command(1, command, Buffer.from(`select ${command}`), null, 'allow', null, null);
     // Fills a segment: the next command begins another.
     if (command % 2 === 0) recorder.output(1, command, Buffer.alloc(1_100_000, 'z'));
     recorder.output(1, command, Buffer.from(`row ${command}`));
