@@ -18,6 +18,12 @@ const migrations: readonly Migration[] = [
       for (const statement of first) await sql.raw(statement).execute(db);
     },
   },
+  {
+    name: '0002-reviews',
+    async up(db) {
+      for (const statement of reviews) await sql.raw(statement).execute(db);
+    },
+  },
 ];
 
 const first = [
@@ -44,6 +50,24 @@ const first = [
   `create index replay_expiry on replay (expires_at)`,
   `create table attempts (key text primary key, window_started_at bigint not null, count integer not null)`,
   `create table settings (key text primary key, value text not null)`,
+];
+
+const reviews = [
+  `create table reviews (id text primary key, session_id text not null, process_id text not null, state text not null,
+     kind text not null, issuer text not null, subject text not null, email text, groups text not null,
+     target text not null, reason text, task text, command_text text not null, parameters text,
+     parameter_types text not null, encoding text not null, facts text not null, policies text not null,
+     needed text not null, digest text not null, created_at bigint not null, expires_at bigint not null,
+     changed bigint not null)`,
+  `create index reviews_state on reviews (state, expires_at)`,
+  `create index reviews_changed on reviews (changed)`,
+  `create index reviews_session on reviews (session_id)`,
+  `create table review_decisions (review_id text not null references reviews (id) on delete cascade, kind text not null,
+     issuer text not null, subject text not null, email text, groups text not null, login_id text not null,
+     decision text not null, reason text, request text not null, decided_at bigint not null, standing text not null,
+     primary key (review_id, issuer, subject))`,
+  `create table counters (name text primary key, value bigint not null)`,
+  `insert into counters (name, value) values ('reviews', 0)`,
 ];
 
 /** Any constant will do, as long as nothing else in the database takes the same advisory lock. */

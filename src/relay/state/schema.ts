@@ -63,11 +63,61 @@ export interface SessionRow {
   kill_login_id: string | null;
 }
 
+/** A held command on which people decide. Texts are those of the record: masked. */
+export interface ReviewRow {
+  id: string;
+  session_id: string;
+  /** The relay process that holds the command: it alone lets decisions count. */
+  process_id: string;
+  state: string;
+  kind: string;
+  issuer: string;
+  subject: string;
+  email: string | null;
+  groups: string;
+  target: string;
+  reason: string | null;
+  task: string | null;
+  /** Base64 of the bytes. */
+  command_text: string;
+  parameters: string | null;
+  parameter_types: string;
+  encoding: string;
+  facts: string;
+  policies: string;
+  needed: string;
+  digest: string;
+  created_at: number;
+  expires_at: number;
+  /** Place in the order of all changes to reviews. */
+  changed: number;
+}
+
+export interface ReviewDecisionRow {
+  review_id: string;
+  kind: string;
+  issuer: string;
+  subject: string;
+  email: string | null;
+  groups: string;
+  login_id: string;
+  decision: string;
+  reason: string | null;
+  /** The compact JWS. */
+  request: string;
+  decided_at: number;
+  /** `proposed`, `counted`, or the code with which it was refused. */
+  standing: string;
+}
+
 export interface Tables {
   users: UserRow;
   artefacts: ArtefactRow;
   logins: LoginRow;
   sessions: SessionRow;
+  reviews: ReviewRow;
+  review_decisions: ReviewDecisionRow;
+  counters: { name: string; value: number };
   replay: { id: string; expires_at: number };
   attempts: { key: string; window_started_at: number; count: number };
   settings: { key: string; value: string };

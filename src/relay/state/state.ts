@@ -1,6 +1,6 @@
 /**
- * The relay's state: people of the embedded provider, what that provider keeps, logins, sessions, what was used once.
- * One schema on `node:sqlite` (the default) and on PostgreSQL (several relays). The record is never in here.
+ * The relay's state: people of the embedded provider, what that provider keeps, logins, sessions, reviews, what was used
+ * once. One schema on `node:sqlite` (the default) and on PostgreSQL (several relays). The record is never in here.
  *
  * Invariant: nothing assumes to be the only process; what must happen once is one statement whose row count decides.
  */
@@ -13,6 +13,8 @@ import { Logins } from './logins.ts';
 import { migrate } from './migrations.ts';
 import { postgresDialect } from './postgres.ts';
 import type { Tables } from './schema.ts';
+import { PostgresNotices } from './notices.ts';
+import { Reviews } from './reviews.ts';
 import { Sessions } from './sessions.ts';
 import { sqliteDialect } from './sqlite.ts';
 import { Users } from './users.ts';
@@ -31,20 +33,29 @@ export class State {
   readonly artefacts: Artefacts;
   readonly logins: Logins;
   readonly sessions: Sessions;
+  readonly reviews: Reviews;
   readonly replay: Replay;
   readonly attempts: Attempts;
   readonly settings: Settings;
   readonly #db: Kysely<Tables>;
   readonly #clock: Clock;
   readonly #sweeper: NodeJS.Timeout;
+  readonly #notices: PostgresNotices | null;
 
-  private constructor(db: Kysely<Tables>, clock: Clock, onError: (error: Error) => void) {
+  private constructor(
+    db: Kysely<Tables>,
+    clock: Clock,
+    onError: (error: Error) => void,
+    notices: PostgresNotices | null,
+  ) {
     this.#db = db;
     this.#clock = clock;
     this.users = new Users(db, clock);
     this.artefacts = new Artefacts(db, clock);
     this.logins = new Logins(db, clock);
     this.sessions = new Sessions(db, clock);
+    this.reviews = new Reviews(db, clock, notices);
+    this.#notices = notices;
     this.replay = new Replay(db);
     this.attempts = new Attempts(db, clock);
     this.settings = new Settings(db);
@@ -65,7 +76,8 @@ export class State {
         kind === 'postgres' ? postgresDialect(location, onError) : await sqliteDialect(location);
       db = new Kysely<Tables>({ dialect });
       await migrate(db, kind);
-      return new State(db, options.clock ?? systemClock, onError);
+      const notices = kind === 'postgres' ? PostgresNotices.start(location, onError) : null;
+      return new State(db, options.clock ?? systemClock, onError, notices);
     } catch (cause) {
       await db?.destroy().catch(onError);
       if (cause instanceof StateError) throw cause;
@@ -90,6 +102,7 @@ export class State {
       .deleteFrom('attempts')
       .where('window_started_at', '<=', now - 86_400_000)
       .execute();
+    await this.reviews.sweep();
     await this.#db
       .deleteFrom('sessions')
       .where('closed_at', '<=', now - keptMs)
@@ -103,6 +116,7 @@ export class State {
 
   async close(): Promise<void> {
     clearInterval(this.#sweeper);
+    await this.#notices?.close();
     await this.#db.destroy();
   }
 }
