@@ -21,7 +21,9 @@ export class Decision {
     this.action = request.action;
     this.resource = request.resource;
     this.decision = answer.errors.length === 0 ? answer.decision : 'deny';
-    this.policies = [...answer.policies].toSorted();
+    // What permits does not determine a denial.
+    this.policies =
+      answer.errors.length > 0 && answer.decision === 'allow' ? [] : [...answer.policies].toSorted();
     this.errors = [...answer.errors].toSorted();
     Object.freeze(this.policies);
     Object.freeze(this.errors);

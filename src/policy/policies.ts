@@ -1,57 +1,75 @@
 /**
  * Who may do what, decided by Cedar policies (https://www.cedarpolicy.com): nothing is allowed that no `permit` names,
- * and one `forbid` outweighs every `permit`. This folder answers; it neither authenticates anybody (identity/) nor acts
- * on an answer (gate/). It opens no socket and reads no clock: time and address come with the request.
+ * and one `forbid` outweighs every `permit`; a `forbid` with `@review` holds a command until people have lifted it. This
+ * folder answers; it neither authenticates anybody (identity/) nor acts on an answer (gate/), nor asks people (reviews/).
+ * It opens no socket and reads no clock: time and address come with the request.
  *
  * Invariant: whatever goes wrong while a question is answered (a policy that fails to evaluate, a value that Cedar
  * refuses, the engine itself) is a denial. Whatever is wrong with the policies themselves is refused at start.
  */
+import { isUtf8 } from 'node:buffer';
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { randomUUID } from 'node:crypto';
-import {
-  preparsePolicySet,
-  preparseSchema,
-  statefulIsAuthorized,
-  validate,
-} from '@cedar-policy/cedar-wasm/nodejs';
-import type { AuthorizationAnswer, DetailedError } from '@cedar-policy/cedar-wasm/nodejs';
+import type { CommandFacts } from '../model/command-facts.ts';
 import type { Principal } from '../model/principal.ts';
-import { cedarRequest, shapeOf } from './request.ts';
-import type { Circumstances, ConnectCircumstances, PolicyRequest } from './request.ts';
-import type { SessionResource, TargetResource } from './entities.ts';
 import { decide } from './decision.ts';
 import type { Decision } from './decision.ts';
+import { PolicyEngine, engineFailed } from './engine.ts';
+import type { EngineAnswer } from './engine.ts';
+import type { SessionResource, TargetResource } from './entities.ts';
 import { PolicyError, formatProblem } from './error.ts';
 import type { PolicyProblem } from './error.ts';
-import { placeOf, problemAt, splitPolicies } from './source.ts';
+import { decideExecute } from './execute-decision.ts';
+import type { ExecuteDecision } from './execute-decision.ts';
+import { cedarRequest, shapeOf } from './request.ts';
+import type { CedarRequest, Circumstances, ConnectCircumstances, ExecuteCircumstances } from './request.ts';
+import type { PolicyRequest } from './request.ts';
+import { unionOfNeeds } from './review-rule.ts';
+import type { Action } from './schema.ts';
+import { splitPolicies } from './source.ts';
 import type { PolicyText, SourcePolicy } from './source.ts';
-import { schema } from './schema.ts';
+import { invalid, repeatedIds, validateAll } from './validation.ts';
 
 /** Decisions kept; far more than live principals × targets × actions of one relay. */
 const cacheEntries = 10_000;
-const schemaName = 'hoop';
+
+/** A question that is answered by yes or no. */
+export type PlainRequest = Exclude<PolicyRequest, { action: 'execute' }>;
 
 /** A validated set of policies. Immutable; a reload makes a new one. */
 export class Policies {
-  readonly #set = `hoop-${randomUUID()}`;
+  readonly #engine: PolicyEngine;
+  /** All but the forbids that people can lift; null when there are none. */
+  readonly #withoutReviews: PolicyEngine | null;
   readonly #policies: ReadonlyMap<string, SourcePolicy>;
-  readonly #cache = new Map<string, Decision>();
-  readonly #readTime: boolean;
+  readonly #decisions = new Map<string, Decision>();
+  readonly #executions = new Map<string, ExecuteDecision>();
+  /** Actions whose decisions hold for an instant only: some policy for them reads the time. */
+  readonly #timed: ReadonlySet<Action>;
+  /** What a decision on a command depends on, of the facts; null: on all of them. */
+  readonly #factsRead: ReadonlySet<string> | null;
+  /** SHA-256 of each file's bytes, hex, in the order given. */
+  readonly files: readonly PolicyFileDigest[];
   /** What Cedar remarks without calling it an error, `file:line:column: …`. */
   readonly warnings: readonly string[];
 
-  private constructor(policies: readonly SourcePolicy[], warnings: readonly string[]) {
+  private constructor(
+    files: readonly PolicyText[],
+    policies: readonly SourcePolicy[],
+    warnings: readonly string[],
+  ) {
+    this.files = files.map(({ name, text }) => ({
+      name,
+      sha256: createHash('sha256').update(text).digest('hex'),
+    }));
     this.#policies = new Map(policies.map((policy) => [policy.id, policy]));
-    this.#readTime = policies.some((policy) => policy.readsTime);
+    const timed = policies.filter(({ reads }) => reads === null || reads.has('time'));
+    this.#timed = new Set(timed.flatMap(({ actions }) => actions));
+    this.#factsRead = readToExecute(policies);
     this.warnings = warnings;
-    const texts = Object.fromEntries(policies.map(({ id, text }) => [id, text]));
-    const prepared = [
-      preparseSchema(schemaName, schema),
-      preparsePolicySet(this.#set, { staticPolicies: texts }),
-    ];
-    for (const answer of prepared)
-      if (answer.type === 'failure')
-        throw new PolicyError('policy-invalid', answer.errors[0]?.message ?? 'policies do not parse');
+    this.#engine = new PolicyEngine(policies);
+    const lasting = policies.filter(({ review }) => review === null);
+    this.#withoutReviews = lasting.length === policies.length ? null : new PolicyEngine(lasting);
   }
 
   /**
@@ -59,15 +77,7 @@ export class Policies {
    * @throws PolicyError `policy-unreadable`, `policy-invalid`
    */
   static load(files: readonly string[]): Policies {
-    return Policies.parse(
-      files.map((name) => {
-        try {
-          return { name, text: readFileSync(name, 'utf8') };
-        } catch (cause) {
-          throw new PolicyError('policy-unreadable', `cannot read the policy file ${name}`, { cause });
-        }
-      }),
-    );
+    return Policies.parse(files.map((name) => ({ name, text: readPolicyFile(name) })));
   }
 
   /**
@@ -86,7 +96,7 @@ export class Policies {
     if (problems.length > 0) throw invalid(problems);
     const { errors, warnings } = validateAll(policies);
     if (errors.length > 0) throw invalid(errors);
-    return new Policies(policies, warnings.map(formatProblem));
+    return new Policies(files, policies, warnings.map(formatProblem));
   }
 
   /** Ids of all policies, in order of the files. */
@@ -99,15 +109,19 @@ export class Policies {
     return this.#policies.get(id) ?? null;
   }
 
+  /** True when some policy on commands reads the time: what `execute` answers holds for that time alone. */
+  get timedExecute(): boolean {
+    return this.#timed.has('execute');
+  }
+
   /** Answers one question. Never throws. */
-  evaluate(request: PolicyRequest): Decision {
-    if (this.#readTime) return this.#ask(request);
+  evaluate(request: PlainRequest): Decision {
+    if (this.#timed.has(request.action)) return this.#decide(request);
     const shape = shapeOf(request);
-    const known = this.#cache.get(shape);
+    const known = this.#decisions.get(shape);
     if (known !== undefined) return known;
-    const decision = this.#ask(request);
-    if (this.#cache.size >= cacheEntries) this.#cache.delete(this.#cache.keys().next().value!);
-    if (decision.errors.length === 0) this.#cache.set(shape, decision);
+    const decision = this.#decide(request);
+    if (decision.errors.length === 0) remember(this.#decisions, shape, decision);
     return decision;
   }
 
@@ -135,88 +149,118 @@ export class Policies {
     return this.evaluate({ action: 'administer', principal, circumstances });
   }
 
+  /**
+   * May this command run at this target? `review`: only policies that people can lift stand against it. Never throws. A
+   * session asks through its `ExecutePolicy`, which remembers the answers.
+   */
+  execute(
+    principal: Principal,
+    target: TargetResource,
+    circumstances: ExecuteCircumstances,
+  ): ExecuteDecision {
+    const request: PolicyRequest = {
+      action: 'execute',
+      principal,
+      target,
+      circumstances: { ...circumstances, facts: this.#relevant(circumstances.facts) },
+    };
+    if (this.timedExecute) return this.#decideExecute(request);
+    const shape = shapeOf(request);
+    const known = this.#executions.get(shape);
+    if (known !== undefined) return known;
+    const decision = this.#decideExecute(request);
+    if (decision.errors.length === 0) remember(this.#executions, shape, decision);
+    return decision;
+  }
+
   /** Frees the engine's copy; every later question is denied. */
   close(): void {
-    this.#cache.clear();
-    preparsePolicySet(this.#set, { staticPolicies: {} });
+    this.#decisions.clear();
+    this.#executions.clear();
+    this.#engine.close();
+    this.#withoutReviews?.close();
   }
 
-  #ask(request: PolicyRequest): Decision {
-    let answer: AuthorizationAnswer;
-    let resource: string;
-    try {
-      const call = cedarRequest(request);
-      resource = call.id;
-      answer = statefulIsAuthorized({
-        ...call.call,
-        preparsedSchemaName: schemaName,
-        validateRequest: true,
-        preparsedPolicySetId: this.#set,
-      });
-    } catch {
-      return decide({ ...request, resource: '' }, { decision: 'deny', policies: [], errors: ['engine'] });
-    }
-    const decided = { principal: request.principal, action: request.action, resource };
-    if (answer.type === 'failure')
-      return decide(decided, { decision: 'deny', policies: [], errors: ['engine'] });
-    const { decision, diagnostics } = answer.response;
-    return decide(decided, {
-      decision,
-      policies: diagnostics.reason,
-      errors: diagnostics.errors.map(({ policyId }) => policyId),
-    });
+  /** The facts without those that no policy looks at, so that commands that differ in nothing else share one answer. */
+  #relevant(facts: CommandFacts): CommandFacts {
+    const read = this.#factsRead;
+    if (read === null) return facts;
+    return {
+      effects: read.has('effects') || read.has('unbounded') ? facts.effects : [],
+      relations: read.has('relations') ? facts.relations : [],
+      functions: read.has('functions') ? facts.functions : [],
+      programs: read.has('programs') ? facts.programs : [],
+    };
+  }
+
+  #decide(request: PlainRequest): Decision {
+    const asked = cedarRequestOf(request);
+    const { principal, action } = request;
+    if (asked === null) return decide({ principal, action, resource: '' }, engineFailed);
+    return decide({ principal, action, resource: asked.id }, this.#engine.ask(asked));
+  }
+
+  #decideExecute(request: PolicyRequest): ExecuteDecision {
+    const asked = cedarRequestOf(request);
+    const answer = asked === null ? engineFailed : this.#engine.ask(asked);
+    if (asked === null || answer.errors.length > 0 || answer.decision === 'allow')
+      return decideExecute({ kind: answer.decision, ...answer });
+    const needs = this.#needsOf(answer);
+    if (needs === null || this.#withoutReviews === null) return decideExecute({ kind: 'deny', ...answer });
+    // Lifting the forbids does not help where nothing permits, and asking people would mislead them.
+    const lifted = this.#withoutReviews.ask(asked);
+    if (lifted.decision === 'deny') return decideExecute({ kind: 'deny', ...lifted });
+    const { policies } = answer;
+    return decideExecute({ kind: 'review', policies, errors: lifted.errors, needed: unionOfNeeds(needs) });
+  }
+
+  /** Of each policy that denied; null when one of them cannot be lifted, or when none spoke. */
+  #needsOf({ policies }: EngineAnswer) {
+    const needs = policies.flatMap((id) => this.#policies.get(id)?.review ?? []);
+    const liftable = policies.every((id) => (this.#policies.get(id)?.review ?? null) !== null);
+    return policies.length > 0 && liftable ? [needs] : null;
   }
 }
 
-function invalid(problems: readonly PolicyProblem[]): PolicyError {
-  const sorted = problems.toSorted(
-    (a, b) => a.file.localeCompare(b.file) || a.line - b.line || a.column - b.column,
-  );
-  const more = sorted.length > 1 ? ` (and ${sorted.length - 1} more)` : '';
-  const first = sorted.slice(0, 1).map(formatProblem).join('');
-  return new PolicyError('policy-invalid', `the policies cannot be used: ${first}${more}`, {
-    problems: sorted,
-    hint: 'check them with `hoop relay check`; docs/policy.md lists actions, entities and context',
-  });
-}
-
-function repeatedIds(policies: readonly SourcePolicy[]): PolicyProblem[] {
-  const first = new Map<string, SourcePolicy>();
-  return policies.flatMap((policy) => {
-    const earlier = first.get(policy.id);
-    first.set(policy.id, earlier ?? policy);
-    if (earlier === undefined) return [];
-    const place = placeOf(earlier.file.text, earlier.offset);
-    const message = `the id ${policy.id} is already used at ${earlier.file.name}:${place.line}`;
-    return [{ file: policy.file.name, ...placeOf(policy.file.text, policy.offset), message }];
-  });
-}
-
-/** Validation against the schema; a policy that can never apply is an error, because a `forbid` like that protects nothing. */
-function validateAll(policies: readonly SourcePolicy[]): {
-  errors: PolicyProblem[];
-  warnings: PolicyProblem[];
-} {
-  const byId = new Map(policies.map((policy) => [policy.id, policy]));
-  const answer = validate({
-    schema,
-    policies: { staticPolicies: Object.fromEntries(policies.map(({ id, text }) => [id, text])) },
-  });
-  if (answer.type === 'failure')
-    throw new PolicyError('policy-invalid', answer.errors[0]?.message ?? 'invalid');
-  const place = ({ policyId, error }: { policyId: string; error: DetailedError }): PolicyProblem => {
-    const policy = byId.get(policyId)!;
-    return problemAt(policy.file, policy, error);
-  };
-  const errors = answer.validationErrors.map(place);
-  const failed = new Set(answer.validationErrors.map(({ policyId }) => policyId));
-  const neverApplies = /policy is impossible|unable to find an applicable action/;
-  const impossible = answer.validationWarnings.filter(({ error }) => neverApplies.test(error.message));
-  for (const warning of impossible) {
-    if (failed.has(warning.policyId)) continue;
-    failed.add(warning.policyId);
-    errors.push(place(warning));
+function readPolicyFile(name: string): string {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(name);
+  } catch (cause) {
+    throw new PolicyError('policy-unreadable', `cannot read the policy file ${name}`, { cause });
   }
-  const rest = answer.validationWarnings.filter((warning) => !impossible.includes(warning));
-  return { errors, warnings: rest.map(place) };
+  // The digest is that of the bytes only if nothing is lost in between.
+  if (!isUtf8(bytes)) throw new PolicyError('policy-unreadable', `the policy file ${name} is not UTF-8`);
+  return bytes.toString();
+}
+
+/** A policy file as it was read. */
+export interface PolicyFileDigest {
+  readonly name: string;
+  readonly sha256: string;
+}
+
+function remember<T>(cache: Map<string, T>, shape: string, decision: T): void {
+  if (cache.size >= cacheEntries) cache.delete(cache.keys().next().value!);
+  cache.set(shape, decision);
+}
+
+/** Null for values that cannot be asked about; that is a denial. */
+function cedarRequestOf(request: PolicyRequest): CedarRequest | null {
+  try {
+    return cedarRequest(request);
+  } catch {
+    return null;
+  }
+}
+
+/** Attributes of the context that policies on commands look at; null: the whole. */
+function readToExecute(policies: readonly SourcePolicy[]): ReadonlySet<string> | null {
+  const read = new Set<string>();
+  for (const { actions, reads } of policies) {
+    if (!actions.includes('execute')) continue;
+    if (reads === null) return null;
+    for (const attribute of reads) read.add(attribute);
+  }
+  return read;
 }

@@ -1,5 +1,6 @@
 /** A question to the policies, as hoop asks it and as Cedar takes it. */
 import type { CedarValueJson, EntityJson, StatefulAuthorizationCall } from '@cedar-policy/cedar-wasm/nodejs';
+import type { CommandFacts } from '../model/command-facts.ts';
 import type { Principal } from '../model/principal.ts';
 import { principalEntity, relayEntity, sessionEntity, targetEntity } from './entities.ts';
 import type { SessionResource, TargetResource } from './entities.ts';
@@ -20,12 +21,10 @@ export interface ConnectCircumstances extends Circumstances {
   readonly task: string | null;
 }
 
-/** What a command adds. */
+/** What a command adds. `reason` and `task` are those of its session. */
 export interface ExecuteCircumstances extends Circumstances {
-  readonly effects: readonly string[];
-  readonly relations: readonly string[];
-  readonly programs: readonly string[];
-  readonly unbounded: boolean;
+  readonly facts: CommandFacts;
+  readonly reason: string | null;
   readonly task: string | null;
 }
 
@@ -112,13 +111,20 @@ function contextOf(request: PolicyRequest): Record<string, CedarValueJson> {
   if (request.action === 'administer') return context;
   if ('session' in request) return { ...context, own: isOwner(request.principal, request.session) };
   if (request.circumstances.task !== null) context['task'] = request.circumstances.task;
+  if (request.circumstances.reason !== null) context['reason'] = request.circumstances.reason;
   if (request.action === 'connect') {
     context['durationSeconds'] = request.circumstances.durationSeconds;
-    if (request.circumstances.reason !== null) context['reason'] = request.circumstances.reason;
     return context;
   }
-  const { effects, relations, programs, unbounded } = request.circumstances;
-  return { ...context, effects: [...effects], relations: [...relations], programs: [...programs], unbounded };
+  const { effects, relations, functions, programs } = request.circumstances.facts;
+  return {
+    ...context,
+    effects: [...effects],
+    relations: [...relations],
+    functions: [...functions],
+    programs: [...programs],
+    unbounded: effects.includes('unbounded'),
+  };
 }
 
 function isOwner(principal: Principal, session: SessionResource | null): boolean {

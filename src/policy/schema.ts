@@ -56,10 +56,13 @@ action execute appliesTo {
   context: {
     time: datetime,
     sourceAddress: ipaddr,
+    // Names of effects are checked when policies are loaded (model/command-facts.ts lists them).
     effects: Set<String>,
     relations: Set<String>,
+    functions: Set<String>,
     programs: Set<String>,
     unbounded: Bool,
+    reason?: String,
     task?: String,
   },
 };

@@ -6,8 +6,13 @@
  * only end in an error.
  */
 import { policySetTextToParts, policyToJson } from '@cedar-policy/cedar-wasm/nodejs';
-import type { DetailedError } from '@cedar-policy/cedar-wasm/nodejs';
+import type { DetailedError, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
+import { effects } from '../model/command-facts.ts';
 import type { PolicyProblem } from './error.ts';
+import { parseReviewRule } from './review-rule.ts';
+import type { NeededGroup } from './review-rule.ts';
+import type { Action } from './schema.ts';
+import { actionsOf, contextReads, unknownEffects } from './syntax.ts';
 
 /** A policy file as read. */
 export interface PolicyText {
@@ -22,39 +27,87 @@ export interface SourcePolicy {
   readonly id: string;
   readonly text: string;
   readonly effect: 'permit' | 'forbid';
-  readonly annotations: Readonly<Record<string, string>>;
+  /** Of `@review` on a forbid: who lifts it. Null: nobody does. */
+  readonly review: readonly NeededGroup[] | null;
+  /** Actions that it may speak for. */
+  readonly actions: readonly Action[];
+  /** Attributes of the context that it looks at; null when it uses the context as a whole. */
+  readonly reads: ReadonlySet<string> | null;
   readonly file: PolicyText;
   /** Index of `text` in the file, in UTF-16 units. */
   readonly offset: number;
-  /** True when the policy reads `context.time`: its decisions hold for an instant only. */
-  readonly readsTime: boolean;
 }
 
 /** Cuts a file into its policies. What does not parse is reported and left out; nothing is used of a file with problems. */
 export function splitPolicies(file: PolicyText): { policies: SourcePolicy[]; problems: PolicyProblem[] } {
   const policies: SourcePolicy[] = [];
   const problems: PolicyProblem[] = [];
-  for (const { text, offset } of pieces(file.text)) {
-    const parsed = policyToJson(text);
+  for (const piece of pieces(file.text)) {
+    const parsed = policyToJson(piece.text);
     if (parsed.type === 'failure') {
-      problems.push(...parsed.errors.map((error) => problemAt(file, { text, offset }, error)));
+      problems.push(...parsed.errors.map((error) => problemAt(file, piece, error)));
       continue;
     }
-    const { effect, annotations = {} } = parsed.json;
-    const named = annotations['id'];
-    if (named !== undefined && !/^[\p{L}\p{N}._:/-]{1,128}$/u.test(named)) {
-      problems.push({
-        file: file.name,
-        ...placeOf(file.text, offset),
-        message: '@id must be 1 to 128 letters, digits, or . _ : / -',
-      });
-      continue;
-    }
-    const id = named ?? `${file.name}:${placeOf(file.text, offset).line}`;
-    policies.push({ id, text, effect, annotations, file, offset, readsTime: readsTime(parsed.json) });
+    const read = readPolicy(file, piece, parsed.json);
+    if ('id' in read) policies.push(read);
+    else problems.push(...read.problems);
   }
   if (problems.length === 0) problems.push(...countsDiffer(file, policies.length));
   return { policies, problems };
+}
+
+/** What Cedar does not know about a policy: its id, its review, the names of effects. */
+function readPolicy(
+  file: PolicyText,
+  piece: Piece,
+  json: PolicyJson,
+): SourcePolicy | { problems: PolicyProblem[] } {
+  const problems: PolicyProblem[] = [];
+  const refuse = (within: number, message: string): void => {
+    problems.push({ file: file.name, ...placeOf(file.text, piece.offset + within), message });
+  };
+  // Cedar gives null for an annotation without a text.
+  const annotations: Readonly<Record<string, string | null>> = json.annotations ?? {};
+  const named = annotations['id'];
+  if (named !== undefined && !/^[\p{L}\p{N}._:/-]{1,128}$/u.test(named ?? ''))
+    refuse(annotationAt(piece.text, 'id'), '@id must be 1 to 128 letters, digits, or . _ : / -');
+  let review: SourcePolicy['review'] = null;
+  for (const name of Object.keys(annotations)) {
+    if (!/^reviews?$|^reviewers?$|^reviewed$/i.test(name)) continue;
+    const found = name === 'review' ? reviewOf(json, annotations['review'] ?? null) : 'did you mean @review?';
+    if (typeof found === 'string') refuse(annotationAt(piece.text, name), found);
+    else review = found;
+  }
+  for (const effect of unknownEffects(json)) {
+    const within = piece.text.indexOf(JSON.stringify(effect));
+    refuse(Math.max(0, within), `unknown effect ${JSON.stringify(effect)}; known are ${effects.join(', ')}`);
+  }
+  if (problems.length > 0) return { problems };
+  return {
+    id: named ?? `${file.name}:${placeOf(file.text, piece.offset).line}`,
+    text: piece.text,
+    effect: json.effect,
+    review,
+    actions: actionsOf(json),
+    reads: contextReads(json),
+    file,
+    offset: piece.offset,
+  };
+}
+
+function reviewOf(json: PolicyJson, text: string | null): readonly NeededGroup[] | string {
+  if (json.effect !== 'forbid') return '@review stands on a forbid: it says who may lift it';
+  const actions = actionsOf(json);
+  if (actions.length !== 1 || actions[0] !== 'execute')
+    return '@review holds commands: the head of its forbid says action == Action::"execute"';
+  return parseReviewRule(text);
+}
+
+/** Index of an annotation in a policy's text; comments and strings before it may hold the same letters. */
+function annotationAt(text: string, name: string): number {
+  for (const match of text.matchAll(/\/\/[^\n\r]*|"(?:\\[^]|[^"\\])*"|@\s*(\w+)/g))
+    if (match[1] === name) return match.index;
+  return 0;
 }
 
 /** The cut and Cedar's own reading of the whole file must agree. */
@@ -65,8 +118,14 @@ function countsDiffer(file: PolicyText, count: number): PolicyProblem[] {
   return [{ file: file.name, line: 1, column: 1, message: message ?? 'does not parse' }];
 }
 
+/** A policy's text, and where it begins in its file. */
+interface Piece {
+  readonly text: string;
+  readonly offset: number;
+}
+
 /** Texts between `;`, without the blanks and comments before them. */
-function* pieces(text: string): Generator<{ text: string; offset: number }> {
+function* pieces(text: string): Generator<Piece> {
   const token = /\/\/[^\n\r]*|"(?:\\[^]|[^"\\])*"|;|[^\s;"/]+|\/|"/g;
   let start: number | null = null;
   for (const match of text.matchAll(token)) {
@@ -81,11 +140,7 @@ function* pieces(text: string): Generator<{ text: string; offset: number }> {
 }
 
 /** Translates Cedar's place in a piece (a byte offset) to line and column of the file. */
-export function problemAt(
-  file: PolicyText,
-  piece: { readonly text: string; readonly offset: number },
-  error: DetailedError,
-): PolicyProblem {
+export function problemAt(file: PolicyText, piece: Piece, error: DetailedError): PolicyProblem {
   const place = error.sourceLocations?.[0];
   const before = Buffer.from(piece.text)
     .subarray(0, place?.start ?? 0)
@@ -108,15 +163,4 @@ export function placeOf(text: string, index: number): { line: number; column: nu
   const before = text.slice(0, index);
   const lineStart = before.lastIndexOf('\n') + 1;
   return { line: before.split('\n').length, column: Array.from(before.slice(lineStart)).length + 1 };
-}
-
-/** Does a policy's syntax tree look at `context.time`, or at `context` as a whole? */
-function readsTime(node: unknown, parent: unknown = null): boolean {
-  if (Array.isArray(node)) return node.some((item) => readsTime(item, node));
-  if (typeof node !== 'object' || node === null) return false;
-  if ('Var' in node && node.Var === 'context') {
-    const attribute = typeof parent === 'object' && parent !== null && 'attr' in parent ? parent.attr : null;
-    return attribute === null || attribute === 'time' || Array.isArray(attribute);
-  }
-  return Object.values(node).some((child) => readsTime(child, node));
 }

@@ -1,5 +1,6 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -130,24 +131,6 @@ test('sessions: their owner, those who look after the target, and nobody else', 
   assert.deepEqual(seen({ ...bob, groups: ['auditors'] }), ['deny', 'auditors', 'auditors']);
 });
 
-test('execute: effects and relations of a command', () => {
-  const policies = parse(`
-    permit(principal, action == Action::"execute", resource);
-    @id("no-delete") forbid(principal, action == Action::"execute", resource) when {
-      context.effects.containsAny(["delete", "schema", "unknown"]) || context.unbounded
-    };`);
-  const execute = (effects: string[], unbounded = false) =>
-    policies.evaluate({
-      action: 'execute',
-      principal: ana,
-      target: target(),
-      circumstances: { ...noon, effects, relations: ['public.t'], programs: [], unbounded },
-    });
-  assert.equal(execute(['read']).decision, 'allow');
-  assert.deepEqual(execute(['read', 'delete']).policies, ['no-delete']);
-  assert.equal(execute(['read'], true).decision, 'deny');
-});
-
 test('a policy that fails to evaluate denies, even when it is a forbid that Cedar would skip', () => {
   const policies = parse(`
     permit(principal, action == Action::"connect", resource);
@@ -197,6 +180,48 @@ test('more shapes than the cache holds: still right', () => {
   }
   assert.equal(policies.connect({ ...ana, subject: 'u0' }, target(), noon).decision, 'allow');
 });
+
+const head = `forbid(principal, action == Action::"execute", resource)`;
+const review = (text: string): string => `// @review\n @id("é") @review("${text}")\n${head};`;
+const wrongReviews: [string, string, RegExp][] = [
+  ['review of nobody', review(''), /^p\.cedar:2:11: @review names who approves/],
+  ['review without text', `@review\n${head};`, /^p\.cedar:1:1: @review names who approves/],
+  ['review by zero', review('dba:0'), /^p\.cedar:2:11: @review: "0" is no number of people from 1 to 99/],
+  ['review by many', review('dba:100'), /^p\.cedar:2:11: @review: "100"/],
+  ['review by a fraction', review('dba:1.5'), /^p\.cedar:2:11: @review: "1\.5"/],
+  ['two numbers', review('dba:1:2'), /^p\.cedar:2:11: .*is no group, or group:number/],
+  ['empty group', review('dba,,security'), /^p\.cedar:2:11: @review: "" is no group/],
+  ['odd group', review("dba' or 1"), /^p\.cedar:2:11: .*is no group/],
+  ['invisible in a group', review('dba\u200bleads'), /^p\.cedar:2:11: .*is no group/],
+  ['group twice', review('dba:1, dba:2'), /^p\.cedar:2:11: @review names dba twice/],
+  [
+    'review on a permit',
+    `@review("dba")\npermit(principal, action == Action::"execute", resource);`,
+    /^p\.cedar:1:1: @review stands on a forbid/,
+  ],
+  [
+    'review of something else',
+    `@review("dba") forbid(principal, action == Action::"connect", resource);`,
+    /^p\.cedar:1:1: @review holds commands/,
+  ],
+  [
+    'review of everything',
+    `@review("dba") forbid(principal, action, resource);`,
+    /^p\.cedar:1:1: @review holds commands/,
+  ],
+  ['review misspelt', `@Reviewers("dba")\n${head};`, /^p\.cedar:1:1: did you mean @review\?/],
+  [
+    'unknown effect',
+    `${head}\n  when { context.effects.contains("deletes") };`,
+    /^p\.cedar:2:35: unknown effect "deletes"; known are code, /,
+  ],
+  [
+    'unknown effect among others',
+    `${head} when { ["read", "reed"].containsAll(context.effects) };`,
+    /^p\.cedar:1:74: unknown effect "reed"/,
+  ],
+  ['unknown effect compared', `${head} when { context.effects == ["raed"] };`, /unknown effect "raed"/],
+];
 
 /** Each wrong text, and where and what is said about it. */
 const wrong: [string, string, RegExp][] = [
@@ -251,6 +276,7 @@ const wrong: [string, string, RegExp][] = [
     /^p\.cedar:2:1: the id a is already used at p\.cedar:1$/,
   ],
   ['unknown function', `permit(principal, action, resource) when { exec("x") };`, /^p\.cedar:1:/],
+  ...wrongReviews,
 ];
 
 for (const [name, text, expected] of wrong)
@@ -308,4 +334,10 @@ test('files are read from disk; one that is missing stops the start', (context) 
   writeFileSync(file, engineers);
   assert.equal(Policies.load([file]).connect(ana, target(), noon).decision, 'allow');
   assert.throws(() => Policies.load([file, `${file}.gone`]), { code: 'policy-unreadable' });
+  const latin = path.join(directory, 'latin.cedar');
+  writeFileSync(latin, Buffer.from('// \xe9\n', 'latin1'));
+  assert.throws(() => Policies.load([latin]), /is not UTF-8/);
+  assert.deepEqual(Policies.load([file]).files, [
+    { name: file, sha256: createHash('sha256').update(engineers).digest('hex') },
+  ]);
 });

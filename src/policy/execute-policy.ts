@@ -1,0 +1,67 @@
+/**
+ * Policy on the commands of one session. After the first time an answer is one look-up by the identity of the facts (equal
+ * facts are one object), without allocation: it stands on the data path.
+ */
+import type { CommandFacts } from '../model/command-facts.ts';
+import type { Principal } from '../model/principal.ts';
+import type { TargetResource } from './entities.ts';
+import type { ExecuteDecision } from './execute-decision.ts';
+import type { Policies } from './policies.ts';
+
+export interface ExecutePolicyOptions {
+  /** The policies that hold now: a reload counts from the next command on. */
+  readonly policies: () => Policies;
+  readonly principal: Principal;
+  readonly target: TargetResource;
+  /** Of whoever opened the session. */
+  readonly sourceAddress: string;
+  readonly reason: string | null;
+  readonly task: string | null;
+  /** Wall clock; read only while some policy on commands depends on the time. */
+  readonly wallMs: () => number;
+}
+
+/** Answers kept for a session; commands of more kinds than this are asked about again. */
+const mostAnswers = 4096;
+
+export class ExecutePolicy {
+  readonly #options: ExecutePolicyOptions;
+  /** Given by `#policies` at `#timeMs`. */
+  readonly #answers = new Map<CommandFacts, ExecuteDecision>();
+  #policies: Policies;
+  #timeMs = 0;
+
+  constructor(options: ExecutePolicyOptions) {
+    this.#options = options;
+    this.#policies = options.policies();
+  }
+
+  /** Never throws. Where policies read the time they see whole seconds, so that an answer holds for one. */
+  decide(facts: CommandFacts): ExecuteDecision {
+    const policies = this.#options.policies();
+    if (policies !== this.#policies) {
+      this.#policies = policies;
+      this.#answers.clear();
+    }
+    if (policies.timedExecute) this.#tick();
+    return this.#answers.get(facts) ?? this.#ask(facts);
+  }
+
+  #tick(): void {
+    const now = this.#options.wallMs();
+    const timeMs = now - (now % 1000);
+    if (timeMs === this.#timeMs) return;
+    this.#timeMs = timeMs;
+    this.#answers.clear();
+  }
+
+  #ask(facts: CommandFacts): ExecuteDecision {
+    const { principal, target, sourceAddress, reason, task } = this.#options;
+    const circumstances = { timeMs: this.#timeMs, sourceAddress, reason, task, facts };
+    const decision = this.#policies.execute(principal, target, circumstances);
+    if (decision.errors.length > 0) return decision;
+    if (this.#answers.size >= mostAnswers) this.#answers.clear();
+    this.#answers.set(facts, decision);
+    return decision;
+  }
+}
