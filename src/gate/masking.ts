@@ -85,4 +85,12 @@ export interface RedactionPlace {
   /** Byte offset in the value (or, without row, in the message), before masking; and length there. */
   readonly offset: number;
   readonly length: number;
+  /** Absent: in what the target answered. Else in what the client typed, see `masked-recorder.ts`. */
+  readonly literal?: LiteralPlace;
 }
+
+/**
+ * Where the client typed a value. `parameter`: of a command, its number is `column`. `startup`: in the parameters that the
+ * connection began with. Offsets in `input` count the bytes of the COPY data alone.
+ */
+export type LiteralPlace = 'statement' | 'text' | 'parameter' | 'input' | 'startup';

@@ -28,11 +28,14 @@ export interface Recorder {
     parameterTypes: readonly number[],
     facts: CommandFacts,
   ): void;
+  /** The recorder's own copy of a statement's text; null when it is too long to be kept. */
+  statementText(statement: number): Uint8Array | null;
   /** The statement will not be used again; frees the recorder's copy. Leaves no record. */
   forgetStatement(statement: number): void;
   /**
    * A command about to be forwarded. `text` is its bytes (client encoding), or the id of a recorded statement.
-   * `facts`: null when `text` is a statement, whose record has them. `review`: the one that decided it, or null.
+   * `facts`: null when `text` is a statement, whose record has them; for a statement, other than null when it may do more
+   * than its text says (SQL may have made another of its name). `review`: the one that decided it, or null.
    * `parameters`: for PostgreSQL the Bind message from the parameter format codes on, verbatim; null when none.
    */
   command(
@@ -48,7 +51,11 @@ export interface Recorder {
   input(connection: number, command: number, bytes: Uint8Array): void;
   /** Bytes as they will be delivered to the client: whole or partial protocol messages. `command` 0: of no command. */
   output(connection: number, command: number, bytes: Uint8Array): void;
-  /** A value was masked in the output that follows; the recorder copies `original`, and seals it. */
+  /**
+   * A value was masked in the output that follows, or (`place.literal`) in the text, parameters or input that follow; the
+   * recorder copies `original`, and seals it. `command`: the statement's id where the literal stands in a statement, 0 in
+   * start-up parameters.
+   */
   redaction(
     connection: number,
     command: number,

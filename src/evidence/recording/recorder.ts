@@ -155,6 +155,11 @@ export class SessionRecorder implements Recorder {
     this.#appended();
   }
 
+  statementText(statement: number): Uint8Array | null {
+    const text = this.#statements.get(statement)?.text;
+    return text === undefined || 'blob' in text ? null : text;
+  }
+
   forgetStatement(statement: number): void {
     const known = this.#statements.get(statement);
     if (known !== undefined && 'length' in known.text) this.#keptTextBytes -= known.text.length;
