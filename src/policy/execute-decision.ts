@@ -1,4 +1,4 @@
-import type { NeededGroup } from './review-rule.ts';
+import type { NeededGroup } from '../model/review.ts';
 
 /** Only this folder can make a decision: what holds one was answered by the policies. */
 const minted = Symbol('execute decision');

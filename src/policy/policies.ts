@@ -50,7 +50,7 @@ export class Policies {
   readonly #factsRead: ReadonlySet<string> | null;
   /** SHA-256 of each file's bytes, hex, in the order given. */
   readonly files: readonly PolicyFileDigest[];
-  /** What Cedar remarks without calling it an error, `file:line:column: …`. */
+  /** What is no error but hardly meant; Cedar's own remarks as `file:line:column: …`. */
   readonly warnings: readonly string[];
 
   private constructor(
@@ -66,7 +66,7 @@ export class Policies {
     const timed = policies.filter(({ reads }) => reads === null || reads.has('time'));
     this.#timed = new Set(timed.flatMap(({ actions }) => actions));
     this.#factsRead = readToExecute(policies);
-    this.warnings = warnings;
+    this.warnings = nobodyExecutes(policies) ? [...warnings, connectWithoutExecute] : warnings;
     this.#engine = new PolicyEngine(policies);
     const lasting = policies.filter(({ review }) => review === null);
     this.#withoutReviews = lasting.length === policies.length ? null : new PolicyEngine(lasting);
@@ -133,6 +133,16 @@ export class Policies {
   /** May this principal end this session? */
   kill(principal: Principal, session: SessionResource, circumstances: Circumstances): Decision {
     return this.evaluate({ action: 'kill', principal, session, circumstances });
+  }
+
+  /** May this principal see what is held in this session, and decide on it as far as the review's groups allow? */
+  review(principal: Principal, session: SessionResource, circumstances: Circumstances): Decision {
+    return this.evaluate({ action: 'review', principal, session, circumstances });
+  }
+
+  /** May this principal get the sealed originals of a session? */
+  unseal(principal: Principal, session: SessionResource, circumstances: Circumstances): Decision {
+    return this.evaluate({ action: 'unseal', principal, session, circumstances });
   }
 
   /** May this principal read the record of a session, or, with null, of everything? */
@@ -243,6 +253,15 @@ export interface PolicyFileDigest {
 function remember<T>(cache: Map<string, T>, shape: string, decision: T): void {
   if (cache.size >= cacheEntries) cache.delete(cache.keys().next().value!);
   cache.set(shape, decision);
+}
+
+const connectWithoutExecute =
+  'some policy permits connect, but none permits execute: sessions open, and every command is denied';
+
+function nobodyExecutes(policies: readonly SourcePolicy[]): boolean {
+  const permits = policies.filter(({ effect }) => effect === 'permit');
+  const permitted = (action: Action): boolean => permits.some(({ actions }) => actions.includes(action));
+  return permitted('connect') && !permitted('execute');
 }
 
 /** Null for values that cannot be asked about; that is a denial. */

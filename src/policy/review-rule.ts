@@ -3,12 +3,7 @@
  * needed; the number is 1 where none stands.
  */
 
-/** So many different people of a group have to approve. */
-export interface NeededGroup {
-  readonly group: string;
-  /** At least 1. */
-  readonly count: number;
-}
+import type { NeededGroup } from '../model/review.ts';
 
 /** Bounds of one annotation: a review that needs more is a mistake. */
 const mostGroups = 16;

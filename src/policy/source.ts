@@ -8,9 +8,9 @@
 import { policySetTextToParts, policyToJson } from '@cedar-policy/cedar-wasm/nodejs';
 import type { DetailedError, PolicyJson } from '@cedar-policy/cedar-wasm/nodejs';
 import { effects } from '../model/command-facts.ts';
+import type { NeededGroup } from '../model/review.ts';
 import type { PolicyProblem } from './error.ts';
 import { parseReviewRule } from './review-rule.ts';
-import type { NeededGroup } from './review-rule.ts';
 import type { Action } from './schema.ts';
 import { actionsOf, contextReads, unknownEffects } from './syntax.ts';
 

@@ -95,7 +95,7 @@ test('policy is explained by the policies themselves; exit code 3 says deny', as
   appendFileSync(
     path.join(relayDirectory, 'policy.cedar'),
     `@id("engineers")
-permit (principal in Group::"engineering", action == Action::"connect", resource in TargetGroup::"prod");
+permit (principal in Group::"engineering", action in [Action::"connect", Action::"execute"], resource in TargetGroup::"prod");
 @id("with-reason")
 forbid (principal in Group::"contractors", action == Action::"connect", resource) unless { context has reason };
 `,

@@ -114,6 +114,7 @@ test('sessions: their owner, those who look after the target, and nobody else', 
   const policies = parse(`
     @id("own") permit(principal, action in [Action::"kill", Action::"readEvidence"], resource is Session) when { context.own };
     @id("leads") permit(principal in Group::"leads", action == Action::"kill", resource in TargetGroup::"prod");
+    @id("reviewers") permit(principal in Group::"leads", action in [Action::"review", Action::"unseal"], resource is Session) unless { context.own };
     @id("auditors") permit(principal in Group::"auditors", action == Action::"readEvidence", resource);`);
   const id = '01JD0000000000000000000000';
   assert.ok(isSessionId(id));
@@ -124,11 +125,14 @@ test('sessions: their owner, those who look after the target, and nobody else', 
       policies.kill(principal, session, noon),
       policies.readEvidence(principal, session, noon),
       policies.readEvidence(principal, null, noon),
+      policies.review(principal, session, noon),
+      policies.unseal(principal, session, noon),
     ].map((decision) => decision.policies.join() || decision.decision);
-  assert.deepEqual(seen(ana), ['own', 'own', 'deny']);
-  assert.deepEqual(seen(bob), ['deny', 'deny', 'deny']);
-  assert.deepEqual(seen({ ...bob, groups: ['leads'] }), ['leads', 'deny', 'deny']);
-  assert.deepEqual(seen({ ...bob, groups: ['auditors'] }), ['deny', 'auditors', 'auditors']);
+  assert.deepEqual(seen(ana), ['own', 'own', 'deny', 'deny', 'deny']);
+  assert.deepEqual(seen({ ...ana, groups: ['leads'] }).slice(3), ['deny', 'deny']);
+  assert.deepEqual(seen(bob), ['deny', 'deny', 'deny', 'deny', 'deny']);
+  assert.deepEqual(seen({ ...bob, groups: ['leads'] }), ['leads', 'deny', 'deny', 'reviewers', 'reviewers']);
+  assert.deepEqual(seen({ ...bob, groups: ['auditors'] }), ['deny', 'auditors', 'auditors', 'deny', 'deny']);
 });
 
 test('a policy that fails to evaluate denies, even when it is a forbid that Cedar would skip', () => {
@@ -340,4 +344,12 @@ test('files are read from disk; one that is missing stops the start', (context) 
   assert.deepEqual(Policies.load([file]).files, [
     { name: file, sha256: createHash('sha256').update(engineers).digest('hex') },
   ]);
+});
+
+test('whoever may connect and run nothing is a likely mistake: a warning, not an error', () => {
+  const both = 'action in [Action::"connect", Action::"execute"]';
+  assert.match(parse(engineers).warnings.join(), /none permits execute/);
+  assert.deepEqual(parse(`permit(principal, ${both}, resource);`).warnings, []);
+  assert.deepEqual(parse('permit(principal, action, resource);').warnings, []);
+  assert.deepEqual(parse('forbid(principal, action == Action::"connect", resource);').warnings, []);
 });

@@ -40,7 +40,7 @@ const seen = (results: CheckResult[], subject: string): string =>
     .map(({ state, message }) => `${state}: ${message}`)
     .join('; ');
 
-const permit = '@id("all") permit(principal, action == Action::"connect", resource);';
+const permit = '@id("all") permit(principal, action in [Action::"connect", Action::"execute"], resource);';
 
 test('a configuration that works: all is well, and nothing was written', async (context) => {
   const directory = directoryOf(context);

@@ -24,7 +24,7 @@ import { ulid } from '../../src/system/ulid.ts';
 const directories: string[] = [];
 after(() => directories.forEach((directory) => rmSync(directory, { recursive: true, force: true })));
 
-const policy = `@id("engineers") permit (principal in Group::"engineering", action == Action::"connect", resource);`;
+const policy = `@id("engineers") permit (principal in Group::"engineering", action in [Action::"connect", Action::"execute"], resource);`;
 
 async function relay(groups: string[] = ['engineering']) {
   const directory = mkdtempSync(path.join(tmpdir(), 'hoop-registry-'));

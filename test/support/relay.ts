@@ -22,7 +22,7 @@ export { Running, hoop, run, type Finished } from '../../src/cli/demo/hoop.ts';
 export type { Person } from '../../src/cli/demo/installation.ts';
 
 const policy = `
-@id("engineers-connect") permit (principal in Group::"engineering", action == Action::"connect", resource);
+@id("engineers-connect") permit (principal in Group::"engineering", action in [Action::"connect", Action::"execute"], resource);
 @id("leads") permit (principal in Group::"leads", action in [Action::"readEvidence", Action::"kill"], resource);
 `;
 

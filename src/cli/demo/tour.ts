@@ -17,7 +17,7 @@ import type { Screen } from './screen.ts';
 
 const policy = `// Who may do what; nobody may do anything that no rule permits.
 @id("engineers-connect")
-permit (principal in Group::"engineering", action == Action::"connect", resource == Target::"db-prod");
+permit (principal in Group::"engineering", action in [Action::"connect", Action::"execute"], resource == Target::"db-prod");
 
 @id("leads-read-the-record")
 permit (principal in Group::"leads", action in [Action::"readEvidence", Action::"kill"], resource);

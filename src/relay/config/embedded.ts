@@ -74,9 +74,13 @@ const policyTemplate = `// Who may do what. Nothing is allowed that no permit na
 permit (principal, action in [Action::"kill", Action::"readEvidence"], resource is Session)
 when { context.own };
 
-// Engineers reach the production databases:
+// Engineers reach the production databases, and their commands run there:
 // @id("engineers-prod")
-// permit (principal in Group::"engineering", action == Action::"connect", resource in TargetGroup::"prod");
+// permit (
+//   principal in Group::"engineering",
+//   action in [Action::"connect", Action::"execute"],
+//   resource in TargetGroup::"prod"
+// );
 
 // Leads end sessions there, auditors read everything:
 // @id("leads-kill")
