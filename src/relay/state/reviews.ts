@@ -210,17 +210,15 @@ export class Reviews {
     return (row?.standing as Standing | undefined) ?? null;
   }
 
-  /** Lets a proposed decision count. @returns false, and nothing changes, when the review is no longer pending */
+  /**
+   * Lets a proposed decision count.
+   * @returns false, and nothing changes, when the review is no longer pending or the decision was taken back
+   */
   count(review: string, reviewer: Principal, state: ReviewState): Promise<boolean> {
     return this.#changing(async (db, changed) => {
-      const { numUpdatedRows } = await db
-        .updateTable('reviews')
-        .set({ state, changed })
-        .where('id', '=', review)
-        .where('state', '=', 'pending')
-        .executeTakeFirstOrThrow();
-      if (numUpdatedRows !== 1n) return false;
-      await this.#settle(db, review, reviewer, 'counted');
+      const row = await db.selectFrom('reviews').select('state').where('id', '=', review).executeTakeFirst();
+      if (row?.state !== 'pending' || !(await this.#settle(db, review, reviewer, 'counted'))) return false;
+      await db.updateTable('reviews').set({ state, changed }).where('id', '=', review).execute();
       return true;
     });
   }
@@ -306,15 +304,16 @@ export class Reviews {
     review: string,
     { issuer, subject }: Principal,
     standing: Standing,
-  ): Promise<void> {
-    await db
+  ): Promise<boolean> {
+    const { numUpdatedRows } = await db
       .updateTable('review_decisions')
       .set({ standing })
       .where('review_id', '=', review)
       .where('issuer', '=', issuer)
       .where('subject', '=', subject)
       .where('standing', '=', 'proposed')
-      .execute();
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows === 1n;
   }
 
   #tell(): void {

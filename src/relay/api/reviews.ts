@@ -1,0 +1,257 @@
+/**
+ * Reviews: list, watch, show, decide (`wire/reviews.ts`). Here is decided who sees a review and whose decision is heard:
+ *
+ *   caller → sees it (own, or policy lets them `review` the session) → signature → not own, of a needed group → digest
+ *
+ * Who may not see a review is told that there is none. A decision that is refused leaves an entry.
+ */
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { HoopError } from '../../errors.ts';
+import type { NewEntry } from '../../evidence/entry.ts';
+import type { Authenticated } from '../../identity/authenticator.ts';
+import type { ReplayCache } from '../../identity/replay.ts';
+import { verifySignedRequest } from '../../identity/signed-request.ts';
+import { samePrincipal } from '../../model/principal.ts';
+import type { Policies } from '../../policy/policies.ts';
+import { refusal } from '../../reviews/review.ts';
+import type { Clock } from '../../system/clock.ts';
+import { SignedRequest } from '../../wire/api.ts';
+import { ReviewDecisionClaims, ReviewQuery, type ReviewList, type ReviewView } from '../../wire/reviews.ts';
+import type { RelayConfig } from '../config/config.ts';
+import { RelayError } from '../error.ts';
+import { refusalError, type ReviewDesk } from '../reviews/desk.ts';
+import { actorOf } from '../reviews/entries.ts';
+import { summaryOf, viewOf, type Viewer } from '../reviews/view.ts';
+import type { Attempts } from '../state/counters.ts';
+import type { ReviewFilter, Reviews, StoredReview } from '../state/reviews.ts';
+
+export interface ReviewRoutesOptions {
+  readonly config: Pick<RelayConfig, 'publicUrl' | 'targets'>;
+  readonly policies: () => Policies;
+  readonly desk: ReviewDesk;
+  readonly state: Reviews;
+  readonly attempts: Attempts;
+  readonly replay: ReplayCache;
+  readonly clock: Clock;
+  readonly append: (entry: NewEntry) => Promise<unknown>;
+  /** @throws IdentityError */
+  readonly authenticate: (request: FastifyRequest) => Promise<Authenticated>;
+}
+
+/** Decisions of one person in a minute; each refused one is an entry. */
+const decisionsPerMinute = 60;
+/** Callers that wait at a time: in all, and of one login. */
+const watchers = 1000;
+const watchersOfLogin = 8;
+/** Between looks at the store while somebody waits and nobody gives notice. */
+const watchMs = 1000;
+
+const wholeId = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+const idPrefix = /^[0-7][0-9A-HJKMNP-TV-Z]{5,25}$/;
+
+export function reviewRoutes(app: FastifyInstance, options: ReviewRoutesOptions): void {
+  const { authenticate } = options;
+  const watches = new Watches();
+  app.get('/v1/reviews', async (request, reply): Promise<ReviewList> => {
+    const caller = await authenticate(request);
+    const query = ReviewQuery.safeParse(request.query);
+    if (!query.success) throw new RelayError('request-invalid', 'The query is not one of reviews.');
+    const looks = lookOf(options, caller, request);
+    const filter = filterOf(query.data, caller);
+    if (query.data.after === undefined) return listNow(options, looks, filter);
+    const waitMs = Number(query.data.wait ?? 0) * 1000;
+    const after = Number(query.data.after);
+    const gone = new AbortController();
+    reply.raw.once('close', () => gone.abort());
+    const { signal } = gone;
+    return watches.during(caller.login, () => watch({ options, looks, filter, signal }, after, waitMs));
+  });
+  app.get<{ Params: { id: string } }>('/v1/reviews/:id', async (request): Promise<ReviewView> => {
+    const looks = lookOf(options, await authenticate(request), request);
+    const review = await find(options, looks, request.params.id.toUpperCase());
+    return viewOf(review, looks.viewerOf(review));
+  });
+  app.post<{ Params: { id: string } }>('/v1/reviews/:id/decision', async (request): Promise<ReviewView> => {
+    const caller = await authenticate(request);
+    const looks = lookOf(options, caller, request);
+    await refuseFlood(options, caller);
+    const review = wholeId.test(request.params.id) ? await options.state.find(request.params.id) : null;
+    if (review === null || !looks.sees(review)) throw refusalError('review-unknown');
+    try {
+      await decide(options, caller, review, request, looks.viewerOf(review));
+    } catch (error) {
+      await tellRefused(options, caller, review, error);
+      throw error;
+    }
+    const decided = (await options.state.find(review.id)) ?? review;
+    return viewOf(decided, looks.viewerOf(decided));
+  });
+}
+
+/** One caller's eyes. */
+interface Look {
+  sees(review: StoredReview): boolean;
+  viewerOf(review: StoredReview): Viewer;
+}
+
+function lookOf(options: ReviewRoutesOptions, { principal }: Authenticated, { ip }: FastifyRequest): Look {
+  const { config, policies, clock } = options;
+  const permitted = (review: StoredReview): boolean => {
+    const { groups, protocol } = config.targets.get(review.target) ?? { groups: [], protocol: 'postgres' };
+    const target = { name: review.target, protocol, groups };
+    const session = { session: review.session, target, owner: review.requester };
+    const circumstances = { timeMs: clock.wallMs(), sourceAddress: ip };
+    return policies()
+      .evaluate({ action: 'review', principal, session, circumstances })
+      .allows('review', principal, review.session);
+  };
+  return {
+    sees: (review) => samePrincipal(review.requester, principal) || permitted(review),
+    viewerOf: (review) => ({ principal, permitted: permitted(review), nowMs: clock.wallMs() }),
+  };
+}
+
+const filterOf = ({ state, mine }: ReviewQuery, { principal }: Authenticated): ReviewFilter => ({
+  state: state ?? null,
+  requester: mine === 'true' ? principal : null,
+});
+
+async function listNow(
+  { state }: ReviewRoutesOptions,
+  looks: Look,
+  filter: ReviewFilter,
+): Promise<ReviewList> {
+  // The cursor first: what changes meanwhile is told twice rather than never.
+  const cursor = await state.lastChange();
+  const reviews = (await state.list(filter)).filter((review) => looks.sees(review));
+  return { reviews: reviews.map((review) => summaryOf(review, looks.viewerOf(review))), cursor: `${cursor}` };
+}
+
+interface Watch {
+  readonly options: ReviewRoutesOptions;
+  readonly looks: Look;
+  readonly filter: ReviewFilter;
+  /** The caller hung up. */
+  readonly signal: AbortSignal;
+}
+
+async function watch(
+  { options, looks, filter, signal }: Watch,
+  after: number,
+  waitMs: number,
+): Promise<ReviewList> {
+  const { state, desk, clock } = options;
+  const untilMs = clock.monotonicMs() + waitMs;
+  let cursor = after;
+  for (;;) {
+    const changed = desk.changes.next(Math.min(watchMs, Math.max(1, untilMs - clock.monotonicMs())), signal);
+    const changes = await state.changedAfter(cursor, filter);
+    // A client that is ahead of us has seen another state: it starts again from here.
+    cursor = changes.at(-1)?.changed ?? Math.min(cursor, await state.lastChange());
+    const reviews = changes.filter((review) => looks.sees(review));
+    const over = clock.monotonicMs() >= untilMs || signal.aborted || desk.changes.closed;
+    if (reviews.length > 0 || over)
+      return {
+        reviews: reviews.map((review) => summaryOf(review, looks.viewerOf(review))),
+        cursor: `${cursor}`,
+      };
+    await changed;
+  }
+}
+
+/** Bounds how many wait. */
+class Watches {
+  readonly #ofLogin = new Map<string, number>();
+  #all = 0;
+
+  async during<Answer>(login: string, work: () => Promise<Answer>): Promise<Answer> {
+    const own = this.#ofLogin.get(login) ?? 0;
+    if (own >= watchersOfLogin || this.#all >= watchers)
+      throw new RelayError('relay-overloaded', 'Too many are watching reviews.', {
+        hint: 'end some of them',
+      });
+    this.#all++;
+    this.#ofLogin.set(login, own + 1);
+    try {
+      return await work();
+    } finally {
+      this.#all--;
+      const left = (this.#ofLogin.get(login) ?? 1) - 1;
+      if (left === 0) this.#ofLogin.delete(login);
+      else this.#ofLogin.set(login, left);
+    }
+  }
+}
+
+async function find({ state }: ReviewRoutesOptions, looks: Look, id: string): Promise<StoredReview> {
+  if (wholeId.test(id)) {
+    const review = await state.find(id);
+    if (review === null || !looks.sees(review)) throw refusalError('review-unknown');
+    return review;
+  }
+  const candidates = idPrefix.test(id) ? await state.beginningWith(id) : [];
+  const seen = candidates.filter((review) => looks.sees(review));
+  if (seen.length > 1)
+    throw new RelayError('request-invalid', 'More than one review begins so.', {
+      hint: 'give more of the id',
+    });
+  const whole = seen[0] === undefined ? null : await state.find(seen[0].id);
+  if (whole === null) throw refusalError('review-unknown');
+  return whole;
+}
+
+async function refuseFlood({ attempts }: ReviewRoutesOptions, { principal }: Authenticated): Promise<void> {
+  const { count } = await attempts.count(`review ${principal.issuer} ${principal.subject}`, 60_000);
+  if (count > decisionsPerMinute)
+    throw new RelayError('relay-overloaded', 'You decide faster than anybody can read.', {
+      hint: 'wait a minute',
+    });
+}
+
+async function decide(
+  options: ReviewRoutesOptions,
+  caller: Authenticated,
+  review: StoredReview,
+  http: FastifyRequest,
+  viewer: Viewer,
+): Promise<void> {
+  const { replay, clock, config, desk } = options;
+  const parsed = SignedRequest.safeParse(http.body);
+  if (!parsed.success) throw new RelayError('request-invalid', 'The body is not a signed request.');
+  const { request } = parsed.data;
+  const { publicJwk, jkt, principal, login } = caller;
+  const claims = await verifySignedRequest(request, {
+    schema: ReviewDecisionClaims,
+    publicJwk,
+    jkt,
+    relay: config.publicUrl,
+    clock,
+    replay,
+  });
+  if (claims.review !== review.id)
+    throw new RelayError('request-invalid', 'The signed request names another review.');
+  const refused = refusal(review, principal, viewer);
+  if (refused !== null) throw refusalError(refused);
+  if (claims.digest !== review.digest) throw refusalError('review-digest-mismatch');
+  const reason = claims.reason ?? null;
+  if (claims.decision === 'reject' && reason === null) throw refusalError('review-reason-missing');
+  await desk.decide(review.id, { reviewer: principal, login, decision: claims.decision, reason, request });
+}
+
+/** Who tried what is on record. A log that refuses does not change the answer: it is a refusal already. */
+async function tellRefused(
+  { append }: ReviewRoutesOptions,
+  { principal }: Authenticated,
+  { id: review, session }: StoredReview,
+  error: unknown,
+): Promise<void> {
+  if (!(error instanceof HoopError) || error.code === 'evidence-unavailable') return;
+  const entry = {
+    kind: 'review.refused',
+    actor: actorOf(principal),
+    review,
+    session,
+    reason: error.code,
+  } as const;
+  await append(entry).catch(() => undefined);
+}
