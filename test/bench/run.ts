@@ -10,7 +10,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeAuthority } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
-import { startPostgres, type PostgresServer } from '../support/postgres.ts';
+import { passwordOf, startPostgres, type PostgresServer } from '../support/postgres.ts';
 import { startStage, type Stage } from '../support/relay.ts';
 import { missing } from '../support/programs.ts';
 import { judge, type Figures } from './floors.ts';
@@ -88,6 +88,7 @@ function printTable(ways: readonly Path[]): void {
 const directory = mkdtempSync(path.join(tmpdir(), 'hoop-bench-'));
 const load = {
   user: 'bench',
+  withPassword: { user: 'app', password: passwordOf('app') },
   database: 'app',
   seconds: options.quick ? 2 : 4,
   bulkRows: options.quick ? 400_000 : 2_000_000,

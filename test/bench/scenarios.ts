@@ -13,6 +13,10 @@ export interface Load {
   readonly binDir: string;
   /** A user without password, so that the cheapest client can use every path. */
   readonly user: string;
+  /**
+   * A user whom the server asks for SCRAM-SHA-256, as it asks the relay: for connections, of which signing in is a part.
+   */
+  readonly withPassword: { readonly user: string; readonly password: string };
   readonly database: string;
   readonly seconds: number;
   readonly bulkRows: number;
@@ -31,29 +35,28 @@ export interface Scenario {
   measure(path: Path, load: Load): Promise<number>;
 }
 
-function pgbench(name: string, options: readonly string[], clients: number): Scenario {
+function pgbench(
+  name: string,
+  options: readonly string[],
+  clients: number,
+  as: 'user' | 'withPassword' = 'user',
+): Scenario {
   return {
     name,
     unit: 'tps',
     against: 'direct',
     measure: async ({ port }, load) => {
-      const common = [
-        '-n',
-        '-h',
-        '127.0.0.1',
-        '-p',
-        String(port),
-        '-U',
-        load.user,
-        '-T',
-        String(load.seconds),
-      ];
+      const [user, secret] =
+        as === 'user'
+          ? [load.user, {}]
+          : [load.withPassword.user, { PGPASSWORD: load.withPassword.password }];
+      const common = ['-n', '-h', '127.0.0.1', '-p', String(port), '-U', user, '-T', String(load.seconds)];
       const shape = ['-c', String(clients), '-j', clients > 1 ? '2' : '1'];
       const { stdout } = await run(
         path.join(load.binDir, 'pgbench'),
         [...common, ...shape, ...options, load.database],
         {
-          env: { PATH: process.env['PATH'], PGSSLMODE: 'disable' },
+          env: { PATH: process.env['PATH'], PGSSLMODE: 'disable', ...secret },
         },
       );
       const failed = /number of failed transactions: (\d+)/.exec(stdout)?.[1];
@@ -158,7 +161,7 @@ export const scenarios: readonly Scenario[] = [
   pgbench('-S simple, 16 clients', ['-S', '-M', 'simple'], 16),
   pgbench('-S extended, 16 clients', ['-S', '-M', 'extended'], 16),
   pgbench('TPC-B prepared, 16 clients', ['-M', 'prepared'], 16),
-  pgbench('new connections, 8 clients', ['-S', '-C'], 8),
+  pgbench('new connections, 8 clients', ['-S', '-C'], 8, 'withPassword'),
   bulk('COPY', copy),
   bulk('SELECT', (rows) => `${table} LIMIT ${rows}`),
   cpuPerTransaction('near'),
