@@ -19,7 +19,7 @@ export type SessionEnd =
   | 'ended' // the person closed it
   | 'deadline' // wall-clock deadline reached
   | 'killed' // somebody with the right to stopped it
-  | 'access-ended' // login revoked, expired unrenewed, or user removed
+  | 'access-ended' // login revoked, expired unrenewed, user removed, or no longer allowed by policy
   | 'disconnected' // the tunnel went away and did not return
   | 'target-unreachable' // the target did not answer, or refused the relay's credential
   | 'relay-stopped' // drain

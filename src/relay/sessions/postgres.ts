@@ -115,7 +115,7 @@ function endOf(why: SessionEnd): PeerError {
   const texts: Partial<Record<SessionEnd, string>> = {
     deadline: 'the session has reached its deadline',
     killed: 'the session was ended by somebody with the right to',
-    'access-ended': 'the sign-in of this session has ended',
+    'access-ended': 'the sign-in of this session has ended, or policy no longer allows it',
     'relay-stopped': 'the relay is stopping',
     'evidence-failed': 'the record of this session cannot be written, so the session ends',
   };
