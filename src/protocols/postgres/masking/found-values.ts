@@ -1,0 +1,36 @@
+/** Values of one buffer that are scanned together: where they stand, and what they are. Grows, and is reused. */
+export class FoundValues {
+  count = 0;
+  starts = new Int32Array(1024);
+  ends = new Int32Array(1024);
+  /** Column of each, -1 where it stands in none. */
+  columns = new Int16Array(1024);
+  /** Which message of the run it stands in. */
+  messages = new Int32Array(1024);
+
+  clear(): void {
+    this.count = 0;
+  }
+
+  add(start: number, end: number, column: number, message: number): void {
+    const i = this.count;
+    if (i === this.starts.length) this.#grow();
+    this.starts[i] = start;
+    this.ends[i] = end;
+    this.columns[i] = column;
+    this.messages[i] = message;
+    this.count = i + 1;
+  }
+
+  #grow(): void {
+    const size = 2 * this.starts.length;
+    const copy = <T extends Int32Array | Int16Array>(from: T, to: T): T => {
+      to.set(from);
+      return to;
+    };
+    this.starts = copy(this.starts, new Int32Array(size));
+    this.ends = copy(this.ends, new Int32Array(size));
+    this.columns = copy(this.columns, new Int16Array(size));
+    this.messages = copy(this.messages, new Int32Array(size));
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * A run of whole DataRow messages: walked once, scanned once for all values of all its rows, and changed in place; a
+ * message is copied only where a replacement has another length.
+ */
+import { PostgresError } from '../error.ts';
+import { headerBytes } from '../messages/frame.ts';
+import { BinaryValues } from './binary-values.ts';
+import { Way } from './columns.ts';
+import type { ColumnPlan, ResultShape } from './columns.ts';
+import { Edits } from './edits.ts';
+import { FoundValues } from './found-values.ts';
+import { HiddenText } from './hidden-text.ts';
+import { Form } from './types.ts';
+import type { Replacement, ValueMasker } from './values.ts';
+
+const backslash = 0x5c;
+
+export class RowMasker {
+  readonly #values: ValueMasker;
+  readonly #binary: BinaryValues;
+  readonly #hidden: HiddenText;
+  readonly #found = new FoundValues();
+  readonly #edits = new Edits();
+  /** Position of each message of the run. */
+  #messages = new Int32Array(1024);
+  /** The next backslash at or behind the place that was asked for last. */
+  #backslash = -1;
+
+  constructor(values: ValueMasker, hidden: HiddenText) {
+    this.#values = values;
+    this.#binary = new BinaryValues(values);
+    this.#hidden = hidden;
+  }
+
+  /**
+   * Masks `bytes[start, end)`, DataRow messages and nothing else, which are rows of `shape` from number `row` on.
+   * Returns what stands instead, or null when the bytes were changed in place, if at all.
+   * @throws PostgresError when they are not such rows
+   */
+  mask(bytes: Buffer, start: number, end: number, shape: ResultShape, row: number): Buffer | null {
+    if (shape.idle) return null;
+    this.#found.clear();
+    this.#backslash = start - 1;
+    let message = 0;
+    for (let at = start; at < end; message++) {
+      if (message === this.#messages.length) this.#growMessages();
+      this.#messages[message] = at;
+      const next = at + 1 + bytes.readInt32BE(at + 1);
+      this.#walk(bytes, at, next, shape, message, row + message);
+      at = next;
+    }
+    this.#scan(bytes, shape, row);
+    return this.#edits.empty ? null : this.#edits.apply(bytes, start, end);
+  }
+
+  #growMessages(): void {
+    const larger = new Int32Array(2 * this.#messages.length);
+    larger.set(this.#messages);
+    this.#messages = larger;
+  }
+
+  #walk(bytes: Buffer, start: number, end: number, shape: ResultShape, message: number, row: number): void {
+    const { ways } = shape;
+    const body = start + headerBytes;
+    if (end - body < 2 || ((bytes[body]! << 8) | bytes[body + 1]!) !== ways.length) throw malformed();
+    let at = body + 2;
+    for (let column = 0; column < ways.length; column++) {
+      if (end - at < 4) throw malformed();
+      const length = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+      at += 4;
+      if (length <= 0) {
+        if (length < -1) throw malformed();
+        if (length === 0 && ways[column] === Way.look)
+          this.#look(bytes, at, at, shape.columns[column]!, start, column, row);
+        continue;
+      }
+      const valueEnd = at + length;
+      if (valueEnd > end) throw malformed();
+      const way = ways[column];
+      if (way === Way.scan) this.#found.add(at, valueEnd, column, message);
+      else if (way === Way.look) this.#look(bytes, at, valueEnd, shape.columns[column]!, start, column, row);
+      else if (way === Way.unescape) {
+        if (!this.#escaped(bytes, at, valueEnd)) this.#found.add(at, valueEnd, column, message);
+        else this.#unescape(bytes, at, valueEnd, shape.columns[column]!.type.form, message, column, row);
+      }
+      at = valueEnd;
+    }
+    if (at !== end) throw malformed();
+  }
+
+  /** There is a backslash in the value; values are asked about in order. */
+  #escaped(bytes: Buffer, start: number, end: number): boolean {
+    if (this.#backslash < start) {
+      const next = bytes.indexOf(backslash, start);
+      this.#backslash = next === -1 ? bytes.length : next;
+    }
+    return this.#backslash < end;
+  }
+
+  #unescape(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    form: Form,
+    message: number,
+    column: number,
+    row: number,
+  ): void {
+    this.#values.at(row, column, start);
+    this.#edits.messageAt = this.#messages[message]!;
+    this.#edits.lengthAt = start - 4;
+    this.#hidden.hexadecimal(bytes, start, end);
+    if (form === Form.json) this.#hidden.escaped(form, bytes, start, end, 'json');
+    else this.#found.add(start, end, column, message);
+  }
+
+  #look(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    plan: ColumnPlan,
+    message: number,
+    column: number,
+    row: number,
+  ): void {
+    const { type, typeOid, rule, binary } = plan;
+    this.#values.at(row, column, start);
+    this.#edits.messageAt = message;
+    this.#edits.lengthAt = start - 4;
+    let instead: Replacement;
+    if (rule !== -1 && binary)
+      instead = start === end ? null : this.#binary.whole(typeOid, bytes, start, end, rule, false);
+    else if (rule !== -1) instead = this.#values.whole(type.form, bytes, { start, end, rule }, false);
+    else if (binary) instead = this.#binary.look(typeOid, bytes, start, end);
+    else if (type.form === Form.bytea) instead = this.#hidden.bytea(bytes, start, end);
+    else instead = this.#hidden.number(bytes, start, end);
+    this.#replace(start, end, start, end, instead);
+  }
+
+  #scan(bytes: Buffer, shape: ResultShape, row: number): void {
+    const values = this.#found;
+    if (values.count === 0) return;
+    const found = this.#values.masking.scanValues(bytes, values.starts, values.ends, values.count);
+    for (let i = 0; i < found.length; i++) {
+      const value = found.values[i]!;
+      const valueStart = values.starts[value]!;
+      const column = values.columns[value]!;
+      const message = values.messages[value]!;
+      const plan = shape.columns[column]!;
+      const range = { start: found.starts[i]!, end: found.ends[i]!, rule: found.rules[i]! };
+      this.#values.at(row + message, column, valueStart);
+      this.#edits.messageAt = this.#messages[message]!;
+      this.#edits.lengthAt = valueStart - 4;
+      const form = plan.binary ? Form.text : plan.type.form;
+      const instead = this.#values.finding(
+        plan.type.form === Form.json ? Form.json : form,
+        bytes,
+        valueStart,
+        range,
+        false,
+      );
+      this.#replace(valueStart, values.ends[value]!, range.start, range.end, instead);
+    }
+  }
+
+  #replace(valueStart: number, valueEnd: number, start: number, end: number, instead: Replacement): void {
+    if (instead === null) return;
+    if (instead === 'null') this.#edits.nullify(valueStart, valueEnd);
+    else this.#edits.replace(start, end, instead);
+  }
+}
+
+const malformed = (): PostgresError =>
+  new PostgresError('postgres-malformed-message', 'the target sent a row that is not as it described it');
