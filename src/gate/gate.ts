@@ -28,7 +28,7 @@ export type FinalVerdict =
   | { readonly kind: 'allow' }
   | { readonly kind: 'deny'; readonly policies: readonly string[]; readonly hint: string | null };
 
-/** `review`: people decide; the listener that was given hears of it. Nothing of the command is forwarded meanwhile. */
+/** `review`: people have to be asked first, with `review`. Nothing was recorded yet, and nothing may be forwarded. */
 export type Verdict = FinalVerdict | { readonly kind: 'review' };
 
 /** What the client is told while it waits. */
@@ -40,12 +40,20 @@ export interface ReviewNotice {
   readonly expiresAtMs: number;
 }
 
-/** Hears of a held command, in this order; never from within `command`. After `withdraw` nothing is heard. */
+/** Hears of a held command, in this order; never from within a call of the gate. After `withdraw` nothing is heard. */
 export interface ReviewListener {
-  /** The request is on disk: tell the client now. */
+  /** The request is on disk: tell the client now. Not called when nobody can be asked. */
   held(notice: ReviewNotice): void;
   /** The last word; on `allow` the command has been recorded and may go, as after `command`. */
   decided(verdict: FinalVerdict): void;
+}
+
+/** A command as `ConnectionGate.command` was given it. */
+export interface GivenCommand {
+  readonly command: number;
+  readonly text: Uint8Array | number;
+  readonly parameters: Uint8Array | null;
+  readonly facts: CommandFacts | null;
 }
 
 /** One connection's view of its session's gate. */
@@ -56,21 +64,30 @@ export interface ConnectionGate {
   readonly masking: Masking | null;
   /** A text that later commands refer to (PostgreSQL Parse). Returns its id, unique in the session. */
   statement(text: Uint8Array, parameterTypes: readonly number[], facts: CommandFacts): number;
+  /** As `statement` was told them. */
+  factsOf(statement: number): CommandFacts;
   forgetStatement(statement: number): void;
   /** A fresh command id, unique in the session, from 1. */
   nextCommand(): number;
   /**
-   * Decides and records one command; the caller forwards it only on `allow`, and only from `release`. `facts`: null when
-   * `text` is a statement's id. `listener` hears more when the verdict is `review`.
+   * Decides and, unless the verdict is `review`, records one command; the caller forwards it only on `allow`, and only
+   * from `release`. After `deny` nothing of this connection is released before the log has the denial. `facts`: null when
+   * `text` is the id of a statement that does what its own facts say.
    */
   command(
     command: number,
     text: Uint8Array | number,
     parameters: Uint8Array | null,
     facts: CommandFacts | null,
-    listener: ReviewListener,
   ): Verdict;
-  /** The client no longer waits for a held command; it gets no outcome but the one that the caller reports. */
+  /**
+   * Asks people about the command that just got the verdict `review`; one at a time. Call it when everything before the
+   * command has been answered, so that nobody is asked about one that will not be carried out.
+   */
+  review(given: GivenCommand, listener: ReviewListener): void;
+  /** Records a command that got the verdict `review`, and that would not be carried out whatever people say. */
+  withheld(given: GivenCommand): void;
+  /** The client no longer waits for a held command: it is recorded now, and its outcome is the one the caller reports. */
   withdraw(command: number, why: 'cancelled' | 'disconnected' | 'session-ended'): void;
   input(command: number, bytes: Uint8Array): void;
   /** Returns what may be delivered (may be `bytes` itself, changed in place). `command` 0: belongs to no command. */

@@ -13,7 +13,7 @@ import type { CommandFacts } from '../model/command-facts.ts';
 import type { Outcome } from '../model/outcome.ts';
 import { MaskedInput } from './masked-input.ts';
 import type { Masking, RedactionPlace } from './masking.ts';
-import type { ConnectionInfo, Recorder } from './recorder.ts';
+import type { ConnectionInfo, Recorder, TextDigest } from './recorder.ts';
 
 /** Where values stand in a command's parameters: the protocol's knowledge. */
 export interface ParameterValues {
@@ -92,7 +92,7 @@ export class MaskedRecorder implements Recorder {
   }
 
   /** As it was recorded: masked. */
-  statementText(statement: number): Uint8Array | null {
+  statementText(statement: number): Uint8Array | TextDigest {
     return this.#recorder.statementText(statement);
   }
 

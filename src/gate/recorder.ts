@@ -14,6 +14,12 @@ export interface ConnectionInfo {
   readonly serverVersion: string | null;
 }
 
+/** Stands for a text that is not at hand. */
+export interface TextDigest {
+  readonly bytes: number;
+  readonly sha256: Uint8Array;
+}
+
 export interface Recorder {
   connectionOpened(connection: number, info: ConnectionInfo): void;
   connectionClosed(connection: number, reason: string): void;
@@ -28,8 +34,8 @@ export interface Recorder {
     parameterTypes: readonly number[],
     facts: CommandFacts,
   ): void;
-  /** The recorder's own copy of a statement's text; null when it is too long to be kept. */
-  statementText(statement: number): Uint8Array | null;
+  /** The recorder's own copy of a statement's text, as recorded; of one that is too long to be kept, what it was. */
+  statementText(statement: number): Uint8Array | TextDigest;
   /** The statement will not be used again; frees the recorder's copy. Leaves no record. */
   forgetStatement(statement: number): void;
   /**

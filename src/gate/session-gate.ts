@@ -3,13 +3,36 @@
  * `gate.ts` states. It does no I/O of its own; the recorder that it is given does.
  */
 import type { CommandFacts } from '../model/command-facts.ts';
-import type { ConnectionGate, Releasable, ReviewListener, Verdict } from './gate.ts';
-import type { Masking, RedactionPlace } from './masking.ts';
-import type { ConnectionInfo, Recorder } from './recorder.ts';
-import type { Outcome, OutcomeKind } from '../model/outcome.ts';
+import type { OutcomeKind } from '../model/outcome.ts';
+import type { ExecuteDecision } from '../policy/execute-decision.ts';
+import type { ConnectionGate, Releasable } from './gate.ts';
+import { GatedConnection } from './gated-connection.ts';
+import type { MaskedRecorder } from './masked-recorder.ts';
+import type { Masking } from './masking.ts';
+import type { Recorder, TextDigest } from './recorder.ts';
+import type { Reviews } from './reviews.ts';
+
+/** A command that policy forbids, for the log. */
+export interface BlockedCommand {
+  readonly connection: number;
+  readonly command: number;
+  /** As recorded. Valid during the call. */
+  readonly text: Uint8Array | TextDigest;
+  readonly policies: readonly string[];
+}
 
 export interface SessionGateOptions {
   readonly recorder: Recorder;
+  /** What the recorder makes of texts and parameters, for those who quote them; null: it records them as they are. */
+  readonly quoting: Pick<MaskedRecorder, 'text' | 'parameters'> | null;
+  /** What policy says now; the same object for the same facts as long as nothing changes. Never throws. */
+  readonly decide: (facts: CommandFacts) => ExecuteDecision;
+  /** Null: nobody can be asked, so that what needs a review is denied. */
+  readonly reviews: Reviews | null;
+  /** Resolves when `command.blocked` is durable. */
+  readonly blocked: (command: BlockedCommand) => Promise<void>;
+  /** Null: nothing is masked. */
+  readonly masking: Masking | null;
   /** `disk`: nothing is released before it is on disk. `process`: before it is in the file (survives a killed relay). */
   readonly durability: 'process' | 'disk';
   readonly tally: GateTally;
@@ -37,7 +60,6 @@ export interface GateTotals {
   readonly commands: number;
 }
 
-const allow: Verdict = { kind: 'allow' };
 const none: readonly Releasable[] = [];
 
 export class SessionGate {
@@ -57,6 +79,10 @@ export class SessionGate {
 
   constructor(options: SessionGateOptions) {
     this.#options = options;
+  }
+
+  get options(): SessionGateOptions {
+    return this.#options;
   }
 
   get recorder(): Recorder {
@@ -96,6 +122,11 @@ export class SessionGate {
     if (this.#scheduled || this.#syncing) return;
     this.#scheduled = true;
     this.#options.schedule(this.#flush);
+  }
+
+  /** It asked in this tick, and must wait for something else first; it asks again then. */
+  takeBack(releasable: Releasable): void {
+    this.#waiting = this.#waiting.filter((waiting) => waiting !== releasable);
   }
 
   /**
@@ -157,135 +188,5 @@ export class SessionGate {
       },
       (error: unknown) => this.fail(error),
     );
-  }
-}
-
-class GatedConnection implements ConnectionGate {
-  readonly masking: Masking | null = null;
-  readonly #session: SessionGate;
-  readonly #recorder: Recorder;
-  readonly #tally: GateTally;
-  readonly #number: number;
-  /** Who asked for release last, and when. */
-  #asked: Releasable | null = null;
-  #askedTick = -1;
-
-  constructor(session: SessionGate, number: number) {
-    this.#session = session;
-    this.#recorder = session.recorder;
-    this.#tally = session.tally;
-    this.#number = number;
-  }
-
-  opened(info: ConnectionInfo): void {
-    try {
-      this.#recorder.connectionOpened(this.#number, info);
-    } catch (error) {
-      this.#session.fail(error);
-    }
-  }
-
-  statement(text: Uint8Array, parameterTypes: readonly number[], facts: CommandFacts): number {
-    const statement = this.#session.nextStatement();
-    try {
-      this.#recorder.statement(this.#number, statement, text, parameterTypes, facts);
-    } catch (error) {
-      this.#session.fail(error);
-    }
-    return statement;
-  }
-
-  forgetStatement(statement: number): void {
-    this.#recorder.forgetStatement(statement);
-  }
-
-  nextCommand(): number {
-    return this.#session.nextCommand();
-  }
-
-  /** Policy on single commands is decided here, before the record: the record holds the verdict. */
-  command(
-    command: number,
-    text: Uint8Array | number,
-    parameters: Uint8Array | null,
-    facts: CommandFacts | null,
-    _listener: ReviewListener,
-  ): Verdict {
-    if (typeof text !== 'number') this.#tally.bytesToTarget += text.length;
-    if (parameters !== null) this.#tally.bytesToTarget += parameters.length;
-    try {
-      this.#recorder.command(this.#number, command, text, parameters, 'allow', facts, null);
-    } catch (error) {
-      this.#session.fail(error);
-    }
-    return allow;
-  }
-
-  withdraw(_command: number, _why: 'cancelled' | 'disconnected' | 'session-ended'): void {}
-
-  redacted(
-    command: number,
-    rule: number,
-    place: RedactionPlace,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-  ): void {
-    try {
-      this.#recorder.redaction(
-        this.#number,
-        command,
-        this.masking!.ruleName(rule),
-        place,
-        bytes.subarray(start, end),
-      );
-    } catch (error) {
-      this.#session.fail(error);
-    }
-  }
-
-  input(command: number, bytes: Uint8Array): void {
-    this.#tally.bytesToTarget += bytes.length;
-    try {
-      this.#recorder.input(this.#number, command, bytes);
-    } catch (error) {
-      this.#session.fail(error);
-    }
-  }
-
-  output(command: number, bytes: Buffer): Buffer {
-    this.#tally.bytesToClient += bytes.length;
-    try {
-      this.#recorder.output(this.#number, command, bytes);
-    } catch (error) {
-      this.#session.fail(error);
-    }
-    return bytes;
-  }
-
-  outcome(command: number, outcome: Outcome): void {
-    this.#tally.commands[outcome.kind]++;
-    try {
-      this.#recorder.outcome(this.#number, command, outcome);
-    } catch (error) {
-      this.#session.fail(error);
-    }
-  }
-
-  whenRecorded(releasable: Releasable): void {
-    const { tick } = this.#session;
-    const again = this.#askedTick === tick;
-    if (again && this.#asked === releasable) return;
-    this.#asked = releasable;
-    this.#askedTick = tick;
-    this.#session.whenRecorded(releasable, again);
-  }
-
-  closed(reason: string): void {
-    try {
-      this.#recorder.connectionClosed(this.#number, reason);
-    } catch (error) {
-      this.#session.fail(error);
-    }
   }
 }

@@ -15,6 +15,7 @@ import { logRoutes } from './api/log.ts';
 import { createIdentity, type RelayIdentity } from './api/identity.ts';
 import { authenticate, loginRoutes, offerNonces, presentedBy } from './api/login.ts';
 import { discoveryRoutes } from './api/discovery.ts';
+import { reviewRoutes } from './api/reviews.ts';
 import { sessionRoutes } from './api/sessions.ts';
 import type { RelayConfig } from './config/config.ts';
 import { drain, type Drained } from './drain.ts';
@@ -33,6 +34,8 @@ import {
 import { openKeys, type RelayKeys } from './keys.ts';
 import { createLogger, type RelayLogger } from './logging.ts';
 import { RelayMetrics } from './metrics.ts';
+import type { ReviewDesk } from './reviews/desk.ts';
+import { openReviews, type OpenedReviews } from './reviews/open.ts';
 import { postgresProtocol } from './sessions/postgres.ts';
 import { SessionRegistry } from './sessions/registry.ts';
 import { createServer, listen } from './server.ts';
@@ -109,10 +112,12 @@ interface Parts {
 async function serve(parts: Parts): Promise<Relay> {
   const { config, logger, metrics, state, evidence } = parts;
   const { provider, identity } = await openIdentity(parts);
-  const registry = openRegistry(parts);
+  const processId = randomUUID();
+  const reviews = await openReviews({ ...parts, processId });
+  const registry = openRegistry(parts, processId, reviews.desk);
   const tunnels = openTunnels(registry, identity);
   const app = createServer(parts);
-  await addRoutes(app, parts, { provider, identity, registry });
+  await addRoutes(app, parts, { provider, identity, registry, reviews });
   let draining = false;
   healthRoutes(app, {
     checks: { admission: () => !draining, log: () => evidence.log.ready, state: () => state.ready() },
@@ -137,6 +142,7 @@ async function serve(parts: Parts): Promise<Relay> {
     endSessions: () => within(closingMs, registry.endAll('relay-stopped')),
     close: async () => {
       tunnels.close();
+      reviews.close();
       await app.close();
       await within(closingMs, evidence.sealer.drain()).finally(() => evidence.sealer.close());
       await evidence.log.close();
@@ -215,7 +221,11 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
   return { provider, identity };
 }
 
-function openRegistry({ config, policies, evidence, state, logger, metrics }: Parts): SessionRegistry {
+function openRegistry(
+  { config, policies, evidence, state, logger, metrics }: Parts,
+  processId: string,
+  desk: ReviewDesk,
+): SessionRegistry {
   return new SessionRegistry({
     config,
     append: evidence.append,
@@ -223,7 +233,8 @@ function openRegistry({ config, policies, evidence, state, logger, metrics }: Pa
     state: state.sessions,
     clock: systemClock,
     policies: () => policies,
-    processId: randomUUID(),
+    reviews: (session) => desk.session(session),
+    processId,
     tally: metrics.tally,
     protocol: (authorization, target) => postgresProtocol({ authorization, target, config, logger, metrics }),
     observe: {
@@ -269,7 +280,13 @@ async function addRoutes(
     provider,
     identity,
     registry,
-  }: { provider: EmbeddedProvider | null; identity: RelayIdentity; registry: SessionRegistry },
+    reviews,
+  }: {
+    provider: EmbeddedProvider | null;
+    identity: RelayIdentity;
+    registry: SessionRegistry;
+    reviews: OpenedReviews;
+  },
 ): Promise<void> {
   const shared = {
     config,
@@ -304,6 +321,14 @@ async function addRoutes(
     ...shared,
     registry,
     state: state.sessions,
+    replay: state.replay,
+    authenticate: (request) => authenticate(identity, request),
+  });
+  reviewRoutes(app, {
+    ...shared,
+    desk: reviews.desk,
+    state: state.reviews,
+    attempts: state.attempts,
     replay: state.replay,
     authenticate: (request) => authenticate(identity, request),
   });

@@ -5,6 +5,7 @@
  */
 import type { ByteChannel, ByteReceiver } from '../../src/bytes/channel.ts';
 import type { ConnectionGate, Releasable } from '../../src/gate/gate.ts';
+import { unknownFacts } from '../../src/model/command-facts.ts';
 import { CancelKeys } from '../../src/protocols/postgres/cancel-keys.ts';
 import { relayPostgres } from '../../src/protocols/postgres/relay.ts';
 import { error, int16, int32, message, ready, startupMessage } from '../protocols/postgres/scripted.ts';
@@ -54,6 +55,12 @@ class CopyingGate implements ConnectionGate {
     if (parameters !== null) record(parameters);
     return allow;
   }
+  readonly masking = null;
+  factsOf = () => unknownFacts;
+  review(): void {}
+  withheld(): void {}
+  withdraw(): void {}
+  redacted(): void {}
   input(_: number, bytes: Uint8Array): void {
     record(bytes);
   }

@@ -1,8 +1,12 @@
 /** The order that gate.ts states: decide, record, write, release; and nothing at all once recording has failed. */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { unknownFacts } from '../../src/model/command-facts.ts';
 import { SessionGate } from '../../src/gate/session-gate.ts';
+import { decideBy, permitAll } from './deciding.ts';
 import type { Recorder } from '../../src/gate/recorder.ts';
+
+const decide = decideBy(permitAll);
 
 /** Notes every call in `events`; fails where told to. */
 function scriptedRecorder(events: string[], failing: Set<string> = new Set()) {
@@ -15,7 +19,9 @@ function scriptedRecorder(events: string[], failing: Set<string> = new Set()) {
     connectionOpened: (connection) => note(`opened ${connection}`),
     connectionClosed: (connection, reason) => note(`closed ${connection} ${reason}`),
     statement: (connection, statement) => note(`statement ${connection} ${statement}`),
+    statementText: () => text,
     forgetStatement: () => {},
+    redaction: (connection, command) => note(`redaction ${connection} ${command}`),
     command: (connection, command) => note(`command ${connection} ${command}`),
     input: (connection, command) => note(`input ${connection} ${command}`),
     output: (connection, command) => note(`output ${connection} ${command}`),
@@ -41,6 +47,11 @@ function gateWith(durability: 'process' | 'disk', failing?: Set<string>) {
   const gate = new SessionGate({
     recorder,
     durability,
+    decide,
+    quoting: null,
+    reviews: null,
+    blocked: () => Promise.resolve(),
+    masking: null,
     nowMs: () => 0,
     tally,
     schedule: (flush) => scheduled.push(flush),
@@ -61,9 +72,9 @@ test('one write for all connections of a tick, then each is released once', () =
   const { gate, events, releasable, tick } = gateWith('process');
   const [first, second] = [gate.connection(), gate.connection()];
   const [a, b] = [releasable('a'), releasable('b')];
-  assert.deepEqual(first.command(first.nextCommand(), text, null), { kind: 'allow' });
+  assert.deepEqual(first.command(first.nextCommand(), text, null, unknownFacts), { kind: 'allow' });
   first.whenRecorded(a);
-  second.command(second.nextCommand(), text, null);
+  second.command(second.nextCommand(), text, null, unknownFacts);
   second.whenRecorded(b);
   second.whenRecorded(b);
   assert.deepEqual(events, ['command 1 1', 'command 2 2'], 'nothing is released before the write');
@@ -75,7 +86,7 @@ test('one write for all connections of a tick, then each is released once', () =
 test('a failed write releases nothing, then or later, and is told once', () => {
   const { gate, events, failures, releasable, tick } = gateWith('process', new Set(['flush']));
   const connection = gate.connection();
-  connection.command(connection.nextCommand(), text, null);
+  connection.command(connection.nextCommand(), text, null, unknownFacts);
   connection.whenRecorded(releasable('a'));
   tick();
   connection.whenRecorded(releasable('a'));
@@ -86,10 +97,10 @@ test('a failed write releases nothing, then or later, and is told once', () => {
 });
 
 for (const [verb, use] of [
-  ['command 1 1', (c: ReturnType<SessionGate['connection']>) => void c.command(1, text, null)],
+  ['command 1 1', (c: ReturnType<SessionGate['connection']>) => void c.command(1, text, null, unknownFacts)],
   ['output 1 1', (c: ReturnType<SessionGate['connection']>) => void c.output(1, Buffer.from('x'))],
   ['input 1 1', (c: ReturnType<SessionGate['connection']>) => c.input(1, Buffer.from('x'))],
-  ['statement 1 1', (c: ReturnType<SessionGate['connection']>) => void c.statement(text, [])],
+  ['statement 1 1', (c: ReturnType<SessionGate['connection']>) => void c.statement(text, [], unknownFacts)],
   [
     'outcome 1 1 failed',
     (c: ReturnType<SessionGate['connection']>) =>

@@ -62,6 +62,7 @@ async function relay(groups: string[] = ['engineering']) {
     clock,
     processId: 'one',
     policies: () => Policies.parse([{ name: 'p', text: policy }]),
+    reviews: null,
     sealer: new Sealer({ append }),
     state: {
       open: () => script.open(),

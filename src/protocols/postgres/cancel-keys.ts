@@ -12,23 +12,33 @@ export interface ClientKey {
   readonly secret: Buffer;
 }
 
-interface Issued {
-  readonly secret: Buffer;
+/** Whom a cancel request is for. */
+export interface Cancellable {
   readonly target: TargetKey;
+  /** Ends a command that the relay itself holds; false: it holds none, so that the request is the target's. */
+  readonly cancelHeld: () => boolean;
+}
+
+interface Issued extends Cancellable {
+  readonly secret: Buffer;
 }
 
 /** Compared with when there is no such process, so that both cases take the same steps. */
-const nobody: Issued = { secret: randomBytes(32), target: { processId: 0, secret: Buffer.alloc(4) } };
+const nobody: Issued = {
+  secret: randomBytes(32),
+  target: { processId: 0, secret: Buffer.alloc(4) },
+  cancelHeld: () => false,
+};
 
 export class CancelKeys {
   readonly #issued = new Map<number, Issued>();
 
-  /** A fresh random key that stands for `target` until `revoke`. `secretBytes`: 4, or 32 from protocol 3.2 on. */
-  issue(target: TargetKey, secretBytes: 4 | 32): ClientKey {
+  /** A fresh random key that stands for `cancellable` until `revoke`. `secretBytes`: 4, or 32 from protocol 3.2 on. */
+  issue(cancellable: Cancellable, secretBytes: 4 | 32): ClientKey {
     let processId = randomInt(1, 0x7fffffff);
     while (this.#issued.has(processId)) processId = randomInt(1, 0x7fffffff);
     const secret = randomBytes(secretBytes);
-    this.#issued.set(processId, { secret, target });
+    this.#issued.set(processId, { ...cancellable, secret });
     return { processId, secret };
   }
 
@@ -36,12 +46,12 @@ export class CancelKeys {
     this.#issued.delete(processId);
   }
 
-  /** The target's key, or null for a key that was never issued; the secret is compared in constant time. */
-  find(processId: number, secret: Buffer): TargetKey | null {
+  /** Whom it is for, or null for a key that was never issued; the secret is compared in constant time. */
+  find(processId: number, secret: Buffer): Cancellable | null {
     const issued = this.#issued.get(processId) ?? nobody;
     const equal =
       timingSafeEqual(padded(secret), padded(issued.secret)) && secret.length === issued.secret.length;
-    return equal && issued !== nobody ? issued.target : null;
+    return equal && issued !== nobody ? issued : null;
   }
 }
 

@@ -31,6 +31,8 @@ export class Exchange {
   readonly #refusals: Buffer[] = [];
   /** Statements that might rename others when they run, with the name that they deallocate if that is all they do. */
   readonly renaming = new Map<number, string | null>();
+  /** Statements that may run SQL that cannot be seen. */
+  readonly runningCode = new Set<number>();
   /** Names that open commands deallocate. */
   readonly #deallocations = new Map<number, string>();
   /** Commands whose portal the target drops when it answers the Bind of the key. */
@@ -57,6 +59,7 @@ export class Exchange {
     this.statements = new PreparedStatements((statement) => {
       gate.forgetStatement(statement);
       if (this.renaming.size > 0) this.renaming.delete(statement);
+      if (this.runningCode.size > 0) this.runningCode.delete(statement);
     });
   }
 
@@ -79,6 +82,11 @@ export class Exchange {
     return this.rows > 0 || this.#copy === 'out';
   }
 
+  /** The error after which the target skips everything up to Sync; null: it skips nothing. */
+  get skipping(): string | null {
+    return this.#skipping;
+  }
+
   get copyingOut(): boolean {
     return this.#copy === 'out';
   }
@@ -86,7 +94,11 @@ export class Exchange {
   /** The command that the next answer belongs to; 0 when none is known. */
   get current(): number {
     const kind = this.pipeline.kind();
-    return kind === Slot.query || kind === Slot.execute || kind === Slot.bind || kind === Slot.functionCall
+    return kind === Slot.query ||
+      kind === Slot.execute ||
+      kind === Slot.bind ||
+      kind === Slot.functionCall ||
+      kind === Slot.ownDescribe
       ? this.pipeline.value()
       : 0;
   }
@@ -145,7 +157,13 @@ export class Exchange {
   #forwardedInCopy(kind: Slot): void {
     if (kind === Slot.sync) this.#swallowedSyncs++;
     else if (kind === Slot.copyEnd) this.#copy = 'none';
-    else throw new PostgresError('postgres-unexpected-message', 'a command was sent into a COPY');
+    else this.checkNoCopy();
+  }
+
+  /** @throws PostgresError `postgres-unexpected-message`: no command is legal in a COPY FROM */
+  checkNoCopy(): void {
+    if (this.#copy === 'in')
+      throw new PostgresError('postgres-unexpected-message', 'a command was sent into a COPY');
   }
 
   // ---- what the target answers ----
@@ -176,12 +194,24 @@ export class Exchange {
     else this.statements.closed(value, true);
   }
 
-  /** RowDescription or NoData. */
-  described(): void {
+  /** RowDescription or NoData. False: the relay asked for it, and not the client. */
+  described(): boolean {
     const kind = this.#kind();
-    if (kind === Slot.query) return;
-    this.#expect(Slot.describe);
+    if (kind === Slot.query) return true;
+    if (kind !== Slot.ownDescribe) this.#expect(Slot.describe);
     this.pipeline.pop();
+    return kind !== Slot.ownDescribe;
+  }
+
+  /** The command whose columns a RowDescription would tell now; 0: of no command, or of none that is known. */
+  get describing(): number {
+    const kind = this.#kind();
+    return kind === Slot.query || kind === Slot.describe || kind === Slot.ownDescribe ? this.pipeline.value() : 0;
+  }
+
+  /** Number of the next row of the current command, from 0, over all Executes of its portal. */
+  get rowNumber(): number {
+    return this.rows + Math.floor((this.#open.get(this.current) ?? 0) / 2);
   }
 
   parameterDescription(): void {
@@ -395,6 +425,7 @@ export class Exchange {
       case Slot.query:
       case Slot.functionCall:
       case Slot.execute:
+      case Slot.ownDescribe:
         this.#finish(value, outcome, null, errorCode);
         return;
       case Slot.refusedQuery:

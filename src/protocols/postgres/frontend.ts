@@ -1,25 +1,23 @@
 /**
  * The client's messages after start-up, client to target
  * (https://www.postgresql.org/docs/current/protocol-flow.html): framed in place over the received chunk, checked for
- * length and legality before anything is allocated, decided and recorded by the gate, then forwarded; a chunk in which
- * nothing is refused leaves as it came. CopyData of any size passes in pieces; everything else is looked at whole.
- *
- * A refused message is replaced by a harmless one that fails at the target, and the target's error by the refusal's
- * own: so the transaction, the pipeline and ReadyForQuery are exactly what PostgreSQL makes of a failed command, and
- * the refused one never left.
+ * length and legality before anything is allocated, decided and recorded (`commands.ts`), then forwarded; a chunk in
+ * which nothing is refused leaves as it came. CopyData of any size passes in pieces; everything else is looked at whole.
+ * What is refused is replaced (`refusals.ts`); what has to wait makes everything behind it wait.
  */
-import { randomBytes } from 'node:crypto';
 import { Gathering } from '../../bytes/gathering.ts';
-import type { ConnectionGate, ReviewListener } from '../../gate/gate.ts';
-import { unknownFacts } from '../../model/command-facts.ts';
-import { deniedSqlstate, limitSqlstate, PostgresError } from './error.ts';
+import type { ConnectionGate, FinalVerdict, ReviewNotice } from '../../gate/gate.ts';
+import type { CommandFacts } from '../../model/command-facts.ts';
+import type { ResultMasking } from './masking/result-masking.ts';
+import { Commands, malformed, Passage } from './commands.ts';
+import type { Ruling } from './commands.ts';
+import { PostgresError } from './error.ts';
 import type { Exchange } from './exchange.ts';
-import { encodeErrorResponse } from './messages/error.ts';
-import { cstring, encodeMessage, headerBytes, maximumLength } from './messages/frame.ts';
-import { decodeParse } from './messages/query.ts';
+import { HeldMessages } from './held-messages.ts';
+import { encodeReviewNotice } from './messages/error.ts';
+import { encodeMessage, headerBytes, maximumLength } from './messages/frame.ts';
 import { Slot } from './pipeline.ts';
-import { checkName, deallocatedName, mightRename } from './prepared-statements.ts';
-import type { Found } from './prepared-statements.ts';
+import { refuse, tooLong } from './refusals.ts';
 
 /** Message types, as ASCII. */
 const B = 0x42, C = 0x43, D = 0x44, E = 0x45, F = 0x46, H = 0x48, P = 0x50, Q = 0x51, S = 0x53, X = 0x58; // prettier-ignore
@@ -29,60 +27,77 @@ const copyData = 0x64, copyDone = 0x63, copyFail = 0x66; // prettier-ignore
 export const defaultMessageLimit = 64 * 1024 * 1024 + 64 * 1024;
 const smallLimit = 8192;
 const copyFailLimit = 65_536;
-/** Prepared statements of a connection: each costs memory here, and far more at the target. */
-const statementsLimit = 65_536;
 
-/** A syntax error in every state of a transaction, readable in the target's log. */
-const failingQuery = encodeMessage('Q', cstring('refused by hoop'));
 /** Makes the target send the answers that it has. */
 const flush = encodeMessage('H');
-/** Fails in every state: nobody can prepare a statement of this name, which is new each time. */
-const failingDescribe = (): Buffer =>
-  encodeMessage('D', Buffer.from('S'), cstring(`refused by hoop ${randomBytes(16).toString('hex')}`));
 
 export interface FrontendOptions {
   readonly gate: ConnectionGate;
   readonly exchange: Exchange;
+  readonly classify: (text: Uint8Array) => CommandFacts;
   /** Takes bytes for the target, in order. */
   readonly forward: (bytes: Buffer) => void;
+  /** Takes a message for the client. */
+  readonly tell: (message: Buffer) => void;
+  /** Runs what happens outside of `receive` and `resume`: what it throws ends the connection. */
+  readonly awake: (work: () => void) => void;
   /** The client said Terminate: nothing follows. */
   readonly onTerminate: () => void;
+  /** The client is there and hears answers. */
+  readonly attended: () => boolean;
+  /** Null: nothing is masked. */
+  readonly masking: ResultMasking | null;
   readonly messageLimit: number;
 }
 
 export class Frontend {
   readonly #gate: ConnectionGate;
   readonly #exchange: Exchange;
+  readonly #commands: Commands;
   readonly #options: FrontendOptions;
   /** A message that did not come whole: its header first, then all of it. */
   #gathering: Gathering | null = null;
   /** Bytes still to come of a message that passes in pieces, or of one that was refused for its length. */
   #passing = 0;
   #discarding = 0;
-  /** Waits for the target's answers; see `resume`. */
-  #held: Buffer | null = null;
-  /** What is held waits for answers to its own segment. */
-  #flushed = false;
+  /** Waits for the target's answers, or for people; see `resume` and `#ruled`. */
+  #held: HeldMessages | null = null;
+  /** What is held waits until everything is answered. */
+  #settling = false;
   #terminated = false;
+  /** Nothing more is taken of the client: it said Terminate, or left while something waited. */
+  #over = false;
   /** Of the chunk at hand: what is not yet forwarded starts here; and the same for the record of a COPY. */
   #runStart = 0;
   #inputStart = -1;
-  /** Segment in which a message of the extended protocol was refused last. */
-  #refusedSegment = -1;
-  /** The message at hand: `#bytes` from `#start` to `#end`. */
-  #bytes: Buffer = failingQuery;
-  #start = 0;
-  #end = 0;
 
   constructor(options: FrontendOptions) {
     this.#options = options;
     this.#gate = options.gate;
     this.#exchange = options.exchange;
+    this.#commands = new Commands({
+      ...options,
+      mayWait: options.attended,
+      listener: {
+        held: (notice) => options.awake(() => this.#tell(notice)),
+        decided: (verdict: FinalVerdict) => options.awake(() => this.#ruled(verdict)),
+      },
+    });
   }
 
-  /** No more may be fed until `resume` has returned true. */
+  /** No more need be fed until `resume` has returned true; what is fed all the same waits too. */
   get held(): boolean {
     return this.#held !== null || this.#exchange.full;
+  }
+
+  /** People are asked about a command. */
+  get inReview(): boolean {
+    return this.#commands.held !== 0;
+  }
+
+  /** Bytes that wait. */
+  get heldBytes(): number {
+    return this.#held?.bytes ?? 0;
   }
 
   get terminated(): boolean {
@@ -91,27 +106,75 @@ export class Frontend {
 
   /** Takes what the client sent. @throws PostgresError, BytesError */
   receive(chunk: Buffer): void {
-    if (this.#terminated) return;
-    if (this.#held !== null) this.#held = Buffer.concat([this.#held, chunk]);
-    else this.#process(chunk);
+    if (this.#over) return;
+    if (this.#held === null) {
+      this.#process(chunk);
+      return;
+    }
+    this.#held.add(chunk);
+    this.#leaveIfTerminated();
   }
 
   /** Answers have come: goes on with what was held; true when nothing is held any more. */
   resume(): boolean {
-    const held = this.#held;
     const { settled, statements } = this.#exchange;
-    if (held !== null && (settled || (!this.#flushed && !statements.unsettled))) {
-      this.#held = null;
-      this.#flushed = false;
-      this.#process(held);
-    }
+    if (this.#held !== null && !this.inReview && (settled || (!this.#settling && !statements.unsettled)))
+      this.#goOn();
     return !this.held;
+  }
+
+  /** A cancel request of the client. True: it was for the held command, which ends by it. */
+  cancel(): boolean {
+    const command = this.#commands.held;
+    if (command === 0) return false;
+    this.#options.awake(() => {
+      this.#gate.withdraw(command, 'cancelled');
+      this.#ruled({ kind: 'cancel' });
+    });
+    return true;
+  }
+
+  /** Gives up the held command, and everything that was sent behind it. */
+  leave(why: 'disconnected' | 'session-ended'): void {
+    if (!this.inReview) return;
+    this.#commands.leave(why);
+    this.#held = null;
+    this.#over = true;
+  }
+
+  #ruled(ruling: Ruling): void {
+    this.#commands.ruled(ruling);
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    const held = this.#held!.take();
+    this.#held = null;
+    this.#settling = false;
+    this.#process(held);
+  }
+
+  #tell(notice: ReviewNotice): void {
+    this.#commands.told(notice.review);
+    this.#options.tell(encodeReviewNotice(notice));
+  }
+
+  #leaveIfTerminated(): void {
+    if (!this.inReview || this.#held?.terminated !== true) return;
+    this.leave('disconnected');
+    this.#terminate();
+  }
+
+  #terminate(): void {
+    this.#terminated = true;
+    this.#over = true;
+    this.#options.onTerminate();
   }
 
   #process(chunk: Buffer): void {
     let position = this.#continue(chunk);
     this.#runStart = position;
-    while (position < chunk.length && !this.#terminated) {
+    while (position < chunk.length && !this.#over) {
       const available = chunk.length - position;
       if (available < headerBytes) {
         this.#flushRun(chunk, position);
@@ -128,9 +191,9 @@ export class Frontend {
         position = Math.min(end, chunk.length);
         this.#runStart = position;
       } else if (end <= chunk.length) {
-        if (!this.#message(type, chunk, position, end)) {
-          this.#flushRun(chunk, position);
-          this.#hold(chunk.subarray(position));
+        const passage = this.#message(type, chunk, position, end);
+        if (passage !== Passage.forward && this.#divert(passage, chunk, position, end)) {
+          this.#hold(passage, chunk.subarray(position));
           return;
         }
         position = end;
@@ -207,8 +270,9 @@ export class Frontend {
     const type = bytes[0]!;
     if (!this.#mayServe(type, bytes.length - 1)) return true;
     this.#runStart = 0;
-    if (!this.#message(type, bytes, 0, bytes.length)) {
-      this.#hold(Buffer.concat([bytes, rest]));
+    const passage = this.#message(type, bytes, 0, bytes.length);
+    if (passage !== Passage.forward && this.#divert(passage, bytes, 0, bytes.length)) {
+      this.#hold(passage, Buffer.concat([bytes, rest]));
       return false;
     }
     this.#flushRun(bytes, bytes.length);
@@ -252,206 +316,79 @@ export class Frontend {
     }
   }
 
-  /** One whole message; true when it was dealt with, false when it must wait for answers. */
-  #message(type: number, bytes: Buffer, start: number, end: number): boolean {
+  #message(type: number, bytes: Buffer, start: number, end: number): Passage {
     if (type !== copyData && type !== copyDone && type !== copyFail) this.#flushInput(bytes, start);
     const body = start + headerBytes;
-    this.#bytes = bytes;
-    this.#start = start;
-    this.#end = end;
+    const commands = this.#commands;
     switch (type) {
       case Q:
-        return this.#query(bytes, body, end);
+        return commands.query(bytes, body, end);
       case P:
-        return this.#parse(bytes, body, end);
+        return commands.parse(bytes, body, end);
       case B:
-        return this.#bind(bytes, body, end);
+        return commands.bind(bytes, body, end);
       case E:
-        return this.#execute(bytes, body, end);
+        return commands.execute(bytes, body, end);
       case D:
-        checkNamed(bytes, body, end);
-        this.#exchange.forwarded(Slot.describe, 0);
-        return true;
+        return commands.describe(bytes, body, end);
       case C:
-        this.#close(bytes, body, end);
-        return true;
+        return commands.close(bytes, body, end);
       case S:
         this.#exchange.forwarded(Slot.sync, 0);
-        return true;
+        return Passage.forward;
       case F:
-        return this.#functionCall(bytes, body, end);
+        return commands.functionCall(bytes, body, end);
       case copyData:
         this.#input(start);
-        return true;
+        return Passage.forward;
       case copyDone:
       case copyFail:
         this.#input(start);
         this.#flushInput(bytes, end);
         this.#exchange.forwarded(Slot.copyEnd, 0);
-        return true;
+        return Passage.forward;
       case X:
         this.#flushRun(bytes, end);
-        this.#terminated = true;
-        this.#options.onTerminate();
-        return true;
+        this.#terminate();
+        return Passage.forward;
       default: // Flush
-        return true;
+        return Passage.forward;
     }
   }
 
-  #query(bytes: Buffer, body: number, end: number): boolean {
-    const text = bytes.subarray(body, end - 1);
-    if (bytes.indexOf(0, body) !== end - 1) throw malformed();
-    const command = this.#gate.nextCommand();
-    if (!this.#decide(command, text, null, Slot.refusedQuery)) return true;
-    const renames = mightRename(text);
-    this.#exchange.started(command, renames ? deallocatedName(text) : null);
-    this.#exchange.statements.mightRename();
-    this.#exchange.portals.clear();
-    this.#exchange.forwarded(Slot.query, command);
-    return true;
-  }
-
-  #parse(bytes: Buffer, body: number, end: number): boolean {
-    const { statement: name, text, parameterTypes } = decodeParse(bytes, body, end);
-    checkName(name, 0, name.length);
-    const { statements } = this.#exchange;
-    if (!statements.mayParse(name) && statements.unsettled) return false;
-    if (statements.size >= statementsLimit && name.length > 0) {
-      const message = `more than ${statementsLimit} prepared statements, the limit of this relay`;
-      this.#flushRun(bytes, this.#start);
-      this.#replace(
-        Slot.refusedExtended,
-        encodeErrorResponse('ERROR', { sqlstate: limitSqlstate, message, hint: null }),
-      );
-      this.#runStart = this.#end;
-      return true;
+  /** A message that does not go as it came. True: it has to wait. */
+  #divert(passage: Passage, bytes: Buffer, start: number, end: number): boolean {
+    this.#flushRun(bytes, start);
+    if (passage === Passage.describe) {
+      this.#options.forward(this.#commands.inquiry!);
+      return false;
     }
-    const statement = this.#gate.statement(text, parameterTypes, unknownFacts);
-    if (mightRename(text)) this.#exchange.renaming.set(statement, deallocatedName(text));
-    statements.parse(name, statement);
-    this.#exchange.forwarded(Slot.parse, statement);
-    return true;
-  }
-
-  #bind(bytes: Buffer, body: number, end: number): boolean {
-    const portalEnd = terminator(bytes, body, end);
-    const nameEnd = terminator(bytes, portalEnd + 1, end);
-    checkName(bytes, body, portalEnd);
-    checkName(bytes, portalEnd + 1, nameEnd);
-    const found = this.#find(bytes, portalEnd + 1, nameEnd);
-    if (found === 'unsettled') return false;
-    const command = this.#gate.nextCommand();
-    const text = found === 'unknown' ? executeText(bytes.toString('latin1', portalEnd + 1, nameEnd)) : found;
-    const parameters = bytes.subarray(nameEnd + 1, end);
-    if (!this.#decide(command, text, parameters, Slot.refusedExtended)) return true;
-    this.#exchange.started(command, found === 'unknown' ? null : this.#renames(found));
-    const before = this.#exchange.portals.bind(bytes, body, portalEnd, command);
-    if (before !== 0) this.#exchange.replaces(before, command);
-    this.#exchange.forwarded(Slot.bind, command);
-    return true;
-  }
-
-  #find(bytes: Buffer, start: number, end: number): Found {
-    const { statements } = this.#exchange;
-    const found = statements.find(bytes, start, end);
-    if (found !== 'unsettled' || !this.#exchange.settled) return found;
-    statements.settled();
-    return statements.find(bytes, start, end);
-  }
-
-  #hold(bytes: Buffer): void {
-    this.#held = bytes;
-    this.#flushed = this.#exchange.statements.renamingNow;
-    if (this.#flushed) this.#options.forward(Buffer.from(flush));
-  }
-
-  /** The portal of this statement may change names when it runs. Returns the one name that it drops. */
-  #renames(statement: number): string | null {
-    if (this.#exchange.renaming.size === 0) return null;
-    const deallocates = this.#exchange.renaming.get(statement);
-    if (deallocates === undefined) return null;
-    this.#exchange.statements.mightRename();
-    this.#exchange.portals.clearNamed();
-    return deallocates;
-  }
-
-  #execute(bytes: Buffer, body: number, end: number): boolean {
-    const nameEnd = terminator(bytes, body, end);
-    if (nameEnd + 5 !== end) throw malformed();
-    checkName(bytes, body, nameEnd);
-    let command = this.#exchange.portals.find(bytes, body, nameEnd);
-    if (command === 0 && this.#refusedSegment !== this.#exchange.statements.segment) {
-      // A cursor that SQL declared, or one that is not there: a command of its own. Behind a refusal the target skips
-      // everything up to Sync.
-      command = this.#gate.nextCommand();
-      const text = fetchText(bytes.toString('latin1', body, nameEnd), bytes.readInt32BE(nameEnd + 1));
-      if (!this.#decide(command, text, null, Slot.refusedExtended)) return true;
-      this.#exchange.started(command, null);
-    }
-    this.#exchange.forwarded(Slot.execute, command);
-    return true;
-  }
-
-  #close(bytes: Buffer, body: number, end: number): void {
-    checkNamed(bytes, body, end);
-    checkName(bytes, body + 1, end - 1);
-    if (bytes[body] === S) {
-      const token = this.#exchange.statements.close(bytes.subarray(body + 1, end - 1));
-      this.#exchange.forwarded(Slot.close, token);
-    } else {
-      this.#exchange.forwarded(Slot.close, this.#exchange.portals.close(bytes, body + 1, end - 1));
-    }
-  }
-
-  #functionCall(bytes: Buffer, body: number, end: number): boolean {
-    if (end - body < 8) throw malformed();
-    const command = this.#gate.nextCommand();
-    const text = Buffer.from(`fastpath ${bytes.readUInt32BE(body)}`);
-    const parameters = bytes.subarray(body + 4, end);
-    if (!this.#decide(command, text, parameters, Slot.refusedQuery)) return true;
-    this.#exchange.started(command, null);
-    this.#exchange.forwarded(Slot.functionCall, command);
-    return true;
-  }
-
-  /**
-   * Asks the gate; true when the message may go. A verdict that waits for people belongs here: it holds this message
-   * and what follows (as `held` does), and the rest of the session goes on.
-   */
-  #decide(command: number, text: Uint8Array | number, parameters: Buffer | null, slot: RefusedSlot): boolean {
-    const facts = typeof text === 'number' ? null : unknownFacts;
-    const verdict = this.#gate.command(command, text, parameters, facts, noReview);
-    if (verdict.kind === 'allow') return true;
-    if (verdict.kind === 'review') throw malformed();
-    this.#gate.outcome(command, { kind: 'blocked', tag: null, rows: 0, errorCode: deniedSqlstate });
-    const error = encodeErrorResponse('ERROR', {
-      sqlstate: deniedSqlstate,
-      message: 'permission denied by policy',
-      hint: verdict.hint,
-      policies: verdict.policies,
-    });
-    this.#flushRun(this.#bytes, this.#start);
-    this.#replace(slot, error);
-    this.#runStart = this.#end;
+    if (passage === Passage.refuse) this.#replace();
+    else if (passage === Passage.end) this.#over = true;
+    else if (passage !== Passage.drop) return true;
+    this.#runStart = end;
     return false;
   }
 
-  #refuseLength(bytes: Buffer, start: number, type: number): void {
-    const error = encodeErrorResponse('ERROR', {
-      sqlstate: limitSqlstate,
-      message: `message is longer than ${this.#options.messageLimit} bytes, the limit of this relay`,
-      hint: 'Send large data with COPY, or in several statements.',
-    });
-    const simple = type === Q || type === F;
-    this.#flushRun(bytes, start);
-    this.#replace(simple ? Slot.refusedQuery : Slot.refusedExtended, error);
+  #replace(): void {
+    const { slot, error } = this.#commands.refusal!;
+    this.#options.forward(refuse(this.#exchange, slot, error));
   }
 
-  #replace(slot: RefusedSlot, error: Buffer): void {
-    if (slot === Slot.refusedExtended) this.#refusedSegment = this.#exchange.statements.segment;
-    this.#exchange.refused(slot, error);
-    this.#options.forward(slot === Slot.refusedQuery ? Buffer.from(failingQuery) : failingDescribe());
+  #hold(passage: Passage, bytes: Buffer): void {
+    this.#held = new HeldMessages(bytes);
+    if (passage === Passage.review) this.#leaveIfTerminated();
+    else {
+      this.#settling = passage === Passage.settle || this.#exchange.statements.renamingNow;
+      if (this.#settling) this.#options.forward(Buffer.from(flush));
+    }
+  }
+
+  #refuseLength(bytes: Buffer, start: number, type: number): void {
+    const slot = type === Q || type === F ? Slot.refusedQuery : Slot.refusedExtended;
+    this.#flushRun(bytes, start);
+    this.#commands.refuse(slot, tooLong(this.#options.messageLimit));
+    this.#replace();
   }
 
   #input(start: number): void {
@@ -474,29 +411,3 @@ export class Frontend {
     this.#runStart = end;
   }
 }
-
-type RefusedSlot = typeof Slot.refusedQuery | typeof Slot.refusedExtended;
-
-const noReview: ReviewListener = { held: () => undefined, decided: () => undefined };
-
-const malformed = (): PostgresError =>
-  new PostgresError('postgres-malformed-message', 'invalid frontend message');
-
-/** Position of the NUL that ends a string, within the message. */
-function terminator(bytes: Buffer, start: number, end: number): number {
-  for (let i = start; i < end; i++) if (bytes[i] === 0) return i;
-  throw malformed();
-}
-
-/** Describe and Close: `S` or `P`, then a name to the end. */
-function checkNamed(bytes: Buffer, body: number, end: number): void {
-  const kind = bytes[body];
-  if ((kind !== S && kind !== P) || terminator(bytes, body + 1, end) !== end - 1) throw malformed();
-}
-
-const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
-
-/** SQL for what is not known by its text: a statement that SQL prepared, and a cursor that SQL declared. */
-const executeText = (name: string): Buffer => Buffer.from(`EXECUTE ${quoted(name)}`, 'latin1');
-const fetchText = (name: string, rows: number): Buffer =>
-  Buffer.from(`FETCH ${rows > 0 ? rows : 'ALL'} FROM ${quoted(name)}`, 'latin1');

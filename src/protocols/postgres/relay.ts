@@ -14,6 +14,8 @@ import type { ByteChannel, ByteReceiver } from '../../bytes/channel.ts';
 import { HandshakeReader } from '../../bytes/handshake-reader.ts';
 import { Outbox } from '../../bytes/outbox.ts';
 import type { ConnectionGate, Releasable } from '../../gate/gate.ts';
+import { unknownFacts } from '../../model/command-facts.ts';
+import type { CommandFacts } from '../../model/command-facts.ts';
 import { Backend } from './backend.ts';
 import type { CancelKeys, ClientKey } from './cancel-keys.ts';
 import { acceptStartup, readClientStartup } from './client-startup.ts';
@@ -25,6 +27,7 @@ import { defaultMessageLimit, Frontend } from './frontend.ts';
 import { encodeAuthenticationOk } from './messages/authentication.ts';
 import { encodeErrorResponse } from './messages/error.ts';
 import { encodeMessage } from './messages/frame.ts';
+import { ResultMasking } from './masking/result-masking.ts';
 import { encodeBackendKeyData, encodeNegotiateProtocolVersion } from './messages/startup.ts';
 import type { Dial, TargetOptions, TargetTransport } from './target.ts';
 import { cancelTarget, openTarget, startTarget } from './target-startup.ts';
@@ -37,6 +40,8 @@ export interface RelayPostgresOptions {
   readonly gate: ConnectionGate;
   /** The session's: a client can cancel only what runs in its own session. */
   readonly cancelKeys: CancelKeys;
+  /** What a text does; without it, everything is unknown. Never throws. */
+  readonly classify?: (text: Uint8Array) => CommandFacts;
   /** Longest Query, Parse, Bind or FunctionCall; 64 MiB + 64 KiB unless said otherwise. */
   readonly messageLimitBytes?: number;
 }
@@ -114,11 +119,17 @@ class Connection implements PostgresRelay, Releasable {
     this.#toClient = new Outbox(options.client);
     this.#exchange = new Exchange(options.gate);
     const exchange = this.#exchange;
+    const masking = options.gate.masking === null ? null : new ResultMasking(options.gate, options.gate.masking);
     this.#frontend = new Frontend({
       gate: options.gate,
       exchange,
+      classify: options.classify ?? (() => unknownFacts),
       forward: (bytes) => this.#toTarget!.add(bytes),
+      tell: (message) => this.#toClient.add(this.#gate.output(0, message)),
+      awake: (work) => this.#guarded(work),
       onTerminate: () => (this.#clientDone = true),
+      attended: () => !this.#clientDone,
+      masking,
       messageLimit: options.messageLimitBytes ?? defaultMessageLimit,
     });
     this.#backend = new Backend({
@@ -128,6 +139,8 @@ class Connection implements PostgresRelay, Releasable {
         this.#toClient.add(bytes);
         this.#midPending = midMessage;
       },
+      masking,
+      awake: (work) => this.#guarded(work),
     });
     const ready = Promise.withResolvers<boolean>();
     const ended = Promise.withResolvers<void>();
@@ -160,7 +173,7 @@ class Connection implements PostgresRelay, Releasable {
     if (packet.kind === 'CancelRequest') {
       const key = cancelKeys.find(packet.processId, packet.secret);
       const dialled = (transport: TargetTransport): void => this.#dialled(transport);
-      if (key !== null) await cancelTarget(dial, options.tls, key, dialled);
+      if (key !== null && !key.cancelHeld()) await cancelTarget(dial, options.tls, key.target, dialled);
       this.#end(null, 'cancel-request');
       return;
     }
@@ -209,7 +222,8 @@ class Connection implements PostgresRelay, Releasable {
     if (startup.negotiate !== null) messages.push(encodeNegotiateProtocolVersion(startup.negotiate));
     messages.push(encodeAuthenticationOk(), ...target.announcements);
     if (target.key !== null) {
-      this.#clientKey = this.#options.cancelKeys.issue(target.key, startup.minor >= 2 ? 32 : 4);
+      const cancellable = { target: target.key, cancelHeld: () => this.#frontend.cancel() };
+      this.#clientKey = this.#options.cancelKeys.issue(cancellable, startup.minor >= 2 ? 32 : 4);
       messages.push(encodeBackendKeyData(this.#clientKey.processId, this.#clientKey.secret));
     }
     messages.push(encodeMessage('Z', Buffer.from([target.status])));
@@ -235,6 +249,16 @@ class Connection implements PostgresRelay, Releasable {
       },
       closed: (error) => rest.closed(error),
     };
+  }
+
+  #guarded(work: () => void): void {
+    if (this.#ended) return;
+    try {
+      work();
+      this.#settle();
+    } catch (error) {
+      this.#abort(error);
+    }
   }
 
   // ---- the stream ----
@@ -278,13 +302,13 @@ class Connection implements PostgresRelay, Releasable {
   /** Back-pressure, both ways: a sender waits while its receiver does, or the record. */
   #flow(): void {
     if (this.#ended || this.#toTarget === null) return;
-    const pauseClient = this.#targetBlocked || this.#toTarget.bytes > heldBytes || this.#frontend.held;
+    const pauseClient = this.#targetBlocked || this.#toTarget.bytes > heldBytes || this.#mayNotSend();
     if (pauseClient !== this.#clientPaused) {
       this.#clientPaused = pauseClient;
       if (pauseClient) this.#client.pause();
       else this.#client.resume();
     }
-    const pauseTarget = this.#clientBlocked || this.#toClient.bytes > heldBytes;
+    const pauseTarget = this.#clientBlocked || this.#toClient.bytes > heldBytes || this.#backend.waiting;
     if (pauseTarget !== this.#targetPaused) {
       this.#targetPaused = pauseTarget;
       if (pauseTarget) this.#target!.pause();
@@ -292,10 +316,17 @@ class Connection implements PostgresRelay, Releasable {
     }
   }
 
+  /** While people decide, the client is listened to, within bounds: it may leave. */
+  #mayNotSend(): boolean {
+    const frontend = this.#frontend;
+    return frontend.held && (!frontend.inReview || frontend.heldBytes > heldBytes);
+  }
+
   // ---- the end ----
 
   #clientEnded(): void {
     this.#clientDone = true;
+    this.#leave('disconnected');
     this.#settleHalves();
   }
 
@@ -316,6 +347,7 @@ class Connection implements PostgresRelay, Releasable {
       return;
     }
     this.#targetDone = true;
+    this.#leave('disconnected');
     const expected = this.#clientDone && !this.#exchange.busy;
     if (!expected && !this.#backend.errorLast && !this.#backend.midMessage && !this.#clientClosed) {
       const error = encodeErrorResponse('FATAL', connectionLost);
@@ -357,6 +389,7 @@ class Connection implements PostgresRelay, Releasable {
 
   /** Ends in order: what was accepted before is delivered and recorded, and so is the error. */
   #close(error: PeerError, reason: ConnectionEnd): void {
+    this.#leave('session-ended');
     this.#closing = reason;
     this.#clientDone = true;
     this.#targetDone = true;
@@ -365,6 +398,10 @@ class Connection implements PostgresRelay, Releasable {
     this.#toClient.add(this.#gate.output(0, encodeErrorResponse('FATAL', error)));
     this.#exchange.abandon(error.sqlstate);
     this.#gate.whenRecorded(this);
+  }
+
+  #leave(why: 'disconnected' | 'session-ended'): void {
+    this.#frontend.leave(why);
   }
 
   #leftDuringStartup(error: unknown): PostgresError | null {
@@ -379,6 +416,7 @@ class Connection implements PostgresRelay, Releasable {
     this.#ended = true;
     this.#settleReady(false);
     this.#settleEnded();
+    this.#leave(reason === 'client-disconnected' ? 'disconnected' : 'session-ended');
     this.#toClient.clear();
     this.#toTarget?.clear();
     this.#stopTarget();

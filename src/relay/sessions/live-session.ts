@@ -7,10 +7,12 @@
  */
 import type { ByteChannel } from '../../bytes/channel.ts';
 import type { ClosedRecording, SessionRecorder } from '../../evidence/recording/recorder.ts';
-import { SessionGate, type GateTally } from '../../gate/session-gate.ts';
+import type { Reviews } from '../../gate/reviews.ts';
+import { SessionGate, type GateTally, type SessionGateOptions } from '../../gate/session-gate.ts';
 import type { Authorization } from '../../gate/authorization.ts';
 import type { LoginId, SessionId } from '../../model/ids.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
+import type { ExecutePolicy } from '../../policy/execute-policy.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { ServedConnection, SessionProtocol } from './protocol.ts';
 
@@ -26,6 +28,8 @@ export interface SessionFacts {
   readonly id: SessionId;
   readonly login: LoginId;
   readonly authorization: Authorization;
+  /** Of whoever opened it. */
+  readonly sourceAddress: string;
   readonly reason: string | null;
   readonly task: string | null;
   readonly openedAtMs: number;
@@ -39,6 +43,11 @@ export interface LiveSessionOptions extends SessionFacts {
   readonly clock: Clock;
   /** Made with the session's `onFailure`. */
   readonly recorder: (onFailure: (error: Error) => void) => SessionRecorder;
+  /** Policy on its commands. */
+  readonly execute: Pick<ExecutePolicy, 'decide'>;
+  /** Null: nobody can be asked. */
+  readonly reviews: Reviews | null;
+  readonly blocked: SessionGateOptions['blocked'];
   /** Time without a tunnel after which the session ends. */
   readonly detachedMs: number;
   /** The recording is complete; resolves when `session.closed` is durable. */
@@ -69,6 +78,11 @@ export class LiveSession {
     this.#recorder = options.recorder(onFailure);
     this.gate = new SessionGate({
       recorder: this.#recorder,
+      quoting: null,
+      masking: null,
+      decide: (facts) => options.execute.decide(facts),
+      reviews: options.reviews,
+      blocked: options.blocked,
       durability: options.durability,
       tally: options.tally,
       nowMs: () => options.clock.monotonicMs(),

@@ -13,18 +13,22 @@ import { SessionRecorder, type ClosedRecording } from '../../evidence/recording/
 import type { Sealer } from '../../evidence/recording/sealer.ts';
 import { relayActor } from '../../evidence/entry.ts';
 import type { GateTally } from '../../gate/session-gate.ts';
+import type { Reviews } from '../../gate/reviews.ts';
 import { Authorization } from '../../gate/authorization.ts';
 import type { Authenticated } from '../../identity/authenticator.ts';
 import type { SessionId } from '../../model/ids.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
+import { ExecutePolicy } from '../../policy/execute-policy.ts';
 import type { Policies } from '../../policy/policies.ts';
 import type { Clock } from '../../system/clock.ts';
 import { ulid } from '../../system/ulid.ts';
 import type { SessionOpenClaims } from '../../wire/api.ts';
 import type { RelayConfig, TargetConfig } from '../config/config.ts';
 import { RelayError } from '../error.ts';
+import type { ReviewedSession } from '../reviews/held-review.ts';
 import type { Sessions } from '../state/sessions.ts';
-import { LiveSession } from './live-session.ts';
+import { blockedEntry } from './blocked-entry.ts';
+import { LiveSession, type SessionFacts } from './live-session.ts';
 import type { SessionProtocol } from './protocol.ts';
 
 export interface RegistryOptions {
@@ -37,6 +41,8 @@ export interface RegistryOptions {
   readonly processId: string;
   readonly clock: Clock;
   readonly protocol: (authorization: Authorization, target: TargetConfig) => SessionProtocol;
+  /** Of one session; null: this relay asks nobody. */
+  readonly reviews: ((session: ReviewedSession) => Reviews) | null;
   readonly observe: RegistryObserver;
   readonly tally: GateTally;
 }
@@ -118,12 +124,14 @@ export class SessionRegistry {
       id,
       login: open.caller.login,
       authorization,
+      sourceAddress: open.sourceAddress,
       reason: entry.reason,
       task: entry.task,
       openedAtMs: Date.parse(time),
       deadlineMs: Date.parse(entry.deadline),
     };
-    const session = this.#make(facts, protocol, durationMs - (clock.monotonicMs() - startedAt));
+    const remainingMs = durationMs - (clock.monotonicMs() - startedAt);
+    const session = this.#make({ facts, protocol, target, remainingMs });
     try {
       // The log may have taken its time.
       if (this.#draining) throw draining();
@@ -153,6 +161,27 @@ export class SessionRegistry {
   /** Resolves when no session is live. */
   async whenIdle(): Promise<void> {
     while (this.#live.size > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+
+  /**
+   * After a change of policies: ends (`access-ended`) each session that could not be opened now as it was. What goes on is
+   * decided command by command, by the new policies.
+   * @returns how many it ended
+   */
+  endUnauthorized(): number {
+    const { config, policies, clock } = this.#options;
+    let ended = 0;
+    for (const session of [...this.#live.values()]) {
+      const { authorization, sourceAddress, reason, task, openedAtMs, deadlineMs } = session.facts;
+      const target = config.targets.get(authorization.target);
+      const durationSeconds = Math.ceil((deadlineMs - openedAtMs) / 1000);
+      const now = { timeMs: clock.wallMs(), sourceAddress, durationSeconds, reason, task };
+      const { principal } = authorization;
+      if (target !== undefined && !Authorization.connect(policies(), principal, target, now).denied) continue;
+      ended++;
+      void session.end('access-ended').catch(() => undefined);
+    }
+    return ended;
   }
 
   /** Ends what is live; resolves when each is recorded to its end. */
@@ -192,8 +221,10 @@ export class SessionRegistry {
     return { authorization, target, durationMs };
   }
 
-  #make(facts: LiveSession['facts'], protocol: SessionProtocol, remainingMs: number): LiveSession {
-    const { config, clock, sealer, tally } = this.#options;
+  #make({ facts, protocol, target, remainingMs }: NewSession): LiveSession {
+    const { config, clock, sealer, tally, policies, reviews, append } = this.#options;
+    const { principal } = facts.authorization;
+    const { id, sourceAddress, reason, task, deadlineMs } = facts;
     const { detachedMs } = config.sessions;
     const { directory, durability, syncTimeoutMs } = config.evidence;
     const session = new LiveSession(
@@ -204,6 +235,17 @@ export class SessionRegistry {
         detachedMs,
         clock,
         tally,
+        execute: new ExecutePolicy({
+          policies,
+          principal,
+          target,
+          sourceAddress,
+          reason,
+          task,
+          wallMs: () => clock.wallMs(),
+        }),
+        reviews: reviews?.({ id, principal, target: target.name, reason, task, deadlineMs }) ?? null,
+        blocked: async (command) => void (await append(blockedEntry(id, principal, command))),
         recorder: (onFailure) =>
           new SessionRecorder({
             directory,
@@ -276,6 +318,13 @@ export class SessionRegistry {
       this.#polling = false;
     }
   }
+}
+
+interface NewSession {
+  readonly facts: SessionFacts;
+  readonly protocol: SessionProtocol;
+  readonly target: TargetConfig;
+  readonly remainingMs: number;
 }
 
 const draining = (): RelayError => new RelayError('relay-draining', 'The relay is stopping.');

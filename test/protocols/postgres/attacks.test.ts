@@ -286,7 +286,7 @@ test('the same segment: a failing Close, a rename behind an Execute, a cursor of
 test('cancellation: only an issued key is passed on, as the target’s own, and only in its session', async () => {
   const played = await started();
   const cancelKeys = played.cancelKeys;
-  const issued = cancelKeys.issue(targetKey, 4);
+  const issued = cancelKeys.issue({ target: targetKey, cancelHeld: () => false }, 4);
   const attempts: [Buffer, CancelKeys, boolean][] = [
     [packet(int32(80_877_102, issued.processId), issued.secret), cancelKeys, true],
     [packet(int32(80_877_102, issued.processId), Buffer.from([1, 2, 3, 4])), cancelKeys, false],
@@ -537,7 +537,7 @@ test('what runs when the session is ended is cancelled at the target with the ta
 
 test('a cancel request that the target never takes ends with its connection', async () => {
   const cancelKeys = new CancelKeys();
-  const key = cancelKeys.issue(targetKey, 4);
+  const key = cancelKeys.issue({ target: targetKey, cancelHeld: () => false }, 4);
   const played = script({ cancelKeys });
   played.client.send(packet(int32(80_877_102, key.processId), key.secret));
   await played.settle();

@@ -6,8 +6,17 @@ import net from 'node:net';
 import type tls from 'node:tls';
 import type { ByteChannel, ByteReceiver } from '../../../src/bytes/channel.ts';
 import { SocketChannel } from '../../../src/system/socket-channel.ts';
-import type { ConnectionGate, Releasable, Verdict } from '../../../src/gate/gate.ts';
+import type {
+  ConnectionGate,
+  FinalVerdict,
+  GivenCommand,
+  Releasable,
+  ReviewListener,
+  Verdict,
+} from '../../../src/gate/gate.ts';
+import type { Masking, RedactionPlace } from '../../../src/gate/masking.ts';
 import type { ConnectionInfo } from '../../../src/gate/recorder.ts';
+import type { CommandFacts } from '../../../src/model/command-facts.ts';
 import type { Outcome } from '../../../src/model/outcome.ts';
 import { CancelKeys } from '../../../src/protocols/postgres/cancel-keys.ts';
 import { relayPostgres } from '../../../src/protocols/postgres/relay.ts';
@@ -116,6 +125,14 @@ export interface Noted {
 export type Policy = (text: string) => Verdict;
 const allow: Verdict = { kind: 'allow' };
 
+/** A held command, until the test plays the reviewers. */
+export interface HeldNoted {
+  readonly given: GivenCommand;
+  readonly text: string;
+  readonly listener: ReviewListener;
+  withdrawn: string | null;
+}
+
 /** Keeps what it is told; releases at the end of the tick, or when `release` is called where `manual` is set. */
 export class NotingGate implements ConnectionGate {
   readonly commands: Noted[] = [];
@@ -123,7 +140,10 @@ export class NotingGate implements ConnectionGate {
   readonly outputs: { command: number; bytes: Buffer }[] = [];
   readonly inputs: { command: number; bytes: Buffer }[] = [];
   readonly forgotten: number[] = [];
+  readonly held: HeldNoted[] = [];
+  readonly redactions: { command: number; rule: number; place: RedactionPlace; original: string }[] = [];
   readonly policy: Policy;
+  masking: Masking | null = null;
   info: ConnectionInfo | null = null;
   reason: string | null = null;
   manual = false;
@@ -131,6 +151,7 @@ export class NotingGate implements ConnectionGate {
   keep = true;
   #command = 0;
   #statement = 0;
+  readonly #facts = new Map<number, CommandFacts>();
   #asked = new Set<Releasable>();
 
   constructor(policy: Policy = () => allow) {
@@ -141,9 +162,14 @@ export class NotingGate implements ConnectionGate {
     this.info = info;
   }
 
-  statement(text: Uint8Array): number {
+  statement(text: Uint8Array, _types: readonly number[], facts: CommandFacts): number {
     this.statements.set(++this.#statement, Buffer.from(text).toString());
+    this.#facts.set(this.#statement, facts);
     return this.#statement;
+  }
+
+  factsOf(statement: number): CommandFacts {
+    return this.#facts.get(statement)!;
   }
 
   forgetStatement(statement: number): void {
@@ -155,10 +181,51 @@ export class NotingGate implements ConnectionGate {
   }
 
   command(command: number, text: Uint8Array | number, parameters: Uint8Array | null): Verdict {
-    const words = typeof text === 'number' ? this.statements.get(text)! : Buffer.from(text).toString();
+    const verdict = this.policy(this.#textOf(text));
+    if (verdict.kind !== 'review') this.#note(command, text, parameters);
+    return verdict;
+  }
+
+  review(given: GivenCommand, listener: ReviewListener): void {
+    this.held.push({ given, text: this.#textOf(given.text), listener, withdrawn: null });
+  }
+
+  withheld(given: GivenCommand): void {
+    this.#note(given.command, given.text, given.parameters);
+  }
+
+  withdraw(command: number, why: 'cancelled' | 'disconnected' | 'session-ended'): void {
+    const held = this.held.find(({ given }) => given.command === command)!;
+    held.withdrawn = why;
+    this.withheld(held.given);
+  }
+
+  /** Plays the reviewers of the held command that is at hand. */
+  decide(verdict: FinalVerdict): void {
+    const { given, listener } = this.held.at(-1)!;
+    this.withheld(given);
+    listener.decided(verdict);
+  }
+
+  redacted(
+    command: number,
+    rule: number,
+    place: RedactionPlace,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const original = Buffer.from(bytes.subarray(start, end)).toString('latin1');
+    this.redactions.push({ command, rule, place, original });
+  }
+
+  #textOf(text: Uint8Array | number): string {
+    return typeof text === 'number' ? this.statements.get(text)! : Buffer.from(text).toString();
+  }
+
+  #note(command: number, text: Uint8Array | number, parameters: Uint8Array | null): void {
     const copy = parameters === null ? null : Buffer.from(parameters);
-    if (this.keep) this.commands.push({ command, text: words, parameters: copy, outcomes: [] });
-    return this.policy(words);
+    if (this.keep) this.commands.push({ command, text: this.#textOf(text), parameters: copy, outcomes: [] });
   }
 
   input(command: number, bytes: Uint8Array): void {

@@ -3,6 +3,7 @@
  * (https://www.postgresql.org/docs/current/protocol-error-fields.html).
  */
 import { BoundedReader } from '../../../bytes/bounded-reader.ts';
+import type { ReviewNotice } from '../../../gate/gate.ts';
 import type { PeerError } from '../error.ts';
 import { cstring, encodeMessage } from './frame.ts';
 
@@ -71,4 +72,16 @@ export function encodeErrorResponse(severity: 'ERROR' | 'FATAL', error: PeerErro
   if (error.hint !== null) parts.push(field('H', error.hint));
   parts.push(Buffer.alloc(1));
   return encodeMessage('E', ...parts);
+}
+
+/**
+ * A whole NoticeResponse: the client's command is held. In the message itself, because many clients show no other field;
+ * 00000, because nothing is wrong.
+ */
+export function encodeReviewNotice({ review, needed, expiresAtMs }: ReviewNotice): Buffer {
+  const until = new Date(expiresAtMs).toISOString();
+  const text = `hoop: held for review ${review}; approve: hoop approve ${review}; needs ${needed.join(', ')}; until ${until}`;
+  const severity = 'NOTICE';
+  const fields = [field('S', severity), field('V', severity), field('C', '00000'), field('M', text)];
+  return encodeMessage('N', ...fields, Buffer.alloc(1));
 }
