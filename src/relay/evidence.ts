@@ -10,6 +10,7 @@ import type { NoteSigner } from '../evidence/log/note.ts';
 import { unfinishedSessions } from '../evidence/log/read.ts';
 import { recover, recoveryEntries } from '../evidence/recording/recover.ts';
 import { Sealer } from '../evidence/recording/sealer.ts';
+import { isSessionId, type SessionId } from '../model/ids.ts';
 import type { Clock } from '../system/clock.ts';
 import type { RelayConfig } from './config/config.ts';
 import type { RelayLogger } from './logging.ts';
@@ -20,6 +21,8 @@ export interface RelayEvidence {
   /** `log.append`, measured. */
   readonly append: Log['append'];
   readonly sealer: Sealer;
+  /** Sessions that the run before left open, closed now. */
+  readonly interrupted: readonly SessionId[];
 }
 
 export interface EvidenceOptions {
@@ -29,6 +32,8 @@ export interface EvidenceOptions {
   readonly logger: RelayLogger;
   readonly metrics: RelayMetrics;
   readonly version: string;
+  /** Of the configuration and the policies in force, for `relay.started`. */
+  readonly configDigest: string;
 }
 
 /** @throws EvidenceError `log-locked`, `log-damaged`, `log-write-failed`; Error of a system call */
@@ -62,11 +67,12 @@ export async function openEvidence(options: EvidenceOptions): Promise<RelayEvide
       kind: 'relay.started',
       actor: relayActor,
       version: options.version,
-      configDigest: config.source.digest,
+      configDigest: options.configDigest,
     });
     const onError = (error: unknown, session: string): void =>
       logger.error('sealing failed', { session }, error);
-    return { log, append, sealer: new Sealer({ append, onError, backlogBytes }) };
+    const interrupted = recovery.sessions.map(({ session }) => session).filter(isSessionId);
+    return { log, append, sealer: new Sealer({ append, onError, backlogBytes }), interrupted };
   } catch (error) {
     await log.close();
     throw error;

@@ -12,6 +12,7 @@ import { HoopError } from '../errors.ts';
 /** Everything that a line may carry besides its event: ids, codes, names from the configuration, figures. */
 export interface LogFields {
   readonly session?: string;
+  readonly review?: string;
   readonly login?: string;
   readonly target?: string;
   readonly connection?: number;
@@ -40,6 +41,7 @@ export interface LogFields {
 
 const allowed: ReadonlySet<string> = new Set<keyof LogFields>([
   'session',
+  'review',
   'login',
   'target',
   'connection',

@@ -44,6 +44,7 @@ export class RelayMetrics {
   readonly #sessionsOpened: Counter;
   readonly #sessionsEnded: Counter;
   readonly #denied: Counter;
+  readonly #reviews: Counter;
   readonly #errors: Counter;
   readonly #requests: Counter;
   readonly #requestSeconds: Histogram;
@@ -56,6 +57,7 @@ export class RelayMetrics {
     this.#sessionsOpened = this.#counter('hoop_sessions_opened_total', 'sessions opened', ['target']);
     this.#sessionsEnded = this.#counter('hoop_sessions_ended_total', 'sessions ended, by why', ['reason']);
     this.#denied = this.#counter('hoop_denied_total', 'requests that policy denied', ['action']);
+    this.#reviews = this.#counter('hoop_reviews_total', 'reviews requested, and how they ended', ['event']);
     this.#errors = this.#counter('hoop_errors_total', 'failures, by code of docs/errors.md', ['code']);
     this.#requests = this.#counter('hoop_http_requests_total', 'API requests', ['method', 'route', 'status']);
     this.#requestSeconds = this.#histogram('hoop_http_request_seconds', 'time to answer', ['route']);
@@ -95,6 +97,10 @@ export class RelayMetrics {
 
   denied(action: 'connect' | 'execute' | 'kill' | 'readEvidence' | 'administer'): void {
     this.#denied.inc({ action });
+  }
+
+  review(event: 'requested' | 'approved' | 'rejected' | 'expired' | 'withdrawn'): void {
+    this.#reviews.inc({ event });
   }
 
   /** @param code of a HoopError */

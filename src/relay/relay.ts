@@ -6,7 +6,6 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { relayActor } from '../evidence/entry.ts';
 import type { SeenKeys } from '../identity/issuer-keys.ts';
-import { Policies } from '../policy/policies.ts';
 import { systemClock } from '../system/clock.ts';
 import path from 'node:path';
 import { auditRoutes } from './api/audit.ts';
@@ -18,6 +17,7 @@ import { discoveryRoutes } from './api/discovery.ts';
 import { reviewRoutes } from './api/reviews.ts';
 import { sessionRoutes } from './api/sessions.ts';
 import type { RelayConfig } from './config/config.ts';
+import { serveControl } from './control.ts';
 import { drain, type Drained } from './drain.ts';
 import { RelayError } from './error.ts';
 import { openEvidence, type RelayEvidence } from './evidence.ts';
@@ -35,6 +35,7 @@ import { openKeys, type RelayKeys } from './keys.ts';
 import { createLogger, type RelayLogger } from './logging.ts';
 import { RelayMetrics } from './metrics.ts';
 import type { ReviewDesk } from './reviews/desk.ts';
+import { PoliciesInForce, digestOf, loadPolicies, type Reloaded } from './policies-in-force.ts';
 import { openReviews, type OpenedReviews } from './reviews/open.ts';
 import { postgresProtocol } from './sessions/postgres.ts';
 import { SessionRegistry } from './sessions/registry.ts';
@@ -50,6 +51,8 @@ export interface Relay {
   /** Where it listens. */
   readonly address: { readonly host: string; readonly port: number };
   readonly log: RelayLogger;
+  /** Reads the policies again. @throws PolicyError, ConfigError, EvidenceError: the old ones stay in force, and the log says so */
+  reload(): Promise<Reloaded>;
   /** Stops in order; `hurry` cuts the waiting for live sessions short. */
   stop(hurry: AbortSignal): Promise<Drained>;
 }
@@ -61,8 +64,8 @@ export interface Relay {
 export async function startRelay(config: RelayConfig): Promise<Relay> {
   const logger = createLogger(config.logging.level);
   const metrics = new RelayMetrics(version);
-  const policies = Policies.load(config.policies);
-  for (const warning of policies.warnings) logger.warn('policy warning', { reason: warning });
+  const loaded = loadPolicies(config);
+  for (const warning of loaded.warnings) logger.warn('policy warning', { reason: warning });
   const keys = await openKeys(config);
   const clock = systemClock;
   const state = await State.open(stateLocation(config), {
@@ -76,10 +79,12 @@ export async function startRelay(config: RelayConfig): Promise<Relay> {
       logger,
       metrics,
       version,
+      configDigest: digestOf(config, loaded),
       signer: keys.logSigner,
     });
     try {
       const append = tellingLogins(evidence.append, state.logins);
+      const policies = new PoliciesInForce(loaded, { config, logger, append });
       return await serve({
         config,
         logger,
@@ -103,7 +108,7 @@ interface Parts {
   readonly config: RelayConfig;
   readonly logger: RelayLogger;
   readonly metrics: RelayMetrics;
-  readonly policies: Policies;
+  readonly policies: PoliciesInForce;
   readonly keys: RelayKeys;
   readonly state: State;
   readonly evidence: RelayEvidence;
@@ -115,6 +120,7 @@ async function serve(parts: Parts): Promise<Relay> {
   const processId = randomUUID();
   const reviews = await openReviews({ ...parts, processId });
   const registry = openRegistry(parts, processId, reviews.desk);
+  parts.policies.onReplaced = () => registry.endUnauthorized();
   const tunnels = openTunnels(registry, identity);
   const app = createServer(parts);
   await addRoutes(app, parts, { provider, identity, registry, reviews });
@@ -132,6 +138,7 @@ async function serve(parts: Parts): Promise<Relay> {
     logFailing: () => !evidence.log.ready,
   });
   const address = await listen(app, config, tunnels);
+  const control = await openControl(parts);
   logger.info('listening', { address: `${config.listen.host}:${address.port}`, version });
   const steps = {
     refuseNew: () => {
@@ -142,6 +149,7 @@ async function serve(parts: Parts): Promise<Relay> {
     endSessions: () => within(closingMs, registry.endAll('relay-stopped')),
     close: async () => {
       tunnels.close();
+      await control?.close();
       reviews.close();
       await app.close();
       await within(closingMs, evidence.sealer.drain()).finally(() => evidence.sealer.close());
@@ -154,8 +162,21 @@ async function serve(parts: Parts): Promise<Relay> {
     url: config.publicUrl,
     address: { host: config.listen.host, port: address.port },
     log: logger,
+    reload: () => parts.policies.reload(),
     stop: (hurry) => drain(steps, config.sessions.drainMs, hurry),
   };
+}
+
+/** Without it the relay works, and SIGHUP reloads. */
+async function openControl({ config, logger, policies }: Parts) {
+  try {
+    const control = await serveControl(config.dataDir, () => policies.reload());
+    if (control === null) logger.warn('no control socket', { reason: 'dataDir is too long for its name' });
+    return control;
+  } catch (error) {
+    logger.warn('no control socket', {}, error);
+    return null;
+  }
 }
 
 /** A disk that refuses must not keep the process for ever: what is left open is recovered at the next start. */
@@ -232,7 +253,7 @@ function openRegistry(
     sealer: evidence.sealer,
     state: state.sessions,
     clock: systemClock,
-    policies: () => policies,
+    policies: () => policies.current,
     reviews: (session) => desk.session(session),
     processId,
     tally: metrics.tally,
@@ -292,7 +313,7 @@ async function addRoutes(
     config,
     identity,
     clock: systemClock,
-    policies: () => policies,
+    policies: () => policies.current,
     append: evidence.append,
   };
   offerNonces(app, identity);

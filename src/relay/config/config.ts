@@ -63,6 +63,11 @@ export interface RelayConfig {
     /** How long live sessions may go on after SIGTERM. */
     readonly drainMs: number;
   };
+  readonly reviews: {
+    /** A held command that nobody has decided by then is refused; never later than the session's deadline. */
+    readonly expiresAfterMs: number;
+    readonly webhooks: readonly WebhookConfig[];
+  };
   readonly limits: { readonly statementBytes: number };
   readonly policies: readonly string[];
   readonly targets: ReadonlyMap<TargetName, TargetConfig>;
@@ -82,6 +87,18 @@ export type IdentityConfig =
       readonly scopes: readonly string[];
       readonly groupsClaim: string;
     };
+
+export interface WebhookConfig {
+  /** A reference where the URL itself is a secret, as Slack's are. */
+  readonly url: Setting;
+  /** Null only for `slack`: its messages need no signature. */
+  readonly secret: SecretReference | null;
+  readonly format: 'json' | 'slack';
+  /** Only reviews that need one of these groups; empty: all. */
+  readonly groups: readonly string[];
+  /** The beginning of the command's text goes along, without its literals. */
+  readonly includeText: boolean;
+}
 
 export interface TargetConfig {
   readonly name: TargetName;

@@ -46,6 +46,14 @@ export function resolveConfig(source: RelayConfig['source'], file: RelayFile): R
       detachedMs: sessions.detached,
       drainMs: sessions.drain,
     },
+    reviews: {
+      expiresAfterMs: file.reviews.expiresAfter,
+      webhooks: file.reviews.webhooks.map(({ url, secret, ...webhook }) => ({
+        ...webhook,
+        url: SecretReference.parse(url, base) ?? url,
+        secret: secret === undefined ? null : reference(secret, base),
+      })),
+    },
     limits: { statementBytes: file.limits.statement },
     policies: file.policies.map((name) => path.resolve(base, name)),
     targets: targetsOf(file, base),

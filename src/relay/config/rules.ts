@@ -31,6 +31,12 @@ export function ruleProblems(file: RelayFile): RuleProblem[] {
     ...stateProblems(file),
     ...identityProblems(file),
     ...sessionProblems(file),
+    ...file.reviews.webhooks.flatMap((webhook, at) =>
+      [...webhookProblems(webhook)].map(({ path, message }) => ({
+        path: ['reviews', 'webhooks', `${at}`, ...path],
+        message,
+      })),
+    ),
     ...Object.entries(file.targets).flatMap(([name, target]) =>
       [...targetProblems(target)].map(({ path, message }) => ({ path: ['targets', name, ...path], message })),
     ),
@@ -100,6 +106,35 @@ function* identityProblems({ identity }: RelayFile): Generator<RuleProblem> {
 function* sessionProblems({ sessions }: RelayFile): Generator<RuleProblem> {
   if (sessions.defaultDuration > sessions.maxDuration)
     yield { path: ['sessions', 'defaultDuration'], message: 'expected at most sessions.maxDuration' };
+}
+
+function* webhookProblems({
+  url,
+  secret,
+  format,
+}: RelayFile['reviews']['webhooks'][number]): Generator<RuleProblem> {
+  if (/^(env|file):/.test(url)) {
+    if (SecretReference.parse(url, '/') === null)
+      yield { path: ['url'], message: 'expected env:NAME or file:PATH' };
+  } else if (!isWebhookUrl(url))
+    yield {
+      path: ['url'],
+      message: 'expected an https URL without user and password (http on loopback), or env:NAME or file:PATH',
+    };
+  if (secret === undefined && format === 'json')
+    yield {
+      path: ['secret'],
+      message: 'missing: expected env:NAME or file:PATH of what messages are signed with',
+    };
+  if (secret !== undefined && SecretReference.parse(secret, '/') === null)
+    yield { path: ['secret'], message: 'a secret does not belong in this file: use env:NAME or file:PATH' };
+}
+
+/** Where messages about reviews may go: https, or this machine. */
+export function isWebhookUrl(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null || url.username !== '' || url.password !== '') return false;
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
 }
 
 function* targetProblems(target: TargetFile): Generator<RuleProblem> {

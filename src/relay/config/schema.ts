@@ -116,6 +116,14 @@ const target = closed({
   tls: targetTls.prefault({}),
 });
 
+const webhook = closed({
+  url: text('an https URL, or env:NAME or file:PATH', 4096),
+  secret: text('env:NAME or file:PATH', 4096).optional(),
+  format: oneOf('json', 'slack').default('json'),
+  groups: z.array(groupName).default([]),
+  includeText: z.boolean({ error: 'expected true or false' }).default(false),
+});
+
 const targetName = parsed<TargetName>(
   (name) => (isTargetName(name) ? name : null),
   'a name of at most 63 of a–z, 0–9 and -, beginning with a letter or digit',
@@ -172,6 +180,10 @@ export const RelayFile = closed({
     maxDuration: durationMs('1s', '7d').prefault('12h'),
     detached: durationMs('1s', '1h').prefault('1m'),
     drain: durationMs('0s', '1h').prefault('30s'),
+  }).prefault({}),
+  reviews: closed({
+    expiresAfter: durationMs('10s', '7d').prefault('15m'),
+    webhooks: z.array(webhook).max(20, 'expected at most 20').default([]),
   }).prefault({}),
   limits: closed({ statement: sizeBytes('64KiB', '512MiB').prefault('64MiB') }).prefault({}),
   policies: z.array(file).default([]),

@@ -41,6 +41,10 @@ function targetSchema(): unknown {
   return targets.valueType;
 }
 
+function webhookSchema(): unknown {
+  return RelayFile.shape.reviews.unwrap().shape.webhooks.unwrap().element;
+}
+
 function block(text: string, language: string): string {
   const found = new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(text);
   assert.ok(found, `no ${language} block`);
@@ -51,6 +55,7 @@ test('every key of relay.yaml is described, and no other', () => {
   const text = read('configuration.md');
   assert.deepEqual(documentedKeys(text, '## Keys').toSorted(), keysOf(RelayFile).toSorted());
   assert.deepEqual(documentedKeys(text, 'Of a target').toSorted(), keysOf(targetSchema()).toSorted());
+  assert.deepEqual(documentedKeys(text, 'Of a webhook').toSorted(), keysOf(webhookSchema()).toSorted());
 });
 
 test('the example configuration is valid', () => {
