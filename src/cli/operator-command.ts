@@ -3,12 +3,11 @@
  * the rights of the user who runs them. No sign-in takes part.
  */
 import * as Flags from '@oclif/core/flags';
-import { PolicyError, formatProblem } from '../policy/error.ts';
 import { loadConfig } from '../relay/config/config.ts';
 import type { RelayConfig } from '../relay/config/config.ts';
-import { ConfigError, formatConfigProblem } from '../relay/config/error.ts';
 import { Accounts } from '../relay/idp/accounts.ts';
 import { providerIssuer } from '../relay/idp/provider.ts';
+import { problemLines } from '../relay/problem-lines.ts';
 import { State } from '../relay/state/state.ts';
 import type { User } from '../relay/state/users.ts';
 import { HoopCommand } from './command.ts';
@@ -91,12 +90,4 @@ export abstract class OperatorCommand extends HoopCommand {
     if (email === null || identity.kind !== 'embedded') return null;
     return this.withUser(flags, email, async (_, user) => user);
   }
-}
-
-/** Every problem of a configuration or of policies, as `file:line:column: …`; empty for other failures. */
-export function problemLines(error: unknown): string[] {
-  if (error instanceof PolicyError) return error.problems.map(formatProblem);
-  if (!(error instanceof ConfigError)) return [];
-  const { file, problems } = error;
-  return problems.map((problem) => formatConfigProblem(file ?? 'relay.yaml', problem));
 }

@@ -64,7 +64,7 @@ async function waitFor(steps: DrainSteps, boundMs: number, hurry: AbortSignal): 
 const stoppingSignals = ['SIGTERM', 'SIGINT'] as const;
 
 /**
- * Waits for a signal to stop, then runs `stop`; a second signal aborts the `hurry` that it was given. Resolves when `stop`
+ * Waits for a signal to stop, then runs `stop`; until then SIGHUP runs `reload`; a second signal aborts the `hurry` that it was given. Resolves when `stop`
  * has, or when the relay stopped by itself (`ended`).
  */
 export async function runUntilStopped(options: {
@@ -72,10 +72,12 @@ export async function runUntilStopped(options: {
   /** Resolves or rejects when the relay ended without being told to. */
   readonly ended: Promise<void>;
   readonly log: RelayLogger;
+  /** On SIGHUP; it tells by itself whether it worked. */
+  readonly reload: () => Promise<unknown>;
   /** `process`, unless a test says otherwise. */
   readonly signals?: NodeJS.EventEmitter;
 }): Promise<void> {
-  const { stop, ended, log, signals = process } = options;
+  const { stop, reload, ended, log, signals = process } = options;
   const hurry = new AbortController();
   const stopped = Promise.withResolvers<void>();
   let stopping = false;
@@ -85,11 +87,14 @@ export async function runUntilStopped(options: {
     stopping = true;
     stop(hurry.signal).then(stopped.resolve, stopped.reject);
   };
+  const hangup = (): void => void (stopping ? undefined : reload().catch(() => undefined));
   for (const signal of stoppingSignals) signals.on(signal, handle);
+  signals.on('SIGHUP', hangup);
   try {
     await Promise.race([stopped.promise, ended.then(() => (stopping ? stopped.promise : undefined))]);
   } finally {
     for (const signal of stoppingSignals) signals.off(signal, handle);
+    signals.off('SIGHUP', hangup);
     log.flush();
   }
 }

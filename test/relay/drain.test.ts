@@ -65,12 +65,16 @@ test('a step that fails stops no other step, and is told at the end', async () =
 
 const log = createLogger('error', { write: () => undefined });
 
-test('the first signal stops, the second hurries, and no listener stays behind', async () => {
+test('SIGHUP reloads, the first signal stops, the second hurries, and no listener stays behind', async () => {
   const signals = new EventEmitter();
   const events: string[] = [];
   const running = runUntilStopped({
     log,
     signals,
+    reload: () => {
+      events.push('reload');
+      return Promise.reject(new Error('told already'));
+    },
     ended: new Promise(() => undefined),
     stop: (hurry) => {
       events.push('stop');
@@ -82,23 +86,28 @@ test('the first signal stops, the second hurries, and no listener stays behind',
       );
     },
   });
+  signals.emit('SIGHUP', 'SIGHUP');
+  signals.emit('SIGHUP', 'SIGHUP');
+  assert.deepEqual(events, ['reload', 'reload']);
   signals.emit('SIGTERM', 'SIGTERM');
-  assert.deepEqual(events, ['stop']);
+  signals.emit('SIGHUP', 'SIGHUP');
+  assert.deepEqual(events.slice(2), ['stop']);
   signals.emit('SIGINT', 'SIGINT');
   await running;
-  assert.deepEqual(events, ['stop', 'hurry']);
-  assert.equal(signals.listenerCount('SIGTERM') + signals.listenerCount('SIGINT'), 0);
+  assert.deepEqual(events.slice(2), ['stop', 'hurry']);
+  assert.deepEqual(signals.eventNames(), []);
 });
 
 const stop = () => Promise.reject(new Error('while stopping'));
+const reload = () => Promise.resolve();
 
 test('a relay that fails by itself, or while it stops, ends the run with that failure', async () => {
   const signals = new EventEmitter();
   await assert.rejects(
-    runUntilStopped({ log, signals, stop, ended: Promise.reject(new Error('by itself')) }),
+    runUntilStopped({ log, signals, stop, reload, ended: Promise.reject(new Error('by itself')) }),
     /by itself/,
   );
-  const running = runUntilStopped({ log, signals, stop, ended: new Promise(() => undefined) });
+  const running = runUntilStopped({ log, signals, stop, reload, ended: new Promise(() => undefined) });
   signals.emit('SIGTERM', 'SIGTERM');
   await assert.rejects(running, /while stopping/);
 });

@@ -22,6 +22,7 @@ export default class RelayStart extends OperatorCommand {
       this.print('  No target yet: add one there, permit somebody in the policy, and start again');
     await runUntilStopped({
       log: relay.log,
+      reload: () => relay.reload(),
       stop: async (hurry) => {
         await relay.stop(hurry);
       },

@@ -1,0 +1,175 @@
+/**
+ * The relay's control socket, `relay.sock` in its data directory: `hoop relay reload` asks there, and gets the answer that
+ * a signal could not give. Mode 0600: who may use it is who may read the relay's keys (its user, and root); it can do
+ * nothing but reload. A socket of a relay that died is replaced, one that answers never.
+ */
+import { chmod, unlink } from 'node:fs/promises';
+import net from 'node:net';
+import path from 'node:path';
+import { z } from 'zod';
+import { HoopError, hasErrno } from '../errors.ts';
+import { problemLines } from './problem-lines.ts';
+
+/**
+ * - `relay-not-running`: nothing answers at the relay's control socket.
+ * - `relay-control-taken`: another relay answers there already.
+ * - `reload-refused`: the relay could not reload; the message is its own.
+ */
+export class ControlError extends HoopError<'relay-not-running' | 'relay-control-taken' | 'reload-refused'> {}
+
+/** `sun_path` holds 108 bytes on Linux, 104 elsewhere, with the final NUL. */
+const longestPathBytes = 103;
+const requestTimeoutMs = 5000;
+const answerTimeoutMs = 60_000;
+const longestLine = 1024 * 1024;
+
+const Request = z.strictObject({ v: z.literal(1), do: z.literal('reload') });
+
+/** What the socket answers. */
+const Reloaded = z.object({
+  changed: z.boolean(),
+  digest: z.string(),
+  files: z.array(z.string()).readonly(),
+  policies: z.number(),
+  sessionsEnded: z.number(),
+  warnings: z.array(z.string()).readonly(),
+});
+const Answer = z.union([
+  z.object({ reloaded: Reloaded }),
+  z.object({
+    refused: z.object({ code: z.string(), message: z.string(), problems: z.array(z.string()) }),
+  }),
+]);
+type Answer = z.infer<typeof Answer>;
+export type ReloadAnswer = z.infer<typeof Reloaded>;
+
+export const controlSocket = (dataDir: string): string => path.join(dataDir, 'relay.sock');
+
+export interface ControlServer {
+  /** Removes the socket. */
+  close(): Promise<void>;
+}
+
+/**
+ * Listens in the data directory.
+ * @returns null where the directory's name is too long for a socket; SIGHUP still works
+ * @throws ControlError `relay-control-taken`; Error of a system call
+ */
+export async function serveControl(
+  dataDir: string,
+  reload: () => Promise<ReloadAnswer>,
+): Promise<ControlServer | null> {
+  const file = controlSocket(dataDir);
+  if (Buffer.byteLength(file) > longestPathBytes) return null;
+  const there = await connect(file);
+  if (there !== null) {
+    there.destroy();
+    throw new ControlError('relay-control-taken', `another relay runs with the data directory ${dataDir}`);
+  }
+  await unlink(file).catch((error: unknown) => {
+    if (!hasErrno(error, 'ENOENT')) throw error;
+  });
+  const open = new Set<net.Socket>();
+  const server = net.createServer((socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    void answer(socket, reload);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(file, resolve);
+  });
+  await chmod(file, 0o600);
+  return {
+    close: async () => {
+      const closed = new Promise((resolve) => server.close(resolve));
+      for (const socket of open) socket.destroy();
+      await closed;
+    },
+  };
+}
+
+async function answer(socket: net.Socket, reload: () => Promise<ReloadAnswer>): Promise<void> {
+  try {
+    const request = Request.safeParse(await readLine(socket, requestTimeoutMs));
+    if (!request.success) throw new ControlError('reload-refused', 'the relay is of another version');
+    const told: Answer = { reloaded: await reload() };
+    socket.end(`${JSON.stringify(told)}\n`);
+  } catch (error) {
+    const refused =
+      error instanceof HoopError
+        ? { code: error.code, message: error.message, problems: problemLines(error) }
+        : { code: 'internal', message: 'the relay failed; its log says more', problems: [] };
+    socket.end(`${JSON.stringify({ refused } satisfies Answer)}\n`);
+  }
+}
+
+/**
+ * Asks the relay of a data directory to reload.
+ * @throws ControlError `relay-not-running`, `reload-refused`; Error of a system call
+ */
+export async function askReload(dataDir: string): Promise<ReloadAnswer> {
+  const file = controlSocket(dataDir);
+  const socket = Buffer.byteLength(file) > longestPathBytes ? null : await connect(file);
+  if (socket === null)
+    throw new ControlError('relay-not-running', `no relay answers at ${file}`, {
+      hint: 'is it running, with this configuration? Its next start reads the policies; SIGHUP asks it to reload as well',
+    });
+  try {
+    socket.write(`${JSON.stringify({ v: 1, do: 'reload' })}\n`);
+    const told = Answer.safeParse(await readLine(socket, answerTimeoutMs));
+    if (!told.success)
+      throw new ControlError('reload-refused', 'the relay did not answer as this version expects', {
+        hint: 'its log says whether it reloaded',
+      });
+    if ('reloaded' in told.data) return told.data.reloaded;
+    const { code, message, problems } = told.data.refused;
+    throw new ControlError('reload-refused', `the relay keeps its policies: ${message} (${code})`, {
+      ...(problems.length > 1 && { hint: problems.join('; ') }),
+    });
+  } finally {
+    socket.destroy();
+  }
+}
+
+/** Null when nobody listens. */
+function connect(file: string): Promise<net.Socket | null> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect(file);
+    socket.once('connect', () => {
+      socket.removeAllListeners('error').on('error', () => socket.destroy());
+      resolve(socket);
+    });
+    socket.once('error', (error) => {
+      if (hasErrno(error, 'ENOENT', 'ECONNREFUSED')) resolve(null);
+      else reject(error);
+    });
+  });
+}
+
+/** One line as JSON; undefined when it is none, or when the other end leaves or stalls before it. */
+function readLine(socket: net.Socket, timeoutMs: number): Promise<unknown> {
+  return new Promise((resolve) => {
+    let text = '';
+    const timer = setTimeout(() => settle(), timeoutMs);
+    const settle = (line?: string): void => {
+      clearTimeout(timer);
+      resolve(line === undefined ? undefined : json(line));
+    };
+    socket.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+      const end = text.indexOf('\n');
+      if (end !== -1) settle(text.slice(0, end));
+      else if (text.length > longestLine) settle();
+    });
+    socket.once('close', () => settle());
+    socket.on('error', () => socket.destroy());
+  });
+}
+
+function json(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
