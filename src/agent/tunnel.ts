@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ByteChannel } from '../bytes/channel.ts';
 import type { SessionEnd } from '../model/outcome.ts';
+import type { LentReads } from '../system/lent-reads.ts';
 import { Problem } from '../wire/api.ts';
 import type { YamuxError } from '../wire/yamux/frame.ts';
 import { afterUpgrade, requestUpgrade } from '../wire/yamux/websocket-handshake.ts';
@@ -81,11 +82,12 @@ export class Tunnel {
   }
 
   /** For `upgrade` only. */
-  static over(socket: Duplex): Tunnel {
+  static over(socket: Duplex, reads: LentReads): Tunnel {
     const { promise, resolve } = Promise.withResolvers<TunnelEnd>();
     const ends = muxOverWebSocket(socket, {
       role: 'client',
       accept: null,
+      reads,
       closed: (error, peer) => {
         const told = peer?.code === sessionEndCode ? peer.reason : null;
         resolve({ error, reason: told !== null && isSessionEnd(told) ? told : null });
@@ -116,7 +118,7 @@ interface Refusal extends RefusedUpgrade {
 function upgrade(options: TunnelOptions, headers: Record<string, string>): Promise<Tunnel | Refusal> {
   const { promise, resolve, reject } = Promise.withResolvers<Tunnel | Refusal>();
   if (options.signal?.aborted) return Promise.reject(options.signal.reason);
-  const { request, agrees } = requestUpgrade(options.url, headers, {
+  const { request, reads, agrees } = requestUpgrade(options.url, headers, {
     minVersion: 'TLSv1.2',
     ...(options.authorities !== undefined && { ca: options.authorities }),
   });
@@ -140,7 +142,7 @@ function upgrade(options: TunnelOptions, headers: Record<string, string>): Promi
     answered();
     if (agrees(response)) {
       afterUpgrade(socket, head);
-      resolve(Tunnel.over(socket));
+      resolve(Tunnel.over(socket, reads));
       return;
     }
     socket.on('error', failed);

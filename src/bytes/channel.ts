@@ -2,12 +2,15 @@
  * A two-way stream of bytes with explicit back-pressure and synchronous delivery: the one shape in which the data
  * path meets sockets and multiplexed streams. Deliberately not a Node.js Duplex: no promise, no event emitter and
  * no object per chunk on the hot path.
+ *
+ * Bytes are lent, both ways: a chunk is the giver's again as soon as the call returns, and its memory is then used for
+ * other bytes. Who keeps something of it copies it.
  */
 export interface ByteChannel {
   /** Names who receives; called exactly once, before anything is delivered. Delivery starts by itself. */
   receive(receiver: ByteReceiver): void;
   /**
-   * Sends bytes; the channel owns `chunk` from now on. Nothing is ever dropped: false only says that more than the
+   * Sends bytes; `chunk` is lent. Nothing is ever dropped: false only says that more than the
    * channel's bound is waiting, and that the writer must hold back until `drained`.
    */
   write(chunk: Uint8Array): boolean;
@@ -21,7 +24,7 @@ export interface ByteChannel {
 }
 
 export interface ByteReceiver {
-  /** The receiver owns `chunk`: it may keep it and change it in place. */
+  /** `chunk` is lent until the call returns; the receiver may change it in place. */
   data(chunk: Buffer): void;
   /** The peer will send no more. */
   end(): void;

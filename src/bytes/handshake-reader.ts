@@ -81,7 +81,7 @@ export class HandshakeReader implements ByteReceiver {
       this.#successor.data(chunk);
       return;
     }
-    this.#waiting = this.#waiting.length === 0 ? chunk : Buffer.concat([this.#waiting, chunk]);
+    this.#waiting = Buffer.concat([this.#waiting, chunk]);
     if (this.#waiting.length > boundBytes) this.channel.pause();
     this.#notify();
   }

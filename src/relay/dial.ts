@@ -9,6 +9,7 @@ import tls from 'node:tls';
 import { HoopError } from '../errors.ts';
 import type { Authorization } from '../gate/authorization.ts';
 import type { TargetTransport } from '../protocols/postgres/target.ts';
+import { LentReads } from '../system/lent-reads.ts';
 import { SocketChannel } from '../system/socket-channel.ts';
 import type { TargetConfig, TargetTlsConfig } from './config/config.ts';
 
@@ -29,23 +30,29 @@ const contextMs = 60_000;
 /** What of a target's configuration concerns its dialling. */
 export type DialledTarget = Pick<TargetConfig, 'name' | 'host' | 'port' | 'tls'>;
 
-/** @throws DialError `dial-unauthorized`, `dial-failed`, `dial-timeout` */
+/**
+ * @param readMemory for what is read from the target; connections of one session may share it
+ * @throws DialError `dial-unauthorized`, `dial-failed`, `dial-timeout`
+ */
 export async function dialTarget(
   authorization: Pick<Authorization, 'target' | 'denied'>,
   target: DialledTarget,
+  readMemory?: Buffer,
 ): Promise<TargetTransport> {
   if (authorization.denied !== false || authorization.target !== target.name)
     throw new DialError('dial-unauthorized', 'this authorization is for another target');
-  const channel = new SocketChannel(await connect(target));
+  const reads = new LentReads(readMemory);
+  const channel = new SocketChannel(await connect(target, reads), reads);
   return { channel, startTls: () => startTls(channel, target) };
 }
 
-function connect(target: DialledTarget): Promise<net.Socket> {
+function connect(target: DialledTarget, { onread }: LentReads): Promise<net.Socket> {
   const { promise, resolve, reject } = Promise.withResolvers<net.Socket>();
   const where = path.isAbsolute(target.host)
     ? { path: path.join(target.host, `.s.PGSQL.${target.port}`) }
     : { host: target.host, port: target.port, keepAlive: true, keepAliveInitialDelay: keepAliveMs };
-  const socket = net.connect({ ...where, allowHalfOpen: true, noDelay: true });
+  const socket = net.connect({ ...where, allowHalfOpen: true, noDelay: true, onread });
+  socket.pause(); // nobody receives yet
   const timer = setTimeout(() => {
     socket.destroy();
     reject(new DialError('dial-timeout', 'the target did not answer in time'));

@@ -28,9 +28,9 @@ export class HeldMessages {
     return this.#terminated;
   }
 
-  /** Keeps `chunk`, which goes on where the last one ended. */
+  /** Keeps a copy of `chunk`, which goes on where the last one ended. */
   add(chunk: Buffer): void {
-    this.#chunks.push(chunk);
+    this.#chunks.push(Buffer.from(chunk));
     this.#bytes += chunk.length;
     let position = 0;
     while (position < chunk.length && !this.#terminated) {

@@ -69,8 +69,8 @@ export function relayPostgres(options: RelayPostgresOptions): PostgresRelay {
   return new Connection(options);
 }
 
-/** Bytes that may wait for the record before their sender is made to wait. */
-const heldBytes = 1024 * 1024;
+/** Bytes that may wait for the record before their sender is made to wait; little, so that they stay in the cache. */
+const heldBytes = 256 * 1024;
 
 class Connection implements PostgresRelay, Releasable {
   readonly ready: Promise<boolean>;

@@ -13,6 +13,7 @@ import { settingValue } from '../config/secret.ts';
 import type { RelayConfig, TargetConfig } from '../config/config.ts';
 import { dialTarget } from '../dial.ts';
 import { RelayError } from '../error.ts';
+import { lentMemory } from '../../system/lent-reads.ts';
 import type { RelayLogger } from '../logging.ts';
 import type { RelayMetrics } from '../metrics.ts';
 import type { ServedConnection, SessionProtocol } from './protocol.ts';
@@ -38,7 +39,9 @@ export function postgresProtocol(options: PostgresProtocolOptions): SessionProto
   const { authorization, target, config } = options;
   const reached = targetOptions(target);
   const cancelKeys = new CancelKeys();
-  const dial = (): Promise<TargetTransport> => dialTarget(authorization, target);
+  // The session's own: what one session reads never stands in memory that another reads into.
+  const readMemory = lentMemory();
+  const dial = (): Promise<TargetTransport> => dialTarget(authorization, target, readMemory);
   return {
     name: 'postgres',
     probe: () => probe(options, reached),

@@ -50,11 +50,21 @@ export interface FrameHeader {
   readonly length: number;
 }
 
-/** Writes a header at `offset`; the fields are trusted to be in range. */
-export function encodeHeader(into: Buffer, offset: number, header: FrameHeader): void {
-  into.writeUInt32BE(version * 0x1000000 + header.type * 0x10000 + header.flags, offset);
-  into.writeUInt32BE(header.stream, offset + 4);
-  into.writeUInt32BE(header.length, offset + 8);
+/** Writes a header at `offset`; the fields (see `FrameHeader`) are trusted to be in range. */
+export function encodeHeader(
+  into: Buffer,
+  offset: number,
+  type: number,
+  flags: number,
+  stream: number,
+  length: number,
+): void {
+  into[offset] = version;
+  into[offset + 1] = type;
+  into[offset + 2] = 0;
+  into[offset + 3] = flags;
+  into.writeUInt32BE(stream, offset + 4);
+  into.writeUInt32BE(length, offset + 8);
 }
 
 /**

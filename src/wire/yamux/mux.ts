@@ -17,8 +17,10 @@ import type { StreamCarrier } from './stream.ts';
 
 /** What carries the tunnel's bytes: ordered, reliable, boundaries without meaning. */
 export interface BytePipe {
-  /** Sends the pieces in order with as few system calls as it can; owns them from now on. */
-  send(pieces: Uint8Array[], bytes: number): void;
+  /** Bytes that `send` wants free before what it sends, for a header of its own. */
+  readonly headroom: number;
+  /** Sends `memory` from `headroom` to `end`; owns it from now on, and gives it back (`bytes/memory.ts`). */
+  send(memory: Buffer, end: number): void;
   /** Bytes sent and not yet taken by the machine. When this was above `muxLimits.pipeBytes`, `Mux.drained` must follow. */
   readonly bufferedBytes: number;
   /** No byte follows. Orderly: what was sent still goes out, if the peer reads it within the pipe's own bound. */
@@ -30,6 +32,8 @@ export const muxLimits = {
   pipeBytes: 256 * 1024,
   /** Beyond this only answers of ours can be waiting: the peer asks and does not read. */
   overrunBytes: 8 * 1024 * 1024,
+  /** What is sent before the tick ends; one more data frame still fits into one piece of memory. */
+  messageBytes: 256 * 1024,
   /** Data frames that we send; also one stream's turn. */
   frameBytes: 64 * 1024,
   /** Received and unread, over all streams of the tunnel. */
@@ -63,7 +67,7 @@ export class Mux implements StreamCarrier {
   readonly #windowBytes: number;
   readonly #maxStreams: number;
   readonly #streams = new Map<number, MuxStream>();
-  readonly #outbox = new Outbox();
+  readonly #outbox: Outbox;
   /** Streams with data and credit, in turn. */
   #row: MuxStream[] = [];
   #nextId: number;
@@ -93,6 +97,7 @@ export class Mux implements StreamCarrier {
   constructor(options: MuxOptions) {
     this.#options = options;
     this.#pipe = options.pipe;
+    this.#outbox = new Outbox(options.pipe.headroom);
     this.#windowBytes = Math.max(options.windowBytes ?? defaultWindowBytes, initialWindowBytes);
     this.#maxStreams = options.maxStreams ?? muxLimits.streams;
     this.#nextId = options.role === 'client' ? 1 : 2;
@@ -117,7 +122,7 @@ export class Mux implements StreamCarrier {
     return stream;
   }
 
-  /** Bytes from the pipe, split anywhere; the mux owns `chunk` and hands parts of it to the streams' receivers. */
+  /** Bytes from the pipe, split anywhere; lent, and parts of it are lent on to the streams' receivers. */
   receive(chunk: Buffer): void {
     if (!this.#open) return;
     this.#heard = true;
@@ -139,9 +144,7 @@ export class Mux implements StreamCarrier {
   flush(): void {
     if (this.#open) this.#pump();
     while (this.#outbox.bytes > 0) {
-      const bytes = this.#outbox.bytes;
-      this.#spoke = true;
-      this.#pipe.send(this.#outbox.take(), bytes);
+      this.#sendOutbox();
       if (this.#open) this.#pump();
     }
     if (this.#open && this.#pipe.bufferedBytes > muxLimits.overrunBytes)
@@ -163,7 +166,7 @@ export class Mux implements StreamCarrier {
     }
     if (!this.#spoke || !this.#heard) {
       this.#pings += 1;
-      this.#send({ type: FrameType.Ping, flags: Flag.SYN, stream: 0, length: this.#pings });
+      this.#send(FrameType.Ping, Flag.SYN, 0, this.#pings);
       this.flush();
     }
     this.#heard = this.#spoke = false;
@@ -173,7 +176,7 @@ export class Mux implements StreamCarrier {
   goAway(): void {
     if (!this.#open || this.#goingAway) return;
     this.#goingAway = true;
-    this.#send({ type: FrameType.GoAway, flags: 0, stream: 0, length: GoAwayCode.Normal });
+    this.#send(FrameType.GoAway, 0, 0, GoAwayCode.Normal);
   }
 
   /** Ends the tunnel and every stream in it. Idempotent. */
@@ -208,12 +211,7 @@ export class Mux implements StreamCarrier {
 
   credit(stream: MuxStream, bytes: number, flags: number): void {
     if (!this.#open) return;
-    this.#send({
-      type: FrameType.WindowUpdate,
-      flags: flags | stream.pendingFlags,
-      stream: stream.id,
-      length: bytes,
-    });
+    this.#send(FrameType.WindowUpdate, flags | stream.pendingFlags, stream.id, bytes);
     stream.pendingFlags = 0;
   }
 
@@ -335,7 +333,7 @@ export class Mux implements StreamCarrier {
     if (this.#options.accept === null) throw violation(`stream ${id} opened at an end that takes none`);
     this.#lastPeerId = id;
     if (this.#goingAway || this.#streams.size >= this.#maxStreams) {
-      this.#send({ type: FrameType.WindowUpdate, flags: Flag.RST, stream: id, length: 0 });
+      this.#send(FrameType.WindowUpdate, Flag.RST, id, 0);
       return null;
     }
     const stream = new MuxStream(this, id, this.#windowBytes, false);
@@ -351,7 +349,7 @@ export class Mux implements StreamCarrier {
 
   #pingReceived({ flags, length }: FrameHeader): void {
     if (flags === Flag.SYN) {
-      this.#send({ type: FrameType.Ping, flags: Flag.ACK, stream: 0, length });
+      this.#send(FrameType.Ping, Flag.ACK, 0, length);
       return;
     }
     if (flags !== Flag.ACK) throw violation(`ping with flags ${flags}`);
@@ -369,20 +367,26 @@ export class Mux implements StreamCarrier {
   // Frames out
 
   #dataFrame(stream: MuxStream, payload: Uint8Array, flags: number): void {
-    this.#outbox.header({
-      type: FrameType.Data,
-      flags: flags | stream.pendingFlags,
-      stream: stream.id,
-      length: payload.length,
-    });
+    const outbox = this.#outbox;
+    outbox.header(FrameType.Data, flags | stream.pendingFlags, stream.id, payload.length);
     stream.pendingFlags = 0;
-    if (payload.length > 0) this.#outbox.payload(payload);
-    this.#schedule();
+    if (payload.length > 0) outbox.payload(payload);
+    if (outbox.bytes >= muxLimits.messageBytes) this.#sendOutbox();
+    else this.#schedule();
   }
 
-  #send(header: FrameHeader): void {
-    this.#outbox.header(header);
-    this.#schedule();
+  #send(type: number, flags: number, stream: number, length: number): void {
+    const outbox = this.#outbox;
+    outbox.header(type, flags, stream, length);
+    if (outbox.bytes >= muxLimits.messageBytes) this.#sendOutbox();
+    else this.#schedule();
+  }
+
+  #sendOutbox(): void {
+    const { memory, end } = this.#outbox;
+    this.#outbox.restart();
+    this.#spoke = true;
+    this.#pipe.send(memory, end);
   }
 
   #schedule(): void {
@@ -416,7 +420,7 @@ export class Mux implements StreamCarrier {
 
   #fail(error: YamuxError, code: GoAwayCode | null): void {
     if (!this.#open) return;
-    if (code !== null) this.#send({ type: FrameType.GoAway, flags: 0, stream: 0, length: code });
+    if (code !== null) this.#send(FrameType.GoAway, 0, 0, code);
     this.#finish(error);
   }
 

@@ -1,60 +1,58 @@
-/** Frames that wait for the end of the tick, laid out so that they leave in as few pieces as possible. */
+/** Frames that wait for the end of the tick, side by side, so that they leave in one piece. */
+import { giveMemory, takeMemory } from '../../bytes/memory.ts';
 import { encodeHeader, headerBytes } from './frame.ts';
-import type { FrameHeader } from './frame.ts';
 
-/** Small frames are copied side by side into a slab; one slab holds about a hundred of them. */
-const slabBytes = 16 * 1024;
-/** A longer payload is sent as it is: copying it would cost more than one more piece. */
-const copyUpToBytes = 4096;
+/** More than this is bulk, of which there will be as much as fits. */
+const smallBytes = 16 * 1024;
+const bulkBytes = 384 * 1024;
 
 export class Outbox {
+  /** From `takeMemory`; empty while nothing waits. The frames begin at `headroom`. */
+  memory: Buffer = nothing;
+  /** Where the frames end. */
+  end = 0;
+  readonly #headroom: number;
+
+  /** @param headroom bytes left free before the frames, for the pipe */
+  constructor(headroom: number) {
+    this.#headroom = headroom;
+  }
+
   /** Bytes waiting, headers included. */
-  bytes = 0;
-  #pieces: Uint8Array[] = [];
-  #slab: Buffer = Buffer.alloc(0);
-  #start = 0;
-  #end = 0;
-
-  header(header: FrameHeader): void {
-    this.#room(headerBytes);
-    encodeHeader(this.#slab, this.#end, header);
-    this.#end += headerBytes;
-    this.bytes += headerBytes;
+  get bytes(): number {
+    return this.memory === nothing ? 0 : this.end - this.#headroom;
   }
 
-  /** The outbox owns `chunk` from now on. */
+  header(type: number, flags: number, stream: number, length: number): void {
+    const end = this.end + headerBytes;
+    if (end > this.memory.length) this.#grow(headerBytes);
+    encodeHeader(this.memory, this.end, type, flags, stream, length);
+    this.end += headerBytes;
+  }
+
+  /** Copies `chunk`. */
   payload(chunk: Uint8Array): void {
-    this.bytes += chunk.length;
-    if (chunk.length <= copyUpToBytes) {
-      this.#room(chunk.length);
-      this.#slab.set(chunk, this.#end);
-      this.#end += chunk.length;
-      return;
-    }
-    this.#cut();
-    this.#pieces.push(chunk);
+    const end = this.end + chunk.length;
+    if (end > this.memory.length) this.#grow(chunk.length);
+    this.memory.set(chunk, this.end);
+    this.end += chunk.length;
   }
 
-  /** Hands over everything that waits; the pieces are not touched again. */
-  take(): Uint8Array[] {
-    this.#cut();
-    const pieces = this.#pieces;
-    this.#pieces = [];
-    this.bytes = 0;
-    return pieces;
+  /** The memory has been taken over by somebody else. */
+  restart(): void {
+    this.memory = nothing;
+    this.end = 0;
   }
 
-  #room(length: number): void {
-    if (this.#end + length <= this.#slab.length) return;
-    this.#cut();
-    this.#slab = Buffer.allocUnsafeSlow(slabBytes);
-    this.#start = this.#end = 0;
-  }
-
-  /** A slab is never written twice: what was cut off belongs to the pipe until it is on the wire. */
-  #cut(): void {
-    if (this.#end === this.#start) return;
-    this.#pieces.push(this.#slab.subarray(this.#start, this.#end));
-    this.#start = this.#end;
+  #grow(bytes: number): void {
+    const before = this.memory;
+    if (before === nothing) this.end = this.#headroom;
+    const needed = this.end + bytes;
+    const memory = takeMemory(needed <= smallBytes ? needed : Math.max(needed, bulkBytes));
+    if (before !== nothing) memory.set(before.subarray(0, this.end));
+    this.memory = memory;
+    if (before !== nothing) giveMemory(before);
   }
 }
+
+const nothing: Buffer = Buffer.alloc(0);

@@ -1,12 +1,11 @@
 /** One stream of a tunnel, as the data path sees it: a ByteChannel. Made by the mux only. */
 import type { ByteChannel, ByteReceiver } from '../../bytes/channel.ts';
+import { ByteQueue } from '../../bytes/byte-queue.ts';
 import { Flag, YamuxError, initialWindowBytes, violation } from './frame.ts';
-import { ChunkQueue } from './chunk-queue.ts';
-import { Inbox } from './inbox.ts';
 
 /** `write` answers false while more than this waits for credit or for the pipe. */
 const boundBytes = 256 * 1024;
-/** Sent at once when the way is free; longer ones take turns with the other streams. */
+/** Sent at once when the way is free; what is longer takes turns with the other streams. */
 const atOnceBytes = 64 * 1024;
 /** `drained` is said when no more than this waits. */
 const refillBytes = 64 * 1024;
@@ -15,6 +14,7 @@ const refillBytes = 64 * 1024;
 export interface StreamCarrier {
   /** May data be put on the wire now, or is enough waiting there? */
   readonly writable: boolean;
+  /** `payload` is lent. */
   data(stream: MuxStream, payload: Uint8Array, flags: number): void;
   credit(stream: MuxStream, bytes: number, flags: number): void;
   /** Puts the stream in the row of those that take turns on the wire; idempotent. */
@@ -42,9 +42,10 @@ export class MuxStream implements ByteChannel {
   #receiveCredit: number;
   /** Taken by the reader and not yet given back to the peer. */
   #taken = 0;
-  #inbox: Inbox | null = null;
+  /** Arrived while the reader did not want it; null when nothing waits. */
+  #inbox: ByteQueue | null = null;
   /** Waits for credit or for the pipe; null when nothing does. */
-  #outgoing: ChunkQueue<Uint8Array> | null = null;
+  #outgoing: ByteQueue | null = null;
   #paused = true;
   #delivering = false;
   #writerWaits = false;
@@ -73,16 +74,19 @@ export class MuxStream implements ByteChannel {
 
   write(chunk: Uint8Array): boolean {
     if (this.#closed || this.#ending || chunk.length === 0) return true;
-    const fits = chunk.length <= this.#sendCredit && chunk.length <= atOnceBytes;
-    if (fits && this.#outgoing === null && this.#carrier.writable) {
-      this.#sendCredit -= chunk.length;
-      this.#carrier.data(this, chunk, 0);
-      return true;
+    let sent = 0;
+    if (this.#outgoing === null && this.#carrier.writable) {
+      sent = Math.min(chunk.length, this.#sendCredit, atOnceBytes);
+      if (sent > 0) {
+        this.#sendCredit -= sent;
+        this.#carrier.data(this, sent === chunk.length ? chunk : chunk.subarray(0, sent), 0);
+      }
+      if (sent === chunk.length) return true;
     }
-    this.#outgoing ??= new ChunkQueue();
-    this.#outgoing.push(chunk);
+    this.#outgoing ??= new ByteQueue();
+    this.#outgoing.push(chunk, sent);
     if (this.#sendCredit > 0) this.#carrier.waitTurn(this);
-    if (this.#outgoing.bytes <= boundBytes) return true;
+    if (this.#outgoing.length <= boundBytes) return true;
     this.#writerWaits = true;
     return false;
   }
@@ -134,7 +138,7 @@ export class MuxStream implements ByteChannel {
       this.#finish(new YamuxError('stream-overrun', 'too much unread data in this tunnel'));
       return;
     }
-    this.#inbox ??= new Inbox();
+    this.#inbox ??= new ByteQueue();
     this.#inbox.push(chunk);
   }
 
@@ -164,24 +168,21 @@ export class MuxStream implements ByteChannel {
     let left = Math.min(quantum, this.#sendCredit);
     while (left > 0 && this.#outgoing !== null) left -= this.#sendFirst(this.#outgoing, left);
     if (this.#outgoing === null && this.#ending) this.#sendFin();
-    if (this.#writerWaits && (this.#outgoing === null || this.#outgoing.bytes <= refillBytes)) {
+    if (this.#writerWaits && (this.#outgoing === null || this.#outgoing.length <= refillBytes)) {
       this.#writerWaits = false;
       this.#receiver?.drained();
     }
     return this.#outgoing !== null && this.#sendCredit > 0;
   }
 
-  /** Sends the oldest waiting chunk, or as much of it as `limit` allows. */
-  #sendFirst(waiting: ChunkQueue<Uint8Array>, limit: number): number {
-    let chunk = waiting.shift()!;
-    if (chunk.length > limit) {
-      waiting.unshift(chunk.subarray(limit));
-      chunk = chunk.subarray(0, limit);
-    }
-    if (waiting.bytes === 0) this.#outgoing = null;
-    this.#sendCredit -= chunk.length;
-    this.#carrier.data(this, chunk, 0);
-    return chunk.length;
+  /** Sends the oldest waiting bytes, as many as `limit` allows and stand together. */
+  #sendFirst(waiting: ByteQueue, limit: number): number {
+    const bytes = waiting.first(limit);
+    this.#sendCredit -= bytes.length;
+    this.#carrier.data(this, bytes, 0);
+    waiting.drop(bytes.length);
+    if (waiting.length === 0) this.#outgoing = null;
+    return bytes.length;
   }
 
   #sendFin(): void {
@@ -196,12 +197,15 @@ export class MuxStream implements ByteChannel {
     if (receiver === null || this.#delivering || this.#closed) return;
     this.#delivering = true;
     while (this.#inbox !== null && !this.#paused && !this.#closed) {
-      const chunk = this.#inbox.shift();
-      if (this.#inbox.bytes === 0) this.#inbox = null;
-      if (chunk === null) break;
-      this.#carrier.hold(-chunk.length);
+      const inbox: ByteQueue = this.#inbox;
+      const chunk = inbox.first(this.#windowBytes);
       this.#taken += chunk.length;
       receiver.data(chunk);
+      // Over meanwhile: it is accounted for, and not given back, as a reader may still look at it.
+      if (this.#closed) break;
+      this.#carrier.hold(-chunk.length);
+      inbox.drop(chunk.length);
+      if (inbox.length === 0) this.#inbox = null;
     }
     this.#delivering = false;
     if (!this.#paused) this.#giveBack();
@@ -233,7 +237,7 @@ export class MuxStream implements ByteChannel {
     if (this.#closed) return;
     this.#closed = true;
     this.#closedBy = error;
-    if (this.#inbox !== null) this.#carrier.hold(-this.#inbox.bytes);
+    if (this.#inbox !== null) this.#carrier.hold(-this.#inbox.length);
     this.#inbox = null;
     this.#outgoing = null;
     this.#carrier.forget(this);

@@ -26,37 +26,43 @@ export class WebSocketViolation extends Error {
 }
 
 export interface FrameReceiver {
-  /** A part of a binary message; the receiver owns `bytes`. */
+  /** A part of a binary message; `bytes` is lent until the call returns. */
   payload(bytes: Buffer): void;
-  /** A whole close, ping or pong. */
+  /** A whole close, ping or pong; `payload` is the receiver's. */
   control(opcode: number, payload: Buffer): void;
 }
 
 /**
- * Writes the header of a final frame and returns its length.
+ * Writes the header of a final frame so that it ends at `end`, and returns where it begins: at most `maxHeaderBytes`
+ * before.
  * @param masked what a client sends: with a key of zeros, so the payload stays as it is
  */
-export function writeFrameHeader(into: Buffer, opcode: number, length: number, masked: boolean): number {
+export function writeFrameHeader(
+  into: Buffer,
+  end: number,
+  opcode: number,
+  length: number,
+  masked: boolean,
+): number {
   const mask = masked ? 0x80 : 0;
-  let at = 2;
-  into[0] = 0x80 | opcode;
-  if (length < 126) into[1] = mask | length;
-  else if (length < 0x10000) {
-    into[1] = mask | 126;
-    into[2] = length >>> 8;
-    into[3] = length;
-    at = 4;
+  let start = masked ? end - 4 : end;
+  if (masked) into[start] = into[start + 1] = into[start + 2] = into[start + 3] = 0;
+  if (length < 126) {
+    start -= 2;
+    into[start + 1] = mask | length;
+  } else if (length < 0x10000) {
+    start -= 4;
+    into[start + 1] = mask | 126;
+    into[start + 2] = length >>> 8;
+    into[start + 3] = length;
   } else {
-    into[1] = mask | 127;
-    into.writeUInt32BE(0, 2);
-    into.writeUInt32BE(length, 6);
-    at = 10;
+    start -= 10;
+    into[start + 1] = mask | 127;
+    into.writeUInt32BE(0, start + 2);
+    into.writeUInt32BE(length, start + 6);
   }
-  if (masked) {
-    into[at] = into[at + 1] = into[at + 2] = into[at + 3] = 0;
-    at += 4;
-  }
-  return at;
+  into[start] = 0x80 | opcode;
+  return start;
 }
 
 /** Takes a connection's bytes, split anywhere. */

@@ -8,6 +8,8 @@ import type { ClientRequest, IncomingMessage } from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
+import tls from 'node:tls';
+import { LentReads } from '../../system/lent-reads.ts';
 
 /** Hashed with the client's key: shows that the answer comes from something that knows the protocol. */
 const acceptOf = (key: string): string =>
@@ -16,6 +18,8 @@ const acceptOf = (key: string): string =>
 export interface UpgradeRequest {
   /** Its events `upgrade`, `response` and `error` tell what came of it. */
   readonly request: ClientRequest;
+  /** Of the socket that `upgrade` brings, which from then on may read without the stream between. */
+  readonly reads: LentReads;
   /** Whether the answer of an `upgrade` event is that of a WebSocket server to this very request. */
   agrees(response: IncomingMessage): boolean;
 }
@@ -27,14 +31,15 @@ export interface UpgradeRequest {
 export function requestUpgrade(
   url: string,
   headers: Readonly<Record<string, string>>,
-  options: https.RequestOptions,
+  options: tls.SecureContextOptions,
 ): UpgradeRequest {
   const key = randomBytes(16).toString('base64');
   const { request } = url.startsWith('https:') ? https : http;
+  const reads = new LentReads();
   return {
+    reads,
     request: request(url, {
-      ...options,
-      agent: false,
+      createConnection: () => connect(new URL(url), options, reads),
       headers: {
         ...headers,
         Connection: 'Upgrade',
@@ -50,6 +55,17 @@ export function requestUpgrade(
       answer['sec-websocket-extensions'] === undefined &&
       answer['sec-websocket-protocol'] === undefined,
   };
+}
+
+/** What is read is copied into the stream, until somebody else takes it. */
+function connect(url: URL, options: tls.SecureContextOptions, reads: LentReads): net.Socket {
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  const secure = url.protocol === 'https:';
+  const where = { host, port: Number(url.port) || (secure ? 443 : 80), onread: reads.onread };
+  const names = { servername: net.isIP(host) === 0 ? host : '', ALPNProtocols: ['http/1.1'] };
+  const socket = secure ? tls.connect({ ...options, ...names, ...where }) : net.connect(where);
+  reads.receiver = (chunk) => void socket.push(Buffer.from(chunk));
+  return socket;
 }
 
 /**

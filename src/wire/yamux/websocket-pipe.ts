@@ -8,6 +8,8 @@
  * TLS, or loopback; a key of zeros spares two passes over every byte.
  */
 import type { Duplex } from 'node:stream';
+import { giveMemory } from '../../bytes/memory.ts';
+import type { LentReads } from '../../system/lent-reads.ts';
 import type { YamuxError } from './frame.ts';
 import { Mux, muxLimits } from './mux.ts';
 import type { BytePipe, MuxOptions } from './mux.ts';
@@ -17,7 +19,6 @@ import {
   Opcode,
   WebSocketViolation,
   maxHeaderBytes,
-  maxMessageBytes,
   writeFrameHeader,
 } from './websocket-frames.ts';
 
@@ -25,8 +26,6 @@ import {
 const keepAliveMs = 4000;
 /** How long the peer has to answer a close. */
 const closeMs = 2000;
-/** Up to here the pieces of a message are copied behind its header: one buffer is written for less than two. */
-const copyUpToBytes = 16 * 1024;
 
 /** Close code of a tunnel whose session has ended; the reason is a `SessionEnd`. */
 export const sessionEndCode = 4000;
@@ -43,6 +42,8 @@ export interface WebSocketMuxOptions extends Pick<
 > {
   /** After the WebSocket is closed; `peer` is what the other end gave as its reason, null when it gave none. */
   readonly closed: (error: YamuxError | null, peer: CloseReason | null) => void;
+  /** Of the socket, when they are lent; until now they went into its stream. */
+  readonly reads?: LentReads | null;
   /** Calls `tick` regularly and returns how to stop it; for tests. */
   readonly keepAlive?: (tick: () => void) => () => void;
 }
@@ -68,12 +69,15 @@ export function muxOverWebSocket(socket: Duplex, options: WebSocketMuxOptions): 
       failure = error;
     },
   });
-  const stopKeepAlive = (options.keepAlive ?? everyFewSeconds)(() => mux.tick());
+  const stopKeepAlive = (options.keepAlive ?? everyFewSeconds)(() => {
+    pipe.reclaim();
+    mux.tick();
+  });
   const reader = new FrameReader(options.role === 'server', {
     payload: (bytes) => mux.receive(bytes),
     control: (opcode, payload) => pipe.control(opcode, payload, reader),
   });
-  socket.on('data', (chunk: Buffer) => {
+  const read = (chunk: Buffer): void => {
     try {
       reader.read(chunk);
     } catch (error) {
@@ -82,7 +86,15 @@ export function muxOverWebSocket(socket: Duplex, options: WebSocketMuxOptions): 
       pipe.fail(error.closeCode);
       mux.lost(error);
     }
-  });
+  };
+  socket.on('data', read);
+  if (options.reads != null) {
+    // What came with the handshake is in the stream, and goes first.
+    options.reads.receiver = (chunk) => {
+      if (socket.readableLength === 0) read(chunk);
+      else socket.push(Buffer.from(chunk));
+    };
+  }
   socket.on('drain', () => {
     pipe.drained();
     mux.drained();
@@ -112,6 +124,9 @@ function everyFewSeconds(tick: () => void): () => void {
 class WebSocketPipe implements BytePipe {
   readonly #socket: Duplex;
   readonly #client: boolean;
+  readonly headroom = maxHeaderBytes;
+  /** Given to the socket, which reads them until it has no more to write. */
+  readonly #sent: Buffer[] = [];
   #closeSent = false;
   #closeTimer: NodeJS.Timeout | null = null;
   /** Answer to the last ping, while earlier bytes wait: an answer to the last one is enough. */
@@ -130,10 +145,23 @@ class WebSocketPipe implements BytePipe {
     return this.#socket.writableLength;
   }
 
-  send(pieces: Uint8Array[], bytes: number): void {
-    if (this.#closeSent) return;
-    if (bytes <= copyUpToBytes) this.#sendCopied(Opcode.Binary, pieces, bytes);
-    else this.#sendPieces(pieces);
+  send(memory: Buffer, end: number): void {
+    if (this.#closeSent) {
+      giveMemory(memory);
+      return;
+    }
+    this.reclaim();
+    this.#sent.push(memory);
+    const start = writeFrameHeader(memory, maxHeaderBytes, Opcode.Binary, end - maxHeaderBytes, this.#client);
+    this.#socket.write(memory.subarray(start, end));
+  }
+
+  /** Memory of messages that the machine has taken is used again. */
+  reclaim(): void {
+    const sent = this.#sent;
+    if (sent.length === 0 || this.#socket.writableLength > 0 || this.#socket.destroyed) return;
+    for (let i = 0; i < sent.length; i++) giveMemory(sent[i]!);
+    sent.length = 0;
   }
 
   close(orderly: boolean): void {
@@ -179,7 +207,7 @@ class WebSocketPipe implements BytePipe {
   #sendPong(payload: Buffer): void {
     if (this.#closeSent) return;
     if (this.#socket.writableLength > muxLimits.pipeBytes) this.#pong = payload;
-    else this.#sendCopied(Opcode.Pong, [payload], payload.length);
+    else this.#sendControl(Opcode.Pong, payload);
   }
 
   #sendClose(code: number, reason: string): void {
@@ -187,7 +215,7 @@ class WebSocketPipe implements BytePipe {
     const payload = Buffer.alloc(2 + Buffer.byteLength(reason));
     payload.writeUInt16BE(code, 0);
     payload.write(reason, 2);
-    this.#sendCopied(Opcode.Close, [payload], payload.length);
+    this.#sendControl(Opcode.Close, payload);
     this.#closeSent = true;
     this.#expectClose();
   }
@@ -197,29 +225,11 @@ class WebSocketPipe implements BytePipe {
     this.#closeTimer ??= setTimeout(() => this.#socket.destroy(), closeMs);
   }
 
-  #sendCopied(opcode: number, pieces: Uint8Array[], bytes: number): void {
-    const frame = Buffer.allocUnsafe(maxHeaderBytes + bytes);
-    let end = writeFrameHeader(frame, opcode, bytes, this.#client);
-    for (const piece of pieces) {
-      frame.set(piece, end);
-      end += piece.length;
-    }
-    this.#socket.write(end === frame.length ? frame : frame.subarray(0, end));
-  }
-
-  #sendPieces(pieces: Uint8Array[]): void {
-    this.#socket.cork();
-    for (let first = 0; first < pieces.length;) {
-      let [next, bytes] = [first, 0];
-      // No piece is longer than a data frame of ours, so each message takes at least one.
-      while (next < pieces.length && bytes + pieces[next]!.length <= maxMessageBytes)
-        bytes += pieces[next++]!.length;
-      const header = Buffer.allocUnsafe(maxHeaderBytes);
-      const length = writeFrameHeader(header, Opcode.Binary, bytes, this.#client);
-      this.#socket.write(header.subarray(0, length));
-      for (; first < next; first++) this.#socket.write(pieces[first]!);
-    }
-    this.#socket.uncork();
+  #sendControl(opcode: number, payload: Buffer): void {
+    const frame = Buffer.allocUnsafe(maxHeaderBytes + payload.length);
+    frame.set(payload, maxHeaderBytes);
+    const start = writeFrameHeader(frame, maxHeaderBytes, opcode, payload.length, this.#client);
+    this.#socket.write(frame.subarray(start));
   }
 }
 

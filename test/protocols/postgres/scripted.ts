@@ -17,7 +17,7 @@ export class End {
   constructor(channel: MemoryChannel) {
     this.channel = channel;
     channel.receive({
-      data: (chunk) => this.#chunks.push(chunk),
+      data: (chunk) => this.#chunks.push(Buffer.from(chunk)),
       end: () => (this.ended = true),
       drained: () => undefined,
       closed: () => (this.closed = true),

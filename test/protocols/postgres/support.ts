@@ -53,7 +53,12 @@ export class MemoryChannel implements ByteChannel {
   }
 
   write(chunk: Uint8Array): boolean {
-    if (!this.#closed && !this.#endSent) this.peer.#deliver((receiver) => receiver.data(Buffer.from(chunk)));
+    const copy = Buffer.from(chunk);
+    if (!this.#closed && !this.#endSent)
+      this.peer.#deliver((receiver) => {
+        receiver.data(copy);
+        copy.fill(0xdb); // it was lent
+      });
     return !this.full;
   }
 

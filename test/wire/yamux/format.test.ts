@@ -53,7 +53,8 @@ test('decode gives back what was encoded, at any offset', () => {
   fc.assert(
     fc.property(fc.oneof(onStream, onTunnel), fc.nat(20), (header, offset) => {
       const bytes = Buffer.alloc(headerBytes + offset, 0xff);
-      encodeHeader(bytes, offset, header);
+      const { type, flags, stream, length } = header;
+      encodeHeader(bytes, offset, type, flags, stream, length);
       assert.deepEqual(decodeHeader(bytes, offset), { ...header });
     }),
   );

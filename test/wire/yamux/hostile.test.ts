@@ -13,7 +13,7 @@ function frame(
   payload = Buffer.alloc(0),
 ): Buffer {
   const bytes = Buffer.alloc(headerBytes);
-  encodeHeader(bytes, 0, { type, flags, stream, length });
+  encodeHeader(bytes, 0, type, flags, stream, length);
   return Buffer.concat([bytes, payload]);
 }
 

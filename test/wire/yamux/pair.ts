@@ -1,11 +1,13 @@
 /** Two ends of a mux joined in memory, and a receiver that notes what it is told. */
 import type { ByteChannel, ByteReceiver } from '../../../src/bytes/channel.ts';
+import { giveMemory } from '../../../src/bytes/memory.ts';
 import { Mux, muxLimits } from '../../../src/wire/yamux/mux.ts';
 import type { BytePipe, MuxOptions } from '../../../src/wire/yamux/mux.ts';
 import type { YamuxError } from '../../../src/wire/yamux/frame.ts';
 
 /** Carries bytes to `peer` when asked, in pieces of a size that the test chooses. */
 export class MemoryPipe implements BytePipe {
+  readonly headroom = 3;
   bufferedBytes = 0;
   closed: 'no' | 'orderly' | 'hard' = 'no';
   /** Everything ever sent, when `keep` is set. */
@@ -14,14 +16,14 @@ export class MemoryPipe implements BytePipe {
   sends = 0;
   #waiting: Buffer[] = [];
 
-  send(pieces: Uint8Array[], bytes: number): void {
+  send(memory: Buffer, end: number): void {
     this.sends += 1;
-    this.bufferedBytes += bytes;
-    for (const piece of pieces) {
-      const copy = Buffer.from(piece);
-      this.#waiting.push(copy);
-      if (this.keep) this.sent.push(copy);
-    }
+    this.bufferedBytes += end - this.headroom;
+    const copy = Buffer.from(memory.subarray(this.headroom, end));
+    memory.fill(0xdb);
+    giveMemory(memory);
+    this.#waiting.push(copy);
+    if (this.keep) this.sent.push(Buffer.from(copy));
   }
 
   close(orderly: boolean): void {
@@ -42,6 +44,7 @@ export class MemoryPipe implements BytePipe {
     while (bytes.length > 0) {
       const length = Math.max(1, Math.min(splitAt(bytes.length), bytes.length));
       to.receive(bytes.subarray(0, length));
+      bytes.fill(0xdb, 0, length); // it was lent
       bytes = bytes.subarray(length);
     }
     const wasFull = this.bufferedBytes >= muxLimits.pipeBytes;
@@ -131,8 +134,9 @@ export class Notes implements ByteReceiver {
 
   data(chunk: Buffer): void {
     this.length += chunk.length;
-    if (this.#keep) this.chunks.push(chunk);
+    if (this.#keep) this.chunks.push(Buffer.from(chunk));
     this.onData?.(chunk);
+    chunk.fill(0xdb); // a receiver may
   }
 
   end(): void {

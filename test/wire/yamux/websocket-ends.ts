@@ -87,7 +87,11 @@ export async function openEnds(options: EndsOptions): Promise<Ends> {
     });
   });
   const url = `${certificate === null ? 'http' : 'https'}://localhost:${(listener.address() as AddressInfo).port}/`;
-  const { request, agrees } = requestUpgrade(url, {}, certificate === null ? {} : { ca: certificate.cert });
+  const { request, reads, agrees } = requestUpgrade(
+    url,
+    {},
+    certificate === null ? {} : { ca: certificate.cert },
+  );
   const near = new Promise<{ socket: Duplex; tunnel: WebSocketMux }>((resolve, reject) => {
     request.on('error', reject);
     request.on('upgrade', (response, socket, head) => {
@@ -96,6 +100,7 @@ export async function openEnds(options: EndsOptions): Promise<Ends> {
       const tunnel = muxOverWebSocket(socket, {
         role: 'client',
         accept: null,
+        reads,
         closed: (error, peer) => clientClosed.resolve({ error, peer }),
         ...window,
         ...(options.clientKeepAlive === undefined ? {} : { keepAlive: options.clientKeepAlive }),

@@ -61,10 +61,9 @@ function muxOverForeign(webSocket: WebSocket, role: 'client' | 'server'): Mux {
   const mux: Mux = new Mux({
     role,
     pipe: {
+      headroom: 0,
       bufferedBytes: 0,
-      send: (pieces) => {
-        for (const piece of pieces) webSocket.send(piece);
-      },
+      send: (memory, end) => webSocket.send(memory.subarray(0, end)),
       close: () => webSocket.close(1000),
     },
     accept:
@@ -118,7 +117,7 @@ test('a server of another implementation: bytes, pings, its close and its reason
   const listener = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   await once(listener, 'listening');
   const far = once(listener, 'connection') as Promise<[WebSocket]>;
-  const { request, agrees } = requestUpgrade(
+  const { request, reads, agrees } = requestUpgrade(
     `http://127.0.0.1:${(listener.address() as AddressInfo).port}/`,
     {},
     {},
@@ -130,6 +129,7 @@ test('a server of another implementation: bytes, pings, its close and its reason
   const { mux } = muxOverWebSocket(socket, {
     role: 'client',
     accept: null,
+    reads,
     closed: (_error, peer) => closed.resolve(peer),
   });
   const [webSocket] = await far;
