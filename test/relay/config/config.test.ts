@@ -51,7 +51,7 @@ test('the least configuration: local, embedded, default deny, paths from dataDir
         drainMs: 30_000,
       },
       reviews: { expiresAfterMs: 900_000, webhooks: [] },
-    limits: { statementBytes: 64 * 2 ** 20 },
+      limits: { statementBytes: 64 * 2 ** 20 },
       policies: [],
       targets: [],
     },
