@@ -48,7 +48,7 @@ export interface ReviewListener {
   decided(verdict: FinalVerdict): void;
 }
 
-/** A command as `ConnectionGate.command` was given it. */
+/** A command as `ConnectionGate.command` was given it. The bytes do not change until it is decided or withdrawn. */
 export interface GivenCommand {
   readonly command: number;
   readonly text: Uint8Array | number;

@@ -300,8 +300,15 @@ export class Commands {
       return this.#withhold(given, exchange.skipping, Passage.drop);
     }
     if (!this.#options.mayWait()) return this.#withhold(given, cancelledSqlstate, Passage.end);
-    this.#held = given;
-    this.#gate.review(given, this.#options.listener);
+    const { command, text, parameters, facts } = given;
+    // The bytes are the client's connection's again when this returns.
+    this.#held = {
+      command,
+      text: typeof text === 'number' ? text : Buffer.from(text),
+      parameters: parameters === null ? null : Buffer.from(parameters),
+      facts,
+    };
+    this.#gate.review(this.#held, this.#options.listener);
     return Passage.review;
   }
 

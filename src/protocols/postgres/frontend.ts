@@ -27,6 +27,8 @@ const copyData = 0x64, copyDone = 0x63, copyFail = 0x66; // prettier-ignore
 export const defaultMessageLimit = 64 * 1024 * 1024 + 64 * 1024;
 const smallLimit = 8192;
 const copyFailLimit = 65_536;
+/** What may be sent behind a held command before the client is made to wait; longer messages are held all the same. */
+const heldLimit = 1024 * 1024;
 
 /** Makes the target send the answers that it has. */
 const flush = encodeMessage('H');
@@ -67,6 +69,8 @@ export class Frontend {
   #terminated = false;
   /** Nothing more is taken of the client: it said Terminate, or left while something waited. */
   #over = false;
+  /** A Terminate stands behind what is looked at. */
+  #leaving = false;
   /** Of the chunk at hand: what is not yet forwarded starts here; and the same for the record of a COPY. */
   #runStart = 0;
   #inputStart = -1;
@@ -77,7 +81,7 @@ export class Frontend {
     this.#exchange = options.exchange;
     this.#commands = new Commands({
       ...options,
-      mayWait: options.attended,
+      mayWait: () => !this.#leaving && options.attended(),
       listener: {
         held: (notice) => options.awake(() => this.#tell(notice)),
         decided: (verdict: FinalVerdict) => options.awake(() => this.#ruled(verdict)),
@@ -85,19 +89,20 @@ export class Frontend {
     });
   }
 
-  /** No more need be fed until `resume` has returned true; what is fed all the same waits too. */
+  /** Something waits that the client has sent. */
   get held(): boolean {
     return this.#held !== null || this.#exchange.full;
+  }
+
+  /** The client should be made to wait. While a command is held for people it need not, within bounds: it may leave. */
+  get blocked(): boolean {
+    if (this.#held === null || this.#exchange.full) return this.#exchange.full;
+    return !(this.#settling || this.inReview) || this.#held.bytes > heldLimit;
   }
 
   /** People are asked about a command. */
   get inReview(): boolean {
     return this.#commands.held !== 0;
-  }
-
-  /** Bytes that wait. */
-  get heldBytes(): number {
-    return this.#held?.bytes ?? 0;
   }
 
   get terminated(): boolean {
@@ -148,10 +153,12 @@ export class Frontend {
   }
 
   #goOn(): void {
-    const held = this.#held!.take();
+    const held = this.#held!;
     this.#held = null;
     this.#settling = false;
-    this.#process(held);
+    this.#leaving = held.terminated;
+    this.#process(held.take());
+    this.#leaving = false;
   }
 
   #tell(notice: ReviewNotice): void {
@@ -364,8 +371,10 @@ export class Frontend {
       return false;
     }
     if (passage === Passage.refuse) this.#replace();
-    else if (passage === Passage.end) this.#over = true;
-    else if (passage !== Passage.drop) return true;
+    else if (passage === Passage.end) {
+      this.#over = true;
+      if (this.#leaving) this.#terminate();
+    } else if (passage !== Passage.drop) return true;
     this.#runStart = end;
     return false;
   }
@@ -380,7 +389,7 @@ export class Frontend {
     if (passage === Passage.review) this.#leaveIfTerminated();
     else {
       this.#settling = passage === Passage.settle || this.#exchange.statements.renamingNow;
-      if (this.#settling) this.#options.forward(Buffer.from(flush));
+      if (this.#settling) this.#options.forward(flush);
     }
   }
 

@@ -119,7 +119,8 @@ class Connection implements PostgresRelay, Releasable {
     this.#toClient = new Outbox(options.client);
     this.#exchange = new Exchange(options.gate);
     const exchange = this.#exchange;
-    const masking = options.gate.masking === null ? null : new ResultMasking(options.gate, options.gate.masking);
+    const masking =
+      options.gate.masking === null ? null : new ResultMasking(options.gate, options.gate.masking);
     this.#frontend = new Frontend({
       gate: options.gate,
       exchange,
@@ -302,7 +303,7 @@ class Connection implements PostgresRelay, Releasable {
   /** Back-pressure, both ways: a sender waits while its receiver does, or the record. */
   #flow(): void {
     if (this.#ended || this.#toTarget === null) return;
-    const pauseClient = this.#targetBlocked || this.#toTarget.bytes > heldBytes || this.#mayNotSend();
+    const pauseClient = this.#targetBlocked || this.#toTarget.bytes > heldBytes || this.#frontend.blocked;
     if (pauseClient !== this.#clientPaused) {
       this.#clientPaused = pauseClient;
       if (pauseClient) this.#client.pause();
@@ -314,12 +315,6 @@ class Connection implements PostgresRelay, Releasable {
       if (pauseTarget) this.#target!.pause();
       else this.#target!.resume();
     }
-  }
-
-  /** While people decide, the client is listened to, within bounds: it may leave. */
-  #mayNotSend(): boolean {
-    const frontend = this.#frontend;
-    return frontend.held && (!frontend.inReview || frontend.heldBytes > heldBytes);
   }
 
   // ---- the end ----

@@ -1,5 +1,6 @@
 /** A relay between two ends that a test plays itself, message by message, in memory. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Masking } from '../../../src/gate/masking.ts';
 import { CancelKeys } from '../../../src/protocols/postgres/cancel-keys.ts';
 import { relayPostgres } from '../../../src/protocols/postgres/relay.ts';
 import type { PostgresRelay } from '../../../src/protocols/postgres/relay.ts';
@@ -80,6 +81,8 @@ export interface Script {
   readonly cancelKeys: CancelKeys;
   /** The first one. */
   readonly target: End;
+  /** What `started` told the client to cancel with: process id and secret. */
+  keyOfClient: Buffer;
   /** Lets everything that is on its way arrive. */
   settle(): Promise<void>;
 }
@@ -90,12 +93,14 @@ export interface ScriptOptions {
   readonly certificate?: Buffer;
   readonly messageLimitBytes?: number;
   readonly cancelKeys?: CancelKeys;
+  readonly masking?: Masking | null;
 }
 
 /** Nothing was said yet. */
 export function script(options: ScriptOptions = {}): Script {
   const [client, clientSide] = MemoryChannel.pair();
   const gate = new NotingGate(options.policy);
+  gate.masking = options.masking ?? null;
   const cancelKeys = options.cancelKeys ?? new CancelKeys();
   const targets: End[] = [];
   const relay = relayPostgres({
@@ -120,6 +125,7 @@ export function script(options: ScriptOptions = {}): Script {
     client: end,
     targets,
     cancelKeys,
+    keyOfClient: Buffer.alloc(0),
     get target() {
       return targets[0]!;
     },
@@ -145,7 +151,9 @@ export async function started(options: ScriptOptions = {}): Promise<Script> {
     ]),
   );
   await played.settle();
-  played.client.take();
+  const welcome = played.client.take();
+  const key = welcome.indexOf(Buffer.from('K\0\0\0\x0c', 'latin1'));
+  if (key !== -1) played.keyOfClient = welcome.subarray(key + 5, key + 13);
   played.target.take();
   return played;
 }

@@ -5,11 +5,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { error, int16, int32, message, ready, started } from './scripted.ts';
+import type { FinalVerdict } from '../../../src/gate/gate.ts';
 import type { Policy } from './support.ts';
 
 interface Step {
-  readonly from: 'client' | 'target';
+  readonly from: 'client' | 'target' | 'people';
   readonly bytes: Buffer;
+  /** What people say of the held command, after they were asked. */
+  readonly verdict?: FinalVerdict;
 }
 interface Dialogue {
   readonly name: string;
@@ -23,6 +26,7 @@ interface Dialogue {
 
 const client = (...messages: Buffer[]): Step => ({ from: 'client', bytes: Buffer.concat(messages) });
 const target = (...messages: Buffer[]): Step => ({ from: 'target', bytes: Buffer.concat(messages) });
+const people = (verdict: FinalVerdict): Step => ({ from: 'people', bytes: Buffer.alloc(0), verdict });
 
 const query = (text: string): Buffer => message('Q', `${text}\0`);
 const parse = (name: string, text: string): Buffer => message('P', `${name}\0${text}\0`, int16(1), int32(23));
@@ -58,6 +62,20 @@ const copyFormat = Buffer.concat([Buffer.from([0]), int16(1, 0)]);
 const denyDelete: Policy = (text) =>
   text.includes('delete') ? { kind: 'deny', policies: ['p1'], hint: 'ask' } : { kind: 'allow' };
 const denied = message('E', 'SERROR\0VERROR\0C42501\0Mpermission denied by policy\0DPolicy: p1\0Hask\0\0');
+
+const holdDelete: Policy = (text) => ({ kind: text.includes('delete') ? 'review' : 'allow' });
+const notice1 = { review: '01R', needed: ['dba (1)', 'security (2)'], expiresAtMs: Date.UTC(2026, 0, 2) };
+const held = message(
+  'N',
+  'SNOTICE\0VNOTICE\0C00000\0Mhoop: held for review 01R; approve: hoop approve 01R; needs dba (1), security (2); ' +
+    'until 2026-01-02T00:00:00.000Z\0\0',
+);
+const rejected = message(
+  'E',
+  'SERROR\0VERROR\0C42501\0Mpermission denied in review 01R\0DPolicy: p1\0Hnot today\0\0',
+);
+const approve = people({ kind: 'allow' });
+const reject = people({ kind: 'deny', policies: ['p1'], hint: 'not today' });
 
 const dialogues: Dialogue[] = [
   {
@@ -185,13 +203,81 @@ const dialogues: Dialogue[] = [
       'delete → blocked null 0 42501',
     ],
   },
+  {
+    name: 'held: approved, rejected; what is sent behind waits',
+    policy: holdDelete,
+    steps: [
+      client(query('delete 1'), query('select 1')),
+      approve,
+      target(complete('DELETE 1'), ready(), complete('SELECT 0'), ready()),
+      client(query('delete 2'), query('select 2')),
+      reject,
+      target(error('42601'), ready(), complete('SELECT 0'), ready()),
+    ],
+    forwarded: /^Q....delete 1\0Q....select 1\0Q....refused by hoop\0Q....select 2\0$/s,
+    delivered: Buffer.concat([held, complete('DELETE 1'), ready(), complete('SELECT 0'), ready(), held, rejected, ready(), complete('SELECT 0'), ready()]), // prettier-ignore
+    summary: [
+      'delete 1 → succeeded DELETE 1 0 null',
+      'select 1 → succeeded SELECT 0 0 null',
+      'delete 2 → blocked null 0 42501',
+      'select 2 → succeeded SELECT 0 0 null',
+    ],
+  },
+  {
+    name: 'held in a pipeline: people are asked when everything before it is answered',
+    policy: holdDelete,
+    steps: [
+      client(
+        parse('', 'select 1'),
+        bind('', ''),
+        execute(''),
+        parse('d', 'delete'),
+        describe('S', 'd'),
+        bind('', 'd'),
+        describe('P', ''),
+        execute(''),
+        sync,
+        query('select 2'),
+      ),
+      target(parsed, bound, complete('SELECT 0'), parsed, parameterDescription, noData),
+      approve,
+      target(bound, noData, complete('DELETE 1'), ready(), complete('SELECT 0'), ready()),
+    ],
+    forwarded:
+      /^P.*select 1\0.*B.*E.*P.*delete\0.*D....Sd\0H\0\0\0\x04B....\0d\0.*D....P\0E.*S\0\0\0\x04Q....select 2\0$/s,
+    delivered: Buffer.concat([parsed, bound, complete('SELECT 0'), parsed, parameterDescription, noData, held, bound, noData, complete('DELETE 1'), ready(), complete('SELECT 0'), ready()]), // prettier-ignore
+    summary: [
+      'select 1 → succeeded SELECT 0 0 null',
+      'delete → succeeded DELETE 1 0 null',
+      'select 2 → succeeded SELECT 0 0 null',
+    ],
+  },
+  {
+    name: 'rejected in a pipeline: the target skips to Sync',
+    policy: holdDelete,
+    steps: [
+      client(parse('', 'delete'), bind('', ''), execute(''), sync, query('select 2')),
+      target(parsed),
+      reject,
+      target(error('26000'), ready('E'), complete('SELECT 0'), ready('E')),
+    ],
+    forwarded: /^P.*delete\0.*H\0\0\0\x04D....Srefused by hoop [0-9a-f]{32}\0E.*S\0\0\0\x04Q....select 2\0$/s,
+    delivered: Buffer.concat([parsed, held, rejected, ready('E'), complete('SELECT 0'), ready('E')]),
+    summary: ['delete → blocked null 0 42501', 'select 2 → succeeded SELECT 0 0 null'],
+  },
 ];
 
 async function play(dialogue: Dialogue, pieces: (step: Step, index: number) => Buffer[]): Promise<void> {
   const played = await started(dialogue.policy === undefined ? {} : { policy: dialogue.policy });
   for (const [index, step] of dialogue.steps.entries()) {
+    if (step.verdict !== undefined) {
+      played.gate.release();
+      played.gate.held.at(-1)!.listener.held(notice1);
+      played.gate.decide(step.verdict);
+      played.gate.release();
+    }
     for (const piece of pieces(step, index)) {
-      played[step.from].send(piece);
+      if (step.from !== 'people') played[step.from].send(piece);
       played.gate.release();
     }
   }
@@ -239,7 +325,7 @@ test('COPY: the record has what the target received, whichever way it was cut', 
     const played = await started();
     for (const { from, bytes } of dialogue.steps) {
       for (let at = 0; at < bytes.length; at += size) {
-        played[from].send(bytes.subarray(at, at + size));
+        if (from !== 'people') played[from].send(bytes.subarray(at, at + size));
         played.gate.release();
       }
     }
