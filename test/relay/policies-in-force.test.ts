@@ -184,10 +184,12 @@ test('a socket that a killed relay left is replaced', async () => {
   await server!.close();
 });
 
+const failing = () => Promise.reject(new Error('secret text'));
+
 test('a refusal is the relay’s own; a fault of it shows nothing; other requests do nothing', async () => {
   const dataDir = mkdtempSync(path.join(directory, 'data-'));
   const { policies } = start();
-  let reload: () => Promise<typeof answer> = () => Promise.reject(new Error('secret text'));
+  let reload: () => Promise<typeof answer> = failing;
   let asked = 0;
   const server = await serveControl(dataDir, () => {
     asked++;
