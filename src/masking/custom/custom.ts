@@ -1,0 +1,35 @@
+/** Detectors that an operator writes in the configuration: a pattern or a list of words; see docs/masking.md. */
+import type { FindingList } from '../findings.ts';
+
+/** Told of each match in order of its end; matches may overlap. */
+export type OnMatch = (start: number, end: number) => void;
+
+/** Shared by all sessions; keeps no state between values. */
+export interface CustomAutomaton {
+  /** Reads a value; time per byte is bounded by a constant of the automaton, whatever the bytes are. */
+  find(bytes: Uint8Array, start: number, end: number, onMatch: OnMatch): void;
+}
+
+/** An automaton with the rule that its matches fall under. */
+export class CustomScan {
+  readonly #automaton: CustomAutomaton;
+  readonly #rule: number;
+
+  constructor(automaton: CustomAutomaton, rule: number) {
+    this.#automaton = automaton;
+    this.#rule = rule;
+  }
+
+  /** Adds what it finds in value number `value` to `findings`. */
+  find(bytes: Uint8Array, start: number, end: number, value: number, findings: FindingList): void {
+    this.#automaton.find(bytes, start, end, (from, to) => findings.add(from, to, this.#rule, value));
+  }
+}
+
+/** Letter, digit or `_`, or part of a character outside ASCII: what a word boundary tells apart. */
+export const isWordByte = (byte: number | undefined): boolean =>
+  byte !== undefined &&
+  ((byte >= 48 && byte <= 57) ||
+    ((byte | 0x20) >= 97 && (byte | 0x20) <= 122 && byte < 0x80) ||
+    byte === 0x5f ||
+    byte >= 0x80);

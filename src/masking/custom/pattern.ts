@@ -1,0 +1,180 @@
+/**
+ * A pattern as a deterministic automaton over bytes: built once at start (Thompson's construction, then sets of states),
+ * refused when it grows too large. From each byte that a match can begin with it runs until it dies or the longest match
+ * is 256 bytes long, so that no text makes it go back or take more than that for a byte.
+ */
+import { MaskingError } from '../error.ts';
+import { isWordByte } from './custom.ts';
+import type { CustomAutomaton, OnMatch } from './custom.ts';
+import { parsePattern } from './syntax.ts';
+import type { Node, Pattern } from './syntax.ts';
+
+/** Longest match, bytes. */
+export const mostMatchBytes = 256;
+export const mostPatternCharacters = 1000;
+const mostStates = 2000;
+const mostParts = 20_000;
+
+/** @throws MaskingError `masking-pattern-invalid` */
+export function compilePattern(text: string): CustomAutomaton {
+  if (text.length > mostPatternCharacters)
+    throw new MaskingError('masking-pattern-invalid', `expected at most ${mostPatternCharacters} characters`);
+  const pattern = parsePattern(text);
+  const parts = new Parts();
+  const first = parts.add(pattern.node, parts.end);
+  return new PatternAutomaton(pattern, determine(parts, first));
+}
+
+/** The automaton before it is deterministic: each part reads a byte of a set, or splits without reading. */
+class Parts {
+  readonly sets: (ReadonlySet<number> | null)[] = [];
+  readonly next: number[][] = [];
+  /** Where a match is complete. */
+  readonly end = this.#part(null, []);
+
+  #part(set: ReadonlySet<number> | null, next: number[]): number {
+    if (this.sets.length >= mostParts) throw tooLarge();
+    this.sets.push(set);
+    this.next.push(next);
+    return this.sets.length - 1;
+  }
+
+  /** Adds what reads `node` and goes on at `to`; returns where it begins. */
+  add(node: Node, to: number): number {
+    switch (node.kind) {
+      case 'set':
+        return this.#part(node.set, [to]);
+      case 'sequence':
+        return node.parts.reduceRight((after, part) => this.add(part, after), to);
+      case 'choice':
+        return this.#part(
+          null,
+          node.parts.map((part) => this.add(part, to)),
+        );
+      case 'repeat':
+        return this.#repeat(node.part, node.least, node.most, to);
+    }
+  }
+
+  #repeat(part: Node, least: number, most: number, to: number): number {
+    let after = to;
+    if (most === Infinity) {
+      after = this.#part(null, [to]);
+      this.next[after]!.push(this.add(part, after));
+    } else
+      for (let count = least; count < most; count++) after = this.#part(null, [to, this.add(part, after)]);
+    for (let count = 0; count < least; count++) after = this.add(part, after);
+    return after;
+  }
+}
+
+interface Table {
+  /** State × byte → state; 0: dead. The first state is 1. */
+  readonly next: Uint16Array;
+  readonly accepts: Uint8Array;
+}
+
+/** Sets of parts become states. */
+function determine(parts: Parts, first: number): Table {
+  const known = new Map<string, number>();
+  const states: number[][] = [[]];
+  const enter = (members: number[]): number => {
+    if (members.length === 0) return 0;
+    const key = members.join();
+    let state = known.get(key);
+    if (state === undefined) {
+      if (states.length > mostStates) throw tooLarge();
+      state = states.push(members) - 1;
+      known.set(key, state);
+    }
+    return state;
+  };
+  enter(closure(parts, [first]));
+  const rows: Uint16Array[] = [new Uint16Array(256)];
+  for (let state = 1; state < states.length; state++) {
+    const row = new Uint16Array(256);
+    const readers = states[state]!.filter((part) => parts.sets[part] !== null);
+    const seen = new Map<string, number>();
+    for (let byte = 0; byte < 256; byte++) {
+      const moved = readers.filter((part) => parts.sets[part]!.has(byte));
+      const key = moved.join();
+      let target = seen.get(key);
+      if (target === undefined) {
+        target = enter(
+          closure(
+            parts,
+            moved.map((part) => parts.next[part]![0]!),
+          ),
+        );
+        seen.set(key, target);
+      }
+      row[byte] = target;
+    }
+    rows.push(row);
+  }
+  const next = new Uint16Array(states.length * 256);
+  for (const [state, row] of rows.entries()) next.set(row, state * 256);
+  return { next, accepts: Uint8Array.from(states, (members) => (members.includes(parts.end) ? 1 : 0)) };
+}
+
+/** All parts reached without reading, sorted. */
+function closure(parts: Parts, from: readonly number[]): number[] {
+  const reached = new Set<number>(from);
+  for (const part of reached)
+    if (parts.sets[part] === null) for (const next of parts.next[part]!) reached.add(next);
+  return [...reached]
+    .filter((part) => parts.sets[part] !== null || part === parts.end)
+    .toSorted((a, b) => a - b);
+}
+
+const tooLarge = (): MaskingError =>
+  new MaskingError('masking-pattern-invalid', 'too large: use smaller counts, or several patterns');
+
+class PatternAutomaton implements CustomAutomaton {
+  readonly #table: Table;
+  readonly #pattern: Pattern;
+  /** Bytes that a match may begin with. */
+  readonly #first: Uint8Array;
+
+  constructor(pattern: Pattern, table: Table) {
+    if (table.accepts[1] === 1)
+      throw new MaskingError('masking-pattern-invalid', 'matches nothing at all, which is everywhere');
+    this.#pattern = pattern;
+    this.#table = table;
+    this.#first = Uint8Array.from(table.next.subarray(256, 512), (state) => (state === 0 ? 0 : 1));
+  }
+
+  find(bytes: Uint8Array, start: number, end: number, onMatch: OnMatch): void {
+    for (let at = start; at < end; at++) {
+      if (this.#first[bytes[at]!] === 0) continue;
+      if (this.#pattern.boundaryBefore && at > start && isWordByte(bytes[at - 1]) === isWordByte(bytes[at]))
+        continue;
+      const after = this.#longest(bytes, at, end);
+      if (after === -1) continue;
+      onMatch(at, after);
+      at = after - 1;
+    }
+  }
+
+  /** The end of the longest match that begins at `at`, or -1. */
+  #longest(bytes: Uint8Array, at: number, end: number): number {
+    const { next, accepts } = this.#table;
+    const most = Math.min(end, at + mostMatchBytes);
+    let state = 1;
+    let found = -1;
+    for (let place = at; place < most; place++) {
+      state = next[state * 256 + bytes[place]!]!;
+      if (state === 0) break;
+      if (accepts[state] === 1 && this.#endsAt(bytes, place + 1, end)) found = place + 1;
+    }
+    return found;
+  }
+
+  #endsAt(bytes: Uint8Array, after: number, end: number): boolean {
+    return (
+      !this.#pattern.boundaryAfter ||
+      after === end ||
+      isWordByte(bytes[after]) !== isWordByte(bytes[after - 1])
+    );
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * From a candidate's place to a confirmed finding: the byte there says which detectors to ask; the longest match counts.
+ * Nothing is allocated.
+ */
+import { afterEscape, classes, digit, letter, wordAt, wordBefore } from './bytes.ts';
+import { cardEnd } from './card.ts';
+import { detectorId as id, detectorNames } from './catalog.ts';
+import { DigitGroups } from './digit-groups.ts';
+import { confirmEmail, confirmEncodedEmail } from './email.ts';
+import { confirmIpv6, ipv4End } from './ip-address.ts';
+import { confirmJwt } from './jwt.ts';
+import type { Confirm, Match } from './match.ts';
+import * as ids from './national-ids.ts';
+import type { IdEnd } from './national-ids.ts';
+import { isMark } from '../scan/anchors.ts';
+import { confirmInternational, phoneEnd } from './phone.ts';
+import { confirmPrivateKey } from './private-key.ts';
+import { confirmParameterPassword, confirmSecret, confirmUrlPassword } from './secrets.ts';
+import { confirmToken } from './tokens.ts';
+import { confirmCodiceFiscale, confirmEsNie, confirmIban, confirmUkNino, esDniEnd } from './word-ids.ts';
+
+const groups = new DigitGroups();
+
+const numberIds: readonly (readonly [number, IdEnd])[] = [
+  [id['us-ssn'], ids.usSsn],
+  [id['uk-nhs'], ids.ukNhs],
+  [id['de-steuer-id'], ids.deSteuerId],
+  [id['fr-nir'], ids.frNir],
+  [id['nl-bsn'], ids.nlBsn],
+  [id['pl-pesel'], ids.plPesel],
+  [id['se-personnummer'], ids.sePersonnummer],
+  [id['br-cpf'], ids.brCpf],
+  [id['in-aadhaar'], ids.inAadhaar],
+];
+const wordIds: readonly (readonly [number, Confirm])[] = [
+  [id['iban'], confirmIban],
+  [id['uk-nino'], confirmUkNino],
+  [id['es-dni'], confirmEsNie],
+  [id['it-codice-fiscale'], confirmCodiceFiscale],
+];
+const markDetectors: readonly (readonly [number, Confirm])[] = [
+  [id['jwt'], confirmJwt],
+  [id['token'], confirmToken],
+  [id['parameter-password'], confirmParameterPassword],
+  [id['secret'], confirmSecret],
+];
+
+/** Asks the detectors that have a rule. Not reentrant: one object for each session, one caller at a time. */
+export class Candidates {
+  /** The rule of each detector; -1: not asked. */
+  readonly #rules: Int32Array;
+  readonly #found: Match = { start: 0, end: 0 };
+  readonly #tried: Match = { start: 0, end: 0 };
+  readonly #numberIds: readonly (readonly [number, IdEnd])[];
+  readonly #wordIds: readonly (readonly [number, Confirm])[];
+  readonly #marks: readonly (readonly [number, Confirm])[];
+  #detector = -1;
+
+  /** @param rules by index of `detectorNames` */
+  constructor(rules: Int32Array) {
+    this.#rules = rules;
+    const wanted = ([detector]: readonly [number, unknown]): boolean => this.#wants(detector);
+    this.#numberIds = numberIds.filter(wanted);
+    this.#wordIds = wordIds.filter(wanted);
+    this.#marks = markDetectors.filter(wanted);
+  }
+
+  /** What `confirm` found last. */
+  get match(): Readonly<Match> {
+    return this.#found;
+  }
+
+  /** The rule of what `confirm` found last. */
+  get rule(): number {
+    return this.#rules[this.#detector]!;
+  }
+
+  /** Name of the detector of what `confirm` found last. */
+  get detector(): string {
+    return detectorNames[this.#detector]!;
+  }
+
+  /** Does something sensitive have its anchor at `at` of the value `bytes[start, end)`? */
+  confirm(bytes: Uint8Array, at: number, start: number, end: number): boolean {
+    this.#detector = -1;
+    const byte = bytes[at]!;
+    const kind = classes[byte]!;
+    if ((kind & digit) !== 0) this.#number(bytes, at, start, end);
+    else if (byte === 0x40) this.#try(id['email'], confirmEmail, bytes, at, start, end);
+    else if (byte === 0x2b) this.#try(id['phone'], confirmInternational, bytes, at, start, end);
+    else if (byte === 0x25) this.#try(id['email'], confirmEncodedEmail, bytes, at, start, end);
+    else if (byte === 0x28) this.#number(bytes, at + 1, start, end);
+    else if (byte === 0x2d) this.#try(id['private-key'], confirmPrivateKey, bytes, at, start, end);
+    else if (byte === 0x3a) {
+      this.#try(id['url-password'], confirmUrlPassword, bytes, at, start, end);
+      this.#try(id['ipv6'], confirmIpv6, bytes, at, start, end);
+    } else if ((kind & letter) !== 0 && !wordBefore(bytes, at, start))
+      for (const [detector, confirm] of this.#wordIds) this.#try(detector, confirm, bytes, at, start, end);
+    if ((kind & (letter | digit)) !== 0 && isMark(bytes, at, end))
+      for (const [detector, confirm] of this.#marks) this.#try(detector, confirm, bytes, at, start, end);
+    return this.#detector !== -1;
+  }
+
+  #wants(detector: number): boolean {
+    return this.#rules[detector] !== -1;
+  }
+
+  #try(detector: number, confirm: Confirm, bytes: Uint8Array, at: number, start: number, end: number): void {
+    if (this.#wants(detector) && confirm(bytes, at, start, end, this.#tried))
+      this.#take(detector, this.#tried.start, this.#tried.end);
+  }
+
+  /** Keeps the longest; of equals the first in the catalog. */
+  #take(detector: number, start: number, end: number): void {
+    const length = end - start;
+    const held = this.#found.end - this.#found.start;
+    if (this.#detector !== -1 && (length < held || (length === held && detector > this.#detector))) return;
+    this.#detector = detector;
+    this.#found.start = start;
+    this.#found.end = end;
+  }
+
+  #number(bytes: Uint8Array, anchor: number, start: number, end: number): void {
+    const at = afterEscape(bytes, anchor, start);
+    if (at >= end || (classes[bytes[at]!]! & digit) === 0 || wordBefore(bytes, at, start)) return;
+    groups.parse(bytes, at, end);
+    if (isDate(groups)) return;
+    if (this.#wants(id['card'])) this.#takeNumber(id['card'], cardEnd(bytes, start, groups), bytes, end);
+    for (const [detector, idEnd] of this.#numberIds)
+      this.#takeNumber(detector, idEnd(bytes, start, groups), bytes, end);
+    if (this.#wants(id['es-dni'])) this.#takeNumber(id['es-dni'], esDniEnd(bytes, end, groups), bytes, end);
+    if (this.#wants(id['ipv4'])) this.#takeNumber(id['ipv4'], ipv4End(bytes, start, end, groups), bytes, end);
+    if (this.#wants(id['phone'])) this.#phone(bytes, start, end);
+  }
+
+  #phone(bytes: Uint8Array, start: number, end: number): void {
+    const first = groups.starts[0]!;
+    const after = phoneEnd(bytes, start, end, groups);
+    if (after === -1 || wordAt(bytes, after, end)) return;
+    const bracket =
+      first > start && bytes[first - 1] === 0x28 && after > first + 4 && bytes[first + 3] === 0x29;
+    this.#take(id['phone'], bracket ? first - 1 : first, after);
+  }
+
+  #takeNumber(detector: number, after: number, bytes: Uint8Array, end: number): void {
+    if (after !== -1 && !wordAt(bytes, after, end)) this.#take(detector, groups.starts[0]!, after);
+  }
+}
+
+/** `2026-11-22 10`: the most frequent number of several groups. */
+function isDate({ lengths, separators, digits, count }: DigitGroups): boolean {
+  return (
+    count >= 3 &&
+    lengths[0] === 4 &&
+    lengths[1] === 2 &&
+    lengths[2] === 2 &&
+    separators[0] === separators[1] &&
+    (digits[0] === 1 || digits[0] === 2)
+  );
+}

@@ -1,0 +1,213 @@
+/**
+ * Secrets that nothing but their surroundings tell: the password in a URL (`postgres://user:PASSWORD@host`) or in a list of
+ * connection parameters (`host=db password=PASSWORD`), and random-looking text assigned to a key word (`"api_key": "…"`).
+ * Only the secret itself is found, not the word.
+ */
+import { classes, delimiter, digit, isWord, latin, letter, matchesWord } from './bytes.ts';
+import type { Confirm, Match } from './match.ts';
+
+const colon = 0x3a;
+const at_ = 0x40;
+const slash = 0x2f;
+const equals = 0x3d;
+const backslash = 0x5c;
+const longestUserInfo = 512;
+const longestSecret = 512;
+
+/** The password of a URL; `at` is the colon of `://`. */
+export const confirmUrlPassword: Confirm = (bytes, at, _start, end, match) => {
+  if (at + 3 > end || bytes[at + 1] !== slash || bytes[at + 2] !== slash) return false;
+  const from = at + 3;
+  const most = Math.min(end, from + longestUserInfo);
+  let password = -1;
+  let last = -1;
+  for (let next = from; next < most; next++) {
+    const byte = bytes[next]!;
+    if (byte === slash || byte === 0x3f || byte === 0x23 || (isDelimiter(byte) && byte !== backslash)) break;
+    if (byte === colon && password === -1) password = next + 1;
+    if (byte === at_ && password !== -1) last = next;
+  }
+  if (last <= password) return false;
+  match.start = password;
+  match.end = last;
+  return true;
+};
+
+const isDelimiter = (byte: number): boolean => (classes[byte]! & delimiter) !== 0;
+
+const passwordWords = ['password', 'passwd', 'passphrase', 'passwort', 'pass', 'pwd'].map(latin);
+const secretWords = ['secret', 'token', 'bearer'].map(latin);
+const keyWord = latin('key');
+/** `key` alone is a word of everybody; one of these makes it a secret. */
+const keyPrefixes = [
+  'api',
+  'access',
+  'secret',
+  'private',
+  'account',
+  'encryption',
+  'master',
+  'shared',
+  'signing',
+].map(latin);
+
+/** Three bytes of each key word. */
+export const secretMarks: readonly string[] = ['pas', 'pwd', 'sec', 'tok', 'bea', 'key'];
+
+/** The password among connection parameters; `at` is the first byte of its key word. */
+export const confirmParameterPassword: Confirm = (bytes, at, start, end, match) => {
+  const after = wordEnd(bytes, at, end, passwordWords);
+  if (after === -1 || !assigned(bytes, after, end, match)) return false;
+  return amongParameters(bytes, at, start, Math.min(end, match.end + neighbourBytes));
+};
+
+/** A random-looking value assigned to a key word at `at`. */
+export const confirmSecret: Confirm = (bytes, at, start, end, match) => {
+  const password = wordEnd(bytes, at, end, passwordWords);
+  if (password !== -1) return assigned(bytes, password, end, match) && chosen(bytes, match);
+  let after = wordEnd(bytes, at, end, secretWords);
+  if (after === -1 && matchesWord(bytes, at, end, keyWord) && behindPrefix(bytes, at, start)) after = at + 3;
+  if (after === -1) return false;
+  const bearer = (bytes[at]! | 0x20) === 0x62;
+  return (
+    (bearer ? behindBearer(bytes, after, end, match) : assigned(bytes, after, end, match)) &&
+    random(bytes, match)
+  );
+};
+
+function wordEnd(bytes: Uint8Array, at: number, end: number, words: readonly Uint8Array[]): number {
+  for (const word of words) if (matchesWord(bytes, at, end, word)) return at + word.length;
+  return -1;
+}
+
+function behindPrefix(bytes: Uint8Array, at: number, start: number): boolean {
+  const before = at > start && !isWord(bytes[at - 1]) ? at - 1 : at;
+  return keyPrefixes.some(
+    (prefix) => before - prefix.length >= start && matchesWord(bytes, before - prefix.length, before, prefix),
+  );
+}
+
+/** Behind a word: perhaps the end of its quotes, `=`, `:` or `=>`, perhaps a quote; then the value, which `match` gets. */
+function assigned(bytes: Uint8Array, at: number, end: number, match: Match): boolean {
+  let next = at;
+  if (next < end && (bytes[next] === backslash || isQuote(bytes[next]!))) next++;
+  if (next < end && isQuote(bytes[next]!)) next++;
+  next = blanksEnd(bytes, next, end);
+  if (next >= end || (bytes[next] !== equals && bytes[next] !== colon)) return false;
+  next++;
+  if (next < end && (bytes[next] === 0x3e || bytes[next] === equals)) next++;
+  next = blanksEnd(bytes, next, end);
+  if (next < end && bytes[next] === backslash) next++;
+  const quote = next < end && isQuote(bytes[next]!) ? bytes[next++]! : 0;
+  return valueFrom(bytes, next, end, quote, match);
+}
+
+function behindBearer(bytes: Uint8Array, at: number, end: number, match: Match): boolean {
+  return at < end && bytes[at] === 0x20 && valueFrom(bytes, at + 1, end, 0, match);
+}
+
+const isQuote = (byte: number): boolean => byte === 0x22 || byte === 0x27;
+
+function blanksEnd(bytes: Uint8Array, at: number, end: number): number {
+  let next = at;
+  while (next < end && next < at + 4 && bytes[next] === 0x20) next++;
+  return next;
+}
+
+/** To the closing quote, or to a delimiter, `&`, or the end. */
+function valueFrom(bytes: Uint8Array, at: number, end: number, quote: number, match: Match): boolean {
+  const most = Math.min(end, at + longestSecret);
+  let next = at;
+  for (; next < most; next++) {
+    const byte = bytes[next]!;
+    if (byte === backslash) {
+      if (
+        next + 1 >= end ||
+        isQuote(bytes[next + 1]!) ||
+        bytes[next + 1] === 0x6e ||
+        bytes[next + 1] === 0x72
+      )
+        break;
+      next++;
+    } else if (byte === quote) break;
+    else if (quote === 0 && (isDelimiter(byte) || byte === 0x26)) break;
+    else if (byte < 0x20) break;
+  }
+  match.start = at;
+  match.end = Math.min(next, end);
+  return match.end > at;
+}
+
+const neighbourBytes = 160;
+const neighbours = [
+  'host=',
+  'server=',
+  'source=',
+  'dbname=',
+  'database=',
+  'user=',
+  'uid=',
+  'user id=',
+  'username=',
+].map(latin);
+
+/** Other connection parameters stand near. */
+function amongParameters(bytes: Uint8Array, at: number, start: number, end: number): boolean {
+  for (let place = Math.max(start, at - neighbourBytes); place < end; place++) {
+    const lower = bytes[place]! | 0x20;
+    if (lower !== 0x68 && lower !== 0x73 && lower !== 0x64 && lower !== 0x75) continue;
+    for (const word of neighbours) if (matchesWord(bytes, place, end, word)) return true;
+  }
+  return false;
+}
+
+/** Looks like a password that somebody chose: eight bytes or more of three classes, or long and mixed. */
+function chosen(bytes: Uint8Array, { start, end }: Match): boolean {
+  if (end - start < 8 || isPlaceholder(bytes[start]!)) return false;
+  const kinds = classesOf(bytes, start, end);
+  return kinds.count >= 3 || (end - start >= 16 && kinds.digits && kinds.letters);
+}
+
+/** Looks drawn at random: sixteen bytes or more, digits and letters, at least three bits of entropy a byte. */
+function random(bytes: Uint8Array, { start, end }: Match): boolean {
+  if (end - start < 16 || isPlaceholder(bytes[start]!)) return false;
+  const kinds = classesOf(bytes, start, end);
+  return kinds.digits && kinds.letters && entropy(bytes, start, end) >= 3;
+}
+
+/** `${TOKEN}`, `<token>`, `%s`, `***`, `[…]`. */
+const isPlaceholder = (byte: number): boolean =>
+  byte === 0x24 || byte === 0x3c || byte === 0x25 || byte === 0x2a || byte === 0x5b || byte === 0x7b;
+
+interface Kinds {
+  readonly count: number;
+  readonly digits: boolean;
+  readonly letters: boolean;
+}
+
+function classesOf(bytes: Uint8Array, start: number, end: number): Kinds {
+  let digits = 0;
+  let lower = 0;
+  let upper = 0;
+  let others = 0;
+  for (let place = start; place < end; place++) {
+    const byte = bytes[place]!;
+    const flags = classes[byte]!;
+    if ((flags & digit) !== 0) digits = 1;
+    else if ((flags & letter) === 0) others = 1;
+    else if ((byte & 0x20) === 0) upper = 1;
+    else lower = 1;
+  }
+  return { count: digits + lower + upper + others, digits: digits === 1, letters: lower + upper > 0 };
+}
+
+const counts = new Uint16Array(256);
+
+/** Shannon's entropy of the bytes, bits a byte. */
+function entropy(bytes: Uint8Array, start: number, end: number): number {
+  counts.fill(0);
+  for (let place = start; place < end; place++) counts[bytes[place]!]!++;
+  let sum = 0;
+  for (const count of counts) if (count > 0) sum -= count * Math.log2(count / (end - start));
+  return sum / (end - start);
+}
