@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { relayActor } from '../evidence/entry.ts';
 import type { SeenKeys } from '../identity/issuer-keys.ts';
+import { openClassifier, type SqlClassifier } from '../protocols/postgres/sql/classifier.ts';
 import { systemClock } from '../system/clock.ts';
 import path from 'node:path';
 import { auditRoutes } from './api/audit.ts';
@@ -119,7 +120,7 @@ async function serve(parts: Parts): Promise<Relay> {
   const { provider, identity } = await openIdentity(parts);
   const processId = randomUUID();
   const reviews = await openReviews({ ...parts, processId });
-  const registry = openRegistry(parts, processId, reviews.desk);
+  const registry = openRegistry(parts, { processId, desk: reviews.desk, classifier: await openClassifier() });
   parts.policies.onReplaced = () => registry.endUnauthorized();
   const tunnels = openTunnels(registry, identity);
   const app = createServer(parts);
@@ -244,8 +245,11 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
 
 function openRegistry(
   { config, policies, evidence, state, logger, metrics }: Parts,
-  processId: string,
-  desk: ReviewDesk,
+  {
+    processId,
+    desk,
+    classifier,
+  }: { readonly processId: string; readonly desk: ReviewDesk; readonly classifier: SqlClassifier },
 ): SessionRegistry {
   return new SessionRegistry({
     config,
@@ -257,7 +261,8 @@ function openRegistry(
     reviews: (session) => desk.session(session),
     processId,
     tally: metrics.tally,
-    protocol: (authorization, target) => postgresProtocol({ authorization, target, config, logger, metrics }),
+    protocol: (authorization, target) =>
+      postgresProtocol({ authorization, target, config, logger, metrics, classifier }),
     observe: {
       opened: ({ facts }) => {
         metrics.sessionOpened(facts.authorization.target);

@@ -8,6 +8,7 @@ import { PostgresError, type PeerError } from '../../protocols/postgres/error.ts
 import { probePostgres } from '../../protocols/postgres/probe.ts';
 import { relayPostgres } from '../../protocols/postgres/relay.ts';
 import { ScramKeys } from '../../protocols/postgres/scram.ts';
+import type { SqlClassifier } from '../../protocols/postgres/sql/classifier.ts';
 import type { TargetOptions, TargetTransport } from '../../protocols/postgres/target.ts';
 import { settingValue } from '../config/secret.ts';
 import type { RelayConfig, TargetConfig } from '../config/config.ts';
@@ -24,6 +25,7 @@ export interface PostgresProtocolOptions {
   readonly config: RelayConfig;
   readonly logger: RelayLogger;
   readonly metrics: RelayMetrics;
+  readonly classifier: Pick<SqlClassifier, 'classify'>;
 }
 
 /** From the client's first byte until the target accepts it. */
@@ -51,6 +53,7 @@ export function postgresProtocol(options: PostgresProtocolOptions): SessionProto
         gate,
         dial,
         cancelKeys,
+        classify: (text) => options.classifier.classify(text),
         target: reached,
         messageLimitBytes: config.limits.statementBytes,
       });
