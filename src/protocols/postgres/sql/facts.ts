@@ -3,6 +3,9 @@
  */
 import { effects as allEffects, type CommandFacts, type Effect } from '../../../model/command-facts.ts';
 
+/** What planning a statement may already do. */
+const planned: ReadonlySet<Effect> = new Set(['code', 'file', 'privilege', 'unknown']);
+
 /** Facts in the making. */
 export class FactsBuilder {
   readonly effects = new Set<Effect>();
@@ -26,8 +29,7 @@ export class FactsBuilder {
 
   /** Facts of a statement inside EXPLAIN: as it is when it is run, else only what planning may do. */
   absorb(inner: FactsBuilder, run: boolean): void {
-    const planned: readonly Effect[] = ['code', 'file', 'privilege', 'unknown'];
-    for (const effect of inner.effects) if (run || planned.includes(effect)) this.effects.add(effect);
+    for (const effect of inner.effects) if (run || planned.has(effect)) this.effects.add(effect);
     if (!run) this.effects.add('read');
     for (const name of inner.relations) this.relations.add(name);
     for (const name of inner.functions) this.functions.add(name);

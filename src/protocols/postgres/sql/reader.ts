@@ -84,7 +84,6 @@ class Reader {
     const expressions = listOf(clause['ctes']).map((item) => unwrap(item, 'CommonTableExpr') ?? {});
     const names = new Set<string>();
     this.#scope = { names, outer };
-    const nameOf = (expression: TreeNode): string => textOf(expression['ctename']) ?? '';
     if (clause['recursive'] === true) for (const expression of expressions) names.add(nameOf(expression));
     for (const expression of expressions) {
       this.node(expression);
@@ -164,6 +163,8 @@ class Reader {
     this.#facts.absorb(inner, listOf(node['options']).some(isAnalyze));
   }
 }
+
+const nameOf = (expression: TreeNode): string => textOf(expression['ctename']) ?? '';
 
 /** The grammar's names of nodes begin with a capital letter, those of fields do not. */
 const isKind = (name: string): boolean => name.charCodeAt(0) < 0x5b;

@@ -1,0 +1,327 @@
+/**
+ * The shape of a statement: its text with every number as `1` and every plain literal as `''`, so that statements that
+ * differ only in them are parsed once. The shape is SQL itself, and the facts are always those of the shape, never of
+ * the statement that happened to come first.
+ *
+ * Only for texts whose scanning depends on no setting and whose facts depend on no literal: a single SELECT, INSERT,
+ * UPDATE, DELETE, WITH or VALUES in ASCII (literals and quoted names may hold more), without comments, dollar quotes and
+ * prefixed literals. Every other text has no shape, and whoever needs one takes the text as it is.
+ *
+ * Lists are shortened, so that a statement has few shapes: a constant that is an element of its own after one of its
+ * kind is left out (`IN (1,1,1)` becomes `IN (1)`), and in INSERT … VALUES so is a row that is spelt like the one before.
+ */
+
+/** Longest shape; a text that needs more has none. */
+const longestShape = 1024 * 1024;
+
+/** What a byte outside of quotes is to the scanner; `bad` is everything that a shape may not hold. */
+const bad = 0, other = 1, space = 2, letter = 3, digit = 4, quote = 5, doubleQuote = 6, dot = 7, dollar = 8, minus = 9, slash = 10, semicolon = 11, ampersand = 12, opening = 13, closing = 14, comma = 15; // prettier-ignore
+const kinds = new Uint8Array(256).fill(bad);
+for (const byte of Buffer.from('!#%*+:<=>?@[]^`{|}~')) kinds[byte] = other;
+for (const byte of Buffer.from(' \t\n\r\f')) kinds[byte] = space;
+for (let byte = 0x61; byte <= 0x7a; byte += 1) kinds[byte] = kinds[byte - 0x20] = letter;
+for (let byte = 0x30; byte <= 0x39; byte += 1) kinds[byte] = digit;
+kinds[0x5f] = letter;
+for (const [index, byte] of [...Buffer.from(`'".$-/;&(),`)].entries()) kinds[byte] = quote + index;
+
+const wordBytes = (word: string): Uint8Array => Uint8Array.from(Buffer.from(word));
+const insertWord = wordBytes('insert');
+const valuesWord = wordBytes('values');
+const firstWords = ['select', 'insert', 'update', 'delete', 'with', 'values'].map(wordBytes);
+const constantWords = ['null', 'default', 'true', 'false'].map(wordBytes);
+
+/** Bytes that go on with a word. */
+const inWord = kinds.map((kind) => (kind === letter || kind === digit || kind === dollar ? 1 : 0));
+
+/** `kind` of the last constant in the list that is being written. */
+const none = 0, number = 1, literal = 2; // prettier-ignore
+
+/** One is made once and used for every text in turn. */
+export class Shaper {
+  /** The last shape stands in the first bytes of it, as many as `run` said. */
+  bytes: Uint8Array = new Uint8Array(16 * 1024);
+  #source: Uint8Array = this.bytes;
+  /** Places in source and shape. */
+  #at = 0;
+  #out = 0;
+  #depth = 0;
+  #insert = false;
+  /** In the rows of INSERT … VALUES: starts of the row and the one before it, and the end of that; -1: there is none. */
+  #rows = false;
+  #row = 0;
+  #rowBefore = -1;
+  #rowBeforeEnd = -1;
+  /** The last constant: its kind, its end in the shape; and a comma, and nothing else, has followed. */
+  #constant = none;
+  #constantEnd = 0;
+  #separated = false;
+
+  /** Length of the shape of `source`; -1: it has none. Allocates nothing, unless for the longest text so far. */
+  run(source: Uint8Array): number {
+    const room = Math.min(source.length, longestShape) + 8;
+    if (this.bytes.length < room) this.bytes = new Uint8Array(room);
+    this.#source = source;
+    this.#at = this.#out = this.#depth = 0;
+    this.#rows = this.#insert = this.#separated = false;
+    this.#rowBefore = this.#rowBeforeEnd = -1;
+    this.#constant = none;
+    if (!this.#begins()) return -1;
+    // Writes beyond the end of a typed array are dropped: it is enough to look now and then.
+    while (this.#at < source.length) if (!this.#token() || this.#out > longestShape) return -1;
+    return this.#out;
+  }
+
+  #begins(): boolean {
+    const source = this.#source;
+    while (kinds[source[this.#at] ?? 0] === space) this.#at += 1;
+    const start = this.#at;
+    let end = start;
+    while (kinds[source[end] ?? 0] === letter) end += 1;
+    for (const word of firstWords)
+      if (this.#isWord(word, start, end)) {
+        this.#insert = word === insertWord;
+        return true;
+      }
+    return false;
+  }
+
+  #isWord(word: Uint8Array, start: number, end: number): boolean {
+    if (end - start !== word.length) return false;
+    for (let index = 0; index < word.length; index += 1)
+      if ((this.#source[start + index]! | 0x20) !== word[index]) return false;
+    return true;
+  }
+
+  #token(): boolean {
+    const byte = this.#source[this.#at]!;
+    const next = this.#source[this.#at + 1] ?? 0;
+    switch (kinds[byte]) {
+      case letter:
+        return this.#word();
+      case space:
+        this.#at += 1;
+        this.bytes[this.#out++] = byte;
+        return true;
+      case digit:
+        return this.#number();
+      case quote:
+        return this.#literal();
+      case doubleQuote:
+        return this.#name();
+      case comma:
+        this.#separated = !this.#separated;
+        if (!this.#separated) this.#constant = none;
+        return this.#copy(byte);
+      case opening:
+        return this.#open();
+      case closing:
+        return this.#close();
+      case dot: {
+        if (kinds[next] !== digit) return this.#other(byte);
+        // `WHERE.5` would become one word.
+        const before = kinds[this.#source[this.#at - 1] ?? 0];
+        return before !== letter && before !== digit && this.#number();
+      }
+      case minus:
+        if (next === 0x2d) return false;
+        return this.#sign(next) || this.#other(byte);
+      case slash:
+        return next !== 0x2a && this.#other(byte);
+      case ampersand:
+        return next !== 0x27 && next !== 0x22 && this.#other(byte);
+      case dollar:
+        return this.#parameter(byte);
+      case semicolon:
+        return this.#end();
+      case other:
+        return this.#other(byte);
+      default:
+        return false;
+    }
+  }
+
+  #copy(byte: number): true {
+    this.#at += 1;
+    this.bytes[this.#out++] = byte;
+    return true;
+  }
+
+  #other(byte: number): true {
+    this.#constant = none;
+    return this.#copy(byte);
+  }
+
+  #open(): true {
+    if (this.#depth === 0) this.#row = this.#out;
+    this.#depth += 1;
+    return this.#other(0x28);
+  }
+
+  #close(): true {
+    this.#depth -= 1;
+    this.#other(0x29);
+    if (!this.#rows || this.#depth !== 0) return true;
+    if (this.#isRowBefore()) this.#out = this.#rowBeforeEnd;
+    else {
+      this.#rowBefore = this.#row;
+      this.#rowBeforeEnd = this.#out;
+    }
+    return true;
+  }
+
+  #isRowBefore(): boolean {
+    const { bytes } = this;
+    const length = this.#out - this.#row;
+    if (this.#rowBefore < 0 || this.#rowBeforeEnd - this.#rowBefore !== length) return false;
+    for (let index = 0; index < length; index += 1)
+      if (bytes[this.#rowBefore + index] !== bytes[this.#row + index]) return false;
+    return true;
+  }
+
+  #word(): boolean {
+    const source = this.#source;
+    const { bytes } = this;
+    const start = this.#at;
+    let out = this.#out;
+    let at = start;
+    while (at < source.length) {
+      const byte = source[at]!;
+      if (!inWord[byte]) {
+        if (byte === 0x27) return false; // the prefix of a literal, or spelt like one
+        break;
+      }
+      bytes[out++] = byte;
+      at += 1;
+    }
+    this.#at = at;
+    if (this.#insert && this.#isConstant(start)) return this.#constantOf(literal);
+    this.#constant = none;
+    this.#out = out;
+    return true;
+  }
+
+  /** The word from `start` on is a constant and an element of a row; follows also where the rows begin and end. */
+  #isConstant(start: number): boolean {
+    const end = this.#at;
+    if (!this.#rows) {
+      this.#rows = this.#depth === 0 && this.#isWord(valuesWord, start, end);
+      return false;
+    }
+    if (this.#depth === 0) this.#rows = false;
+    if (this.#depth !== 1 || !constantWords.some((word) => this.#isWord(word, start, end))) return false;
+    return this.#followsSeparator(start) && this.#precedesSeparator();
+  }
+
+  /** The sign of a number that begins an element of a row says nothing. */
+  #sign(next: number): boolean {
+    if (!this.#rows || this.#depth !== 1 || (kinds[next] !== digit && kinds[next] !== dot)) return false;
+    if (!this.#followsSeparator(this.#at)) return false;
+    this.#at += 1;
+    return true;
+  }
+
+  #followsSeparator(start: number): boolean {
+    let at = start - 1;
+    while (kinds[this.#source[at] ?? 0] === space) at -= 1;
+    const kind = kinds[this.#source[at] ?? 0];
+    return kind === comma || kind === opening;
+  }
+
+  #precedesSeparator(): boolean {
+    let at = this.#at;
+    while (kinds[this.#source[at] ?? 0] === space) at += 1;
+    const kind = kinds[this.#source[at] ?? 0];
+    return kind === comma || kind === closing;
+  }
+
+  #number(): boolean {
+    const source = this.#source;
+    let at = this.#at;
+    while (kinds[source[at] ?? 0] === digit) at += 1;
+    if (source[at] === 0x2e) at += 1;
+    while (kinds[source[at] ?? 0] === digit) at += 1;
+    if ((source[at]! | 0x20) === 0x65) {
+      const sign = source[at + 1] === 0x2b || source[at + 1] === 0x2d ? 2 : 1;
+      if (kinds[source[at + sign] ?? 0] !== digit) return false;
+      at += sign;
+      while (kinds[source[at] ?? 0] === digit) at += 1;
+    }
+    const next = kinds[source[at] ?? 0x20];
+    if (next === letter || next === dot || next === dollar || next === bad) return false;
+    this.#at = at;
+    return this.#constantOf(number);
+  }
+
+  #literal(): boolean {
+    const source = this.#source;
+    let at = this.#at + 1;
+    for (;;) {
+      const byte = source[at];
+      if (byte === 0x27) {
+        if (source[at + 1] !== 0x27) break;
+        at += 2;
+      } else if (byte === 0x5c) {
+        // An escaped quote ends the literal or not; after a byte beyond ASCII it may be half a letter.
+        if (source[at + 1] === 0x27 || source[at - 1]! >= 0x80) return false;
+        at += 2;
+      } else if (byte === 0 || byte === undefined) return false;
+      else at += 1;
+    }
+    this.#at = at + 1;
+    return this.#constantOf(literal);
+  }
+
+  /** Writes a constant, or leaves it out. */
+  #constantOf(kind: number): true {
+    const { bytes } = this;
+    const row = this.#rows && this.#depth === 1;
+    const written = row ? literal : kind;
+    if (this.#constant === written && this.#separated && this.#precedesSeparator()) {
+      this.#out = this.#constantEnd;
+    } else if (written === literal) {
+      bytes[this.#out++] = 0x27;
+      bytes[this.#out++] = 0x27;
+    } else bytes[this.#out++] = 0x31;
+    this.#constant = written;
+    this.#constantEnd = this.#out;
+    this.#separated = false;
+    return true;
+  }
+
+  /** A quoted name, as it is. */
+  #name(): boolean {
+    const source = this.#source;
+    let at = this.#at + 1;
+    for (;;) {
+      const byte = source[at];
+      if (byte === 0x22) {
+        if (source[at + 1] !== 0x22) break;
+        at += 2;
+      } else if (byte === 0 || byte === undefined) return false;
+      else at += 1;
+    }
+    this.#constant = none;
+    for (let from = this.#at; from <= at; from += 1) this.bytes[this.#out++] = source[from]!;
+    this.#at = at + 1;
+    return true;
+  }
+
+  /** `$1`, as it is. */
+  #parameter(byte: number): boolean {
+    if (kinds[this.#source[this.#at + 1] ?? 0] !== digit) return false;
+    this.#other(byte);
+    while (kinds[this.#source[this.#at] ?? 0] === digit) this.#copy(this.#source[this.#at]!);
+    const next = kinds[this.#source[this.#at] ?? 0x20];
+    return next !== letter && next !== dollar && next !== bad;
+  }
+
+  /** After a semicolon there may be nothing else. */
+  #end(): boolean {
+    while (this.#at < this.#source.length) {
+      const kind = kinds[this.#source[this.#at]!];
+      if (kind !== semicolon && kind !== space) return false;
+      this.#at += 1;
+    }
+    return true;
+  }
+}
