@@ -8,6 +8,7 @@ import { Gathering } from '../../bytes/gathering.ts';
 import type { ConnectionGate } from '../../gate/gate.ts';
 import { PostgresError } from './error.ts';
 import type { Exchange } from './exchange.ts';
+import type { ResultMasking } from './masking/result-masking.ts';
 import { sqlstateOf } from './messages/error.ts';
 import { headerBytes, maximumLength } from './messages/frame.ts';
 
@@ -45,6 +46,19 @@ const limits = new Map<number, number>([
   [copyBothResponse, 65_536],
 ]);
 
+/** With text in them; masked one by one. */
+const withText = new Set([
+  errorResponse,
+  notice,
+  notification,
+  parameterStatus,
+  rowDescription,
+  functionResponse,
+]);
+
+/** With masking, a row or COPY data up to this length is looked at whole; what is longer in pieces. */
+const wholeBytes = 1024 * 1024;
+
 /** Attribution of a message that belongs to whatever stands beside it. */
 const any = -1;
 
@@ -53,6 +67,10 @@ export interface BackendOptions {
   readonly exchange: Exchange;
   /** Takes what may be delivered once it is recorded, in order; `midMessage`: its last message goes on. */
   readonly deliver: (bytes: Buffer, midMessage: boolean) => void;
+  /** Null: nothing is masked. */
+  readonly masking: ResultMasking | null;
+  /** Runs what happens outside of `receive`: what it throws ends the connection. */
+  readonly awake: (work: () => void) => void;
 }
 
 export class Backend {
@@ -72,11 +90,28 @@ export class Backend {
   #tagBytes: Buffer = Buffer.alloc(0);
   #tag = '';
   #errorLast = false;
+  readonly #masking: ResultMasking | null;
+  readonly #awake: BackendOptions['awake'];
+  /** Rows, or COPY data, of the chunk at hand that are not masked yet start here; -1: there are none. */
+  #rowsStart = -1;
+  #rowsType = 0;
+  /** Number of the first of these rows. */
+  #row = 0;
+  /** What must wait until names of columns are known, see `waiting`. */
+  #held: Buffer[] = [];
+  #waiting = false;
 
   constructor(options: BackendOptions) {
     this.#gate = options.gate;
     this.#exchange = options.exchange;
     this.#deliver = options.deliver;
+    this.#masking = options.masking;
+    this.#awake = options.awake;
+  }
+
+  /** What masking has to know of the target is not there yet: no more should be received meanwhile. */
+  get waiting(): boolean {
+    return this.#waiting;
   }
 
   /** The last message was an error that nothing followed: the target has said why it closes. */
@@ -91,6 +126,10 @@ export class Backend {
 
   /** Takes what the target sent. @throws PostgresError, BytesError */
   receive(chunk: Buffer): void {
+    if (this.#waiting) {
+      this.#held.push(Buffer.from(chunk)); // it is only lent
+      return;
+    }
     let position = 0;
     if (this.#passing > 0) {
       position = Math.min(this.#passing, chunk.length);
@@ -99,7 +138,9 @@ export class Backend {
     }
     this.#runStart = 0;
     while (this.#gathering !== null && position < chunk.length) position = this.#gather(chunk, position);
-    this.#walk(chunk, position);
+    if (this.#waiting) {
+      if (position < chunk.length) this.#held.push(Buffer.from(chunk.subarray(position)));
+    } else this.#walk(chunk, position);
   }
 
   /** Adds to a message that an earlier chunk began; handles it when it is complete. */
@@ -111,7 +152,7 @@ export class Backend {
     const bytes = gathering.bytes();
     this.#gathering = null;
     const length = checkedLength(bytes[0]!, bytes.readUInt32BE(1));
-    if (bytes.length === headerBytes && length > 4 && !passes(bytes[0]!)) {
+    if (bytes.length === headerBytes && length > 4 && !this.#inPieces(bytes[0]!, length)) {
       this.#gathering = new Gathering(1 + length);
       this.#gathering.add(bytes, 0);
       return position;
@@ -130,6 +171,7 @@ export class Backend {
   #walk(chunk: Buffer, from: number): void {
     let position = from;
     const size = chunk.length;
+    const masking = this.#masking;
     while (size - position >= headerBytes) {
       const type = chunk[position]!;
       const length =
@@ -140,9 +182,11 @@ export class Backend {
         0;
       const end = position + 1 + checkedLength(type, length);
       if (end <= size) {
-        this.#message(type, chunk, position, end);
+        if (masking === null) this.#message(type, chunk, position, end);
+        else if (!this.#masked(masking, type, chunk, position, end))
+          return this.#wait(masking, chunk, position);
         position = end;
-      } else if (passes(type)) {
+      } else if (this.#inPieces(type, length)) {
         this.#message(type, chunk, position, end);
         this.#passing = end - size;
         position = size;
@@ -151,6 +195,7 @@ export class Backend {
         break;
       }
     }
+    if (masking !== null) this.#maskRows(masking, chunk, position);
     this.#flushRun(chunk, position);
     if (position === size) return;
     this.#gathering ??= new Gathering(headerBytes);
@@ -193,11 +238,82 @@ export class Backend {
         return;
       default:
         this.#attribute(exchange.current || any, chunk, start);
-        this.#answer(type);
+        this.#answer(type, chunk, start, end);
     }
   }
 
-  #answer(type: number): void {
+  #inPieces(type: number, length: number): boolean {
+    return passes(type) && (this.#masking === null || length > wholeBytes);
+  }
+
+  /** One whole message of which nothing may be delivered unmasked. False: it must wait. */
+  #masked(masking: ResultMasking, type: number, chunk: Buffer, start: number, end: number): boolean {
+    const exchange = this.#exchange;
+    if (type === dataRow || type === copyData) {
+      if (type !== this.#rowsType) this.#maskRows(masking, chunk, start);
+      if (this.#rowsStart === -1) {
+        this.#rowsStart = start;
+        this.#rowsType = type;
+        this.#row = exchange.rowNumber;
+      }
+      this.#message(type, chunk, start, end);
+      return true;
+    }
+    this.#maskRows(masking, chunk, start);
+    const command = exchange.current;
+    if (type === rowDescription && exchange.describing !== 0) {
+      if (!masking.described(exchange.describing, chunk, start, end)) return false;
+    } else if (type === commandComplete) masking.completed(command);
+    else if (type === readyForQuery && chunk[start + headerBytes] === idle) masking.idle();
+    const texts = withText.has(type) && !this.discarding;
+    const instead = texts ? masking.text(type === notification ? 0 : command, type, chunk, start, end) : null;
+    this.#message(type, chunk, start, end);
+    // Unless another message was delivered in its place, or none.
+    if (instead !== null && this.#runStart <= start) this.#instead(chunk, start, end, instead);
+    return true;
+  }
+
+  /** Masks the rows, or the COPY data, that end at `end`. */
+  #maskRows(masking: ResultMasking, chunk: Buffer, end: number): void {
+    const start = this.#rowsStart;
+    if (start === -1) return;
+    this.#rowsStart = -1;
+    if (this.discarding) return;
+    const command = this.#exchange.current;
+    const instead =
+      this.#rowsType === dataRow
+        ? masking.rows(command, chunk, start, end, this.#row)
+        : masking.copied(command, chunk, start, end);
+    if (instead !== null) this.#instead(chunk, start, end, instead);
+  }
+
+  /** `bytes` are delivered for what stands in the chunk, which belongs to the run at hand. */
+  #instead(chunk: Buffer, start: number, end: number, bytes: Buffer): void {
+    const command = this.#runCommand;
+    this.#flushRun(chunk, start);
+    if (command !== any) this.#command = command;
+    if (!this.discarding && bytes.length > 0) this.#deliver(this.#gate.output(this.#command, bytes), false);
+    this.#runStart = end;
+    this.#runCommand = command;
+  }
+
+  /** Goes on with the message at `position` when masking knows what it needs. */
+  #wait(masking: ResultMasking, chunk: Buffer, position: number): void {
+    this.#flushRun(chunk, position);
+    this.#held.push(Buffer.from(chunk.subarray(position)));
+    this.#waiting = true;
+    masking.whenKnown((error) =>
+      this.#awake(() => {
+        if (error !== null) throw error;
+        const held = Buffer.concat(this.#held);
+        this.#held = [];
+        this.#waiting = false;
+        this.receive(held);
+      }),
+    );
+  }
+
+  #answer(type: number, chunk: Buffer, start: number, end: number): void {
     const exchange = this.#exchange;
     switch (type) {
       case parseComplete:
@@ -208,7 +324,8 @@ export class Backend {
         return exchange.closeComplete();
       case rowDescription:
       case noData:
-        return exchange.described();
+        if (!exchange.described()) this.#instead(chunk, start, end, nothing);
+        return;
       case parameterDescription:
         return exchange.parameterDescription();
       case emptyQuery:
@@ -267,6 +384,9 @@ export class Backend {
     return this.#tag;
   }
 }
+
+const nothing: Buffer = Buffer.alloc(0);
+const idle = 0x49;
 
 const passes = (type: number): boolean => type === dataRow || type === copyData || type === functionResponse;
 

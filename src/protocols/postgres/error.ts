@@ -21,6 +21,7 @@ export type PostgresErrorCode =
   | 'postgres-authentication-unsupported' // the target asks for a method that the relay does not offer
   | 'postgres-authentication-forged' // the target could not prove that it knows the credential
   | 'postgres-target-refused' // the target refused the connection for another reason
+  | 'postgres-masking-refused' // masking cannot tell what it would deliver
   | 'postgres-ended'; // the session ended this connection
 
 const sqlstates: Readonly<Record<PostgresErrorCode, string>> = {
@@ -38,6 +39,7 @@ const sqlstates: Readonly<Record<PostgresErrorCode, string>> = {
   'postgres-authentication-unsupported': '08004',
   'postgres-authentication-forged': '08004',
   'postgres-target-refused': '08004',
+  'postgres-masking-refused': '42501',
   'postgres-ended': '57P01',
 };
 

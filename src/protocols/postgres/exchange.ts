@@ -206,7 +206,9 @@ export class Exchange {
   /** The command whose columns a RowDescription would tell now; 0: of no command, or of none that is known. */
   get describing(): number {
     const kind = this.#kind();
-    return kind === Slot.query || kind === Slot.describe || kind === Slot.ownDescribe ? this.pipeline.value() : 0;
+    return kind === Slot.query || kind === Slot.describe || kind === Slot.ownDescribe
+      ? this.pipeline.value()
+      : 0;
   }
 
   /** Number of the next row of the current command, from 0, over all Executes of its portal. */

@@ -10,13 +10,14 @@ export const Slot = {
   functionCall: 2, // value: command; answered up to ReadyForQuery
   parse: 3, // value: statement
   bind: 4, // value: command
-  describe: 5,
+  describe: 5, // value: the portal's command; 0: a statement, or not known
   execute: 6, // value: command
   close: 7, // value: token of PreparedStatements (negative), or the portal's command; 0: neither known
   sync: 8,
   copyEnd: 9, // CopyDone or CopyFail; has no answer of its own
   refusedQuery: 10, // a simple query, or a function call, that was replaced by one that fails
   refusedExtended: 11, // a message of the extended protocol that was replaced by one that fails
+  ownDescribe: 12, // value: command; the relay's own question for the columns of its portal
 } as const;
 export type Slot = (typeof Slot)[keyof typeof Slot];
 

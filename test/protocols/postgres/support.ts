@@ -221,7 +221,7 @@ export class NotingGate implements ConnectionGate {
     end: number,
   ): void {
     const original = Buffer.from(bytes.subarray(start, end)).toString('latin1');
-    this.redactions.push({ command, rule, place, original });
+    this.redactions.push({ command, rule, place: { ...place }, original });
   }
 
   #textOf(text: Uint8Array | number): string {
@@ -317,6 +317,7 @@ export async function listenRelay(
     policy?: Policy;
     tls?: tls.ConnectionOptions;
     keep?: boolean;
+    masking?: Masking | null;
   } & Partial<RelayPostgresOptions> = {},
 ): Promise<RelayServer> {
   const gates: NotingGate[] = [];
@@ -326,6 +327,7 @@ export async function listenRelay(
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
     const gate = new NotingGate(options.policy);
     gate.keep = options.keep ?? true;
+    gate.masking = options.masking ?? null;
     if (gate.keep) gates.push(gate);
     const relay = relayPostgres({
       client: new SocketChannel(socket),

@@ -6,8 +6,7 @@
 import { formatValue } from '../messages/values.ts';
 import { Form, Layout, typeFacts } from './types.ts';
 import type { TypeFacts } from './types.ts';
-import { ValueMasker } from './values.ts';
-import type { Replacement } from './values.ts';
+import type { Replacement, ValueMasker } from './values.ts';
 
 const numeric = 1700, float4 = 700; // prettier-ignore
 /** Containers in containers. */

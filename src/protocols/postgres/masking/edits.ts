@@ -74,6 +74,6 @@ export class Edits {
       nullified.add(edit.lengthAt);
       return true;
     });
-    return edits.sort((a, b) => a.start - b.start);
+    return edits.toSorted((a, b) => a.start - b.start);
   }
 }

@@ -9,7 +9,7 @@ import { Way } from './columns.ts';
 import type { ColumnPlan, ResultShape } from './columns.ts';
 import { Edits } from './edits.ts';
 import { FoundValues } from './found-values.ts';
-import { HiddenText } from './hidden-text.ts';
+import type { HiddenText } from './hidden-text.ts';
 import { Form } from './types.ts';
 import type { Replacement, ValueMasker } from './values.ts';
 
@@ -39,6 +39,7 @@ export class RowMasker {
    */
   mask(bytes: Buffer, start: number, end: number, shape: ResultShape, row: number): Buffer | null {
     if (shape.idle) return null;
+    this.#values.begin();
     this.#found.clear();
     this.#backslash = start - 1;
     let message = 0;

@@ -31,6 +31,11 @@ export class ValueMasker {
     this.masking = masking;
   }
 
+  /** Another run of messages begins, perhaps in the memory of the last one. */
+  begin(): void {
+    this.#json.forget();
+  }
+
   /** The value at hand; -1 and -1 where it stands in no row. */
   at(row: number, column: number, origin: number): void {
     this.#place.row = row;

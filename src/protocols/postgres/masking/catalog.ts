@@ -1,0 +1,283 @@
+/**
+ * Where a target's columns come from, asked on connections of the relay's own with the relay's credential: the client's
+ * connection is never used, and nothing is ever executed for it. A view's column also has the names of what the view
+ * selects, and a partition's (or an inheriting table's) those of its parents, so that a rule on a table holds for all.
+ *
+ * What a transaction that is not committed has created is not seen here: its names are unknown, and only detectors look
+ * into it.
+ */
+import type { HandshakeReader } from '../../../bytes/handshake-reader.ts';
+import { PostgresError } from '../error.ts';
+import { cstring, encodeMessage, typeOf } from '../messages/frame.ts';
+import { decodeDataRow, decodeRowDescription } from '../messages/query.ts';
+import type { Column } from '../messages/query.ts';
+import type { Dial, TargetOptions, TargetTransport } from '../target.ts';
+import { openTarget, startTarget } from '../target-startup.ts';
+import type { CopyStatement } from './copy-statement.ts';
+
+export interface Origin {
+  readonly schema: string;
+  readonly table: string;
+  readonly column: string;
+}
+
+/** Origins of a relation's columns by attribute number; 0: of all of them, for a whole row. */
+type Relation = ReadonlyMap<number, readonly Origin[]>;
+
+export interface CatalogOptions {
+  readonly dial: Dial;
+  readonly target: TargetOptions;
+  readonly database: string;
+  /** Milliseconds, monotonic: what was learned is asked again after a minute, since names change. */
+  readonly nowMs: () => number;
+}
+
+const freshMs = 60_000;
+/** Views on views. */
+const deepest = 16;
+/** Longest message of the catalog, and all of them for one question. */
+const answerLimit = 64 * 1024 * 1024;
+
+export class Catalog {
+  readonly #options: CatalogOptions;
+  readonly #relations = new Map<number, Relation>();
+  #learnedMs = 0;
+
+  constructor(options: CatalogOptions) {
+    this.#options = options;
+  }
+
+  /** Origins of a column, the first one its own; undefined: they have to be learned first. Empty: it has none. */
+  origins(tableOid: number, attributeNumber: number): readonly Origin[] | undefined {
+    if (tableOid === 0) return none;
+    if (this.#options.nowMs() - this.#learnedMs > freshMs) this.forget();
+    const relation = this.#relations.get(tableOid);
+    return relation === undefined ? undefined : (relation.get(attributeNumber) ?? none);
+  }
+
+  /** Names may have changed. */
+  forget(): void {
+    this.#relations.clear();
+  }
+
+  /** @throws PostgresError, BytesError when it cannot be learned */
+  async learn(oids: readonly number[]): Promise<void> {
+    await this.#connected((connection) => this.#learn(connection, oids, 0));
+  }
+
+  /**
+   * The columns of what a COPY copies, with all their origins learned. Null when it cannot be told for certain which
+   * table is meant, or when the target refuses to describe it.
+   * @throws PostgresError, BytesError
+   */
+  async copied(statement: CopyStatement, relations: readonly string[]): Promise<readonly Column[] | null> {
+    return this.#connected(async (connection) => {
+      const columns =
+        statement.query === null
+          ? await this.#tableColumns(connection, statement)
+          : await this.#queryColumns(connection, statement.query, relations);
+      if (columns !== null) await this.#learn(connection, columns.map(({ tableOid }) => tableOid), 0); // prettier-ignore
+      return columns;
+    });
+  }
+
+  async #connected<T>(work: (connection: CatalogConnection) => Promise<T>): Promise<T> {
+    const { dial, target, database } = this.#options;
+    const connection = await CatalogConnection.open(dial, target, database);
+    try {
+      return await work(connection);
+    } finally {
+      connection.close();
+    }
+  }
+
+  async #learn(connection: CatalogConnection, wanted: readonly number[], depth: number): Promise<void> {
+    if (this.#relations.size === 0) this.#learnedMs = this.#options.nowMs();
+    const oids = [...new Set(wanted)].filter((oid) => oid !== 0 && !this.#relations.has(oid));
+    if (oids.length === 0) return;
+    const family = await connection.rows(ancestorsOf(oids));
+    const all = [...new Set([...oids, ...family.map(([, parent]) => Number(parent))])];
+    const attributes = await connection.rows(attributesOf(all));
+    for (const oid of oids) {
+      const parents = family.filter(([child]) => Number(child) === oid).map(([, parent]) => Number(parent));
+      const own = attributes.filter((row) => Number(row[0]) === oid);
+      const relation = new Map<number, Origin[]>();
+      for (const [, schema, table, , number, column] of own) {
+        if (number === null || number === undefined) continue;
+        const origins = [{ schema: schema!, table: table!, column: column! }];
+        for (const row of attributes) {
+          if (parents.includes(Number(row[0])) && row[5] === column) {
+            origins.push({ schema: row[1]!, table: row[2]!, column: row[5]! });
+          }
+        }
+        relation.set(Number(number), origins);
+      }
+      this.#relations.set(oid, relation);
+      const kind = own[0]?.[3];
+      if ((kind === 'v' || kind === 'm') && depth < deepest)
+        await this.#view(connection, oid, relation, depth);
+      relation.set(0, [...relation.values()].flat());
+    }
+  }
+
+  /** What a view selects is described, and never executed. */
+  async #view(
+    connection: CatalogConnection,
+    oid: number,
+    relation: Map<number, Origin[]>,
+    depth: number,
+  ): Promise<void> {
+    const [definition] = await connection.rows(`select pg_catalog.pg_get_viewdef(${oid}::pg_catalog.oid)`);
+    const columns = await connection.describe(definition?.[0] ?? '');
+    if (columns === null)
+      throw new PostgresError('postgres-masking-refused', 'a view of the target cannot be described');
+    await this.#learn(connection, columns.map(({ tableOid }) => tableOid), depth + 1); // prettier-ignore
+    for (const [index, { tableOid, attributeNumber }] of columns.entries()) {
+      relation.get(index + 1)?.push(...(this.#relations.get(tableOid)?.get(attributeNumber) ?? none));
+    }
+  }
+
+  async #tableColumns(
+    connection: CatalogConnection,
+    { table, columns }: CopyStatement,
+  ): Promise<Column[] | null> {
+    const candidates = await connection.rows(relationsNamed([table!.name]));
+    const named = candidates.filter(([, schema]) => table!.schema === null || schema === table!.schema);
+    const lasting = named.filter(([, schema]) => !schema!.startsWith('pg_temp_'));
+    const meant = lasting.length === 0 ? named : lasting;
+    if (meant.length !== 1) return null;
+    const oid = Number(meant[0]![0]);
+    const attributes = await connection.rows(copiedAttributes(oid));
+    const all = attributes.map(([number, name, type]) => columnOf(oid, Number(number), name!, Number(type)));
+    if (columns === null) return all.filter((_, index) => attributes[index]![3] === '');
+    const listed = columns.map((name) => all.find((column) => column.name === name));
+    return listed.includes(undefined) ? null : (listed as Column[]);
+  }
+
+  /** Unless a name may mean another table to the client, whose search path is not known. */
+  async #queryColumns(
+    connection: CatalogConnection,
+    query: string,
+    relations: readonly string[],
+  ): Promise<Column[] | null> {
+    const names = [...new Set(relations.filter((name) => !name.includes('.')))];
+    const found = names.length === 0 ? [] : await connection.rows(relationsNamed(names));
+    const twice = names.some((name) => found.filter((row) => row[2] === name).length > 1);
+    return twice ? null : connection.describe(query);
+  }
+}
+
+const none: readonly Origin[] = [];
+
+const columnOf = (tableOid: number, attributeNumber: number, name: string, typeOid: number): Column => ({
+  name,
+  tableOid,
+  attributeNumber,
+  typeOid,
+  typeSize: -1,
+  typeModifier: -1,
+  format: 0,
+});
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
+
+const ancestorsOf = (oids: readonly number[]): string => `
+  with recursive up(child, parent) as (
+    select inhrelid, inhparent from pg_catalog.pg_inherits where inhrelid in (${oids.join(',')})
+    union select up.child, i.inhparent from up join pg_catalog.pg_inherits i on i.inhrelid = up.parent)
+  select child, parent from up`;
+
+const attributesOf = (oids: readonly number[]): string => `
+  select c.oid, n.nspname, c.relname, c.relkind, a.attnum, a.attname from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+  where c.oid in (${oids.join(',')})`;
+
+const relationsNamed = (names: readonly string[]): string => `
+  select c.oid, n.nspname, c.relname from pg_catalog.pg_class c
+  join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+  where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relname in (${names.map(quoted).join(',')})`;
+
+/** Number, name, type, and whether it is generated. */
+const copiedAttributes = (oid: number): string => `
+  select a.attnum, a.attname, a.atttypid, coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '')
+  from pg_catalog.pg_attribute a where a.attrelid = ${oid} and a.attnum > 0 and not a.attisdropped order by a.attnum`;
+
+/** One connection for a few questions, one after another. */
+class CatalogConnection {
+  readonly #reader: HandshakeReader;
+  readonly #transport: TargetTransport;
+
+  private constructor(reader: HandshakeReader, transport: TargetTransport) {
+    this.#reader = reader;
+    this.#transport = transport;
+  }
+
+  static async open(dial: Dial, target: TargetOptions, database: string): Promise<CatalogConnection> {
+    const made: TargetTransport[] = [];
+    try {
+      const open = await openTarget(dial, target.tls, (transport) => made.push(transport));
+      const { reader } = await startTarget(open, target, database, [['application_name', 'hoop']]);
+      const connection = new CatalogConnection(reader, made[0]!);
+      await connection.rows(
+        "set standard_conforming_strings = on; set statement_timeout = '10s'; set client_encoding = 'UTF8'",
+      );
+      return connection;
+    } catch (error) {
+      for (const { channel } of made) channel.destroy();
+      throw error;
+    }
+  }
+
+  close(): void {
+    const { channel } = this.#transport;
+    channel.write(encodeMessage('X'));
+    channel.end();
+    this.#reader.finished().then(
+      () => channel.destroy(),
+      () => channel.destroy(),
+    );
+  }
+
+  /** Rows of a query, in text. @throws PostgresError when the target refuses */
+  async rows(sql: string): Promise<(string | null)[][]> {
+    this.#reader.channel.write(encodeMessage('Q', cstring(sql)));
+    const rows: (string | null)[][] = [];
+    const failed = await this.#answers((type, body) => {
+      if (type === typeOf('D'))
+        rows.push(decodeDataRow(body).map((value) => value?.toString('utf8') ?? null));
+    });
+    if (failed)
+      throw new PostgresError('postgres-masking-refused', 'the target does not tell where columns come from');
+    return rows;
+  }
+
+  /** The columns of a statement; null when the target does not accept it, or when it returns no rows. */
+  async describe(sql: string): Promise<Column[] | null> {
+    const { channel } = this.#reader;
+    channel.write(encodeMessage('P', cstring(''), cstring(sql), Buffer.alloc(2)));
+    channel.write(encodeMessage('D', Buffer.from('S'), cstring('')));
+    channel.write(encodeMessage('S'));
+    let columns: Column[] | null = null;
+    const failed = await this.#answers((type, body) => {
+      if (type === typeOf('T')) columns = decodeRowDescription(body);
+    });
+    return failed ? null : columns;
+  }
+
+  /** Up to ReadyForQuery; true when there was an error among them. */
+  async #answers(each: (type: number, body: Buffer) => void): Promise<boolean> {
+    let failed = false;
+    for (let total = 0; ;) {
+      const header = await this.#reader.read(5);
+      const length = header.readUInt32BE(1);
+      total += length;
+      if (length < 4 || total > answerLimit)
+        throw new PostgresError('postgres-message-too-large', 'the catalog of the target is too large');
+      const body = await this.#reader.read(length - 4);
+      if (header[0] === typeOf('Z')) return failed;
+      if (header[0] === typeOf('E')) failed = true;
+      else each(header[0]!, body);
+    }
+  }
+}
