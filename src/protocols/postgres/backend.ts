@@ -263,8 +263,9 @@ export class Backend {
     const command = exchange.current;
     if (type === rowDescription && exchange.describing !== 0) {
       if (!masking.described(exchange.describing, chunk, start, end)) return false;
-    } else if (type === commandComplete) masking.completed(command);
-    else if (type === readyForQuery && chunk[start + headerBytes] === idle) masking.idle();
+    } else if (type === commandComplete) masking.completed(command, chunk, start + headerBytes);
+    else if (type === readyForQuery) masking.ready(command, chunk[start + headerBytes] === idle);
+    else if (type === copyOutResponse) masking.copyBegins(command, chunk, start, end);
     const texts = withText.has(type) && !this.discarding;
     const instead = texts ? masking.text(type === notification ? 0 : command, type, chunk, start, end) : null;
     this.#message(type, chunk, start, end);

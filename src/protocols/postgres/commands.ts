@@ -8,9 +8,10 @@
  */
 import type { ConnectionGate, FinalVerdict, GivenCommand, ReviewListener } from '../../gate/gate.ts';
 import type { CommandFacts } from '../../model/command-facts.ts';
-import { cancelledSqlstate, deniedSqlstate, PostgresError } from './error.ts';
+import { cancelledSqlstate, deniedSqlstate, peerError, PostgresError } from './error.ts';
 import type { Exchange } from './exchange.ts';
 import type { ResultMasking } from './masking/result-masking.ts';
+import { encodeErrorResponse } from './messages/error.ts';
 import { encodeMessage } from './messages/frame.ts';
 import { decodeParse } from './messages/query.ts';
 import { Slot } from './pipeline.ts';
@@ -30,6 +31,7 @@ export const Passage = {
   drop: 5, // the target would skip it
   end: 6, // the client is gone: it is dropped, and so is what follows
   describe: 7, // forward it behind `inquiry`
+  lookup: 8, // for what masking has to know; `again` is called
 } as const;
 export type Passage = (typeof Passage)[keyof typeof Passage];
 
@@ -52,6 +54,8 @@ export interface CommandsOptions {
   readonly mayWait: () => boolean;
   /** Null: nothing is masked. */
   readonly masking: ResultMasking | null;
+  /** The message that waits for masking should come again. */
+  readonly again: () => void;
 }
 
 /** Prepared statements of a connection: each costs memory here, and far more at the target. */
@@ -137,6 +141,7 @@ export class Commands {
     const facts = this.#options.classify(text);
     const statement = this.#gate.statement(text, parameterTypes, facts);
     this.#lastStatement = statement;
+    this.#options.masking?.copies.statement(statement, text, facts);
     if (mightRename(text)) this.#exchange.renaming.set(statement, deallocatedName(text));
     if (runsCode(facts)) this.#exchange.runningCode.add(statement);
     statements.parse(name, statement);
@@ -266,8 +271,15 @@ export class Commands {
     facts: CommandFacts | null,
     slot: RefusedSlot,
   ): Passage {
+    const { masking, again } = this.#options;
+    const readiness = masking === null ? 'ready' : masking.copies.prepare(command, text, facts, again);
+    if (readiness === 'wait') {
+      this.#number = command;
+      return Passage.lookup;
+    }
     const ruling = this.#ruling ?? this.#gate.command(command, text, parameters, facts);
     this.#ruling = null;
+    if (ruling.kind === 'allow' && readiness !== 'ready') return this.#unmaskable(command, slot, readiness);
     switch (ruling.kind) {
       case 'allow': {
         const runs = facts === null ? this.#runsCode(text) : runsCode(facts);
@@ -286,6 +298,12 @@ export class Commands {
       default:
         return ruling satisfies never;
     }
+  }
+
+  /** It was allowed, and what it would deliver could not be masked. */
+  #unmaskable(command: number, slot: RefusedSlot, why: PostgresError): Passage {
+    this.#gate.outcome(command, { kind: 'blocked', tag: null, rows: 0, errorCode: why.sqlstate });
+    return this.refuse(slot, encodeErrorResponse('ERROR', peerError(why)));
   }
 
   #ask(given: GivenCommand): Passage {

@@ -64,6 +64,8 @@ export class Frontend {
   #discarding = 0;
   /** Waits for the target's answers, or for people; see `resume` and `#ruled`. */
   #held: HeldMessages | null = null;
+  /** What is held waits for what masking has to know. */
+  #lookingUp = false;
   /** What is held waits until everything is answered. */
   #settling = false;
   #terminated = false;
@@ -81,6 +83,7 @@ export class Frontend {
     this.#exchange = options.exchange;
     this.#commands = new Commands({
       ...options,
+      again: () => options.awake(() => this.#goOnIfHeld()),
       mayWait: () => !this.#leaving && options.attended(),
       listener: {
         held: (notice) => options.awake(() => this.#tell(notice)),
@@ -123,7 +126,12 @@ export class Frontend {
   /** Answers have come: goes on with what was held; true when nothing is held any more. */
   resume(): boolean {
     const { settled, statements } = this.#exchange;
-    if (this.#held !== null && !this.inReview && (settled || (!this.#settling && !statements.unsettled)))
+    if (
+      this.#held !== null &&
+      !this.inReview &&
+      !this.#lookingUp &&
+      (settled || (!this.#settling && !statements.unsettled))
+    )
       this.#goOn();
     return !this.held;
   }
@@ -150,6 +158,11 @@ export class Frontend {
   #ruled(ruling: Ruling): void {
     this.#commands.ruled(ruling);
     this.#goOn();
+  }
+
+  #goOnIfHeld(): void {
+    this.#lookingUp = false;
+    if (this.#held !== null) this.#goOn();
   }
 
   #goOn(): void {
@@ -386,7 +399,9 @@ export class Frontend {
 
   #hold(passage: Passage, bytes: Buffer): void {
     this.#held = new HeldMessages(bytes);
+    this.#lookingUp = passage === Passage.lookup;
     if (passage === Passage.review) this.#leaveIfTerminated();
+    else if (this.#lookingUp) return;
     else {
       this.#settling = passage === Passage.settle || this.#exchange.statements.renamingNow;
       if (this.#settling) this.#options.forward(flush);

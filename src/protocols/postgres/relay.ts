@@ -27,6 +27,8 @@ import { defaultMessageLimit, Frontend } from './frontend.ts';
 import { encodeAuthenticationOk } from './messages/authentication.ts';
 import { encodeErrorResponse } from './messages/error.ts';
 import { encodeMessage } from './messages/frame.ts';
+import { Catalogs } from './masking/catalog.ts';
+import type { Catalog } from './masking/catalog.ts';
 import { ResultMasking } from './masking/result-masking.ts';
 import { encodeBackendKeyData, encodeNegotiateProtocolVersion } from './messages/startup.ts';
 import type { Dial, TargetOptions, TargetTransport } from './target.ts';
@@ -42,6 +44,8 @@ export interface RelayPostgresOptions {
   readonly cancelKeys: CancelKeys;
   /** What a text does; without it, everything is unknown. Never throws. */
   readonly classify?: (text: Uint8Array) => CommandFacts;
+  /** The session's, for masking; without it each connection learns for itself. */
+  readonly catalogs?: Catalogs;
   /** Longest Query, Parse, Bind or FunctionCall; 64 MiB + 64 KiB unless said otherwise. */
   readonly messageLimitBytes?: number;
 }
@@ -81,6 +85,7 @@ class Connection implements PostgresRelay, Releasable {
   readonly #client: ByteChannel;
   readonly #clientReader: HandshakeReader;
   readonly #exchange: Exchange;
+  readonly #masking: ResultMasking | null;
   readonly #frontend: Frontend;
   readonly #backend: Backend;
   readonly #toClient: Outbox;
@@ -119,8 +124,9 @@ class Connection implements PostgresRelay, Releasable {
     this.#toClient = new Outbox(options.client);
     this.#exchange = new Exchange(options.gate);
     const exchange = this.#exchange;
-    const masking =
-      options.gate.masking === null ? null : new ResultMasking(options.gate, options.gate.masking);
+    const { masking: rules } = options.gate;
+    const masking = rules === null ? null : new ResultMasking(options.gate, rules);
+    this.#masking = masking;
     this.#frontend = new Frontend({
       gate: options.gate,
       exchange,
@@ -193,6 +199,7 @@ class Connection implements PostgresRelay, Releasable {
   #serve(startup: ClientStartup, target: ReadyTarget): void {
     const { reader, serverVersion } = target;
     this.#gate.opened({ parameters: startup.parameters, serverVersion });
+    this.#masking?.useCatalog(this.#catalogOf(startup.database));
     this.#toTarget = new Outbox(reader.channel);
     this.#key = target.key;
     for (const message of this.#welcome(startup, target)) this.#toClient.add(message);
@@ -216,6 +223,11 @@ class Connection implements PostgresRelay, Releasable {
       }),
     );
     this.#flow();
+  }
+
+  #catalogOf(database: string): Catalog {
+    const { catalogs, dial, target } = this.#options;
+    return (catalogs ?? new Catalogs({ dial, target, nowMs: () => 0 })).of(database);
   }
 
   #welcome(startup: ClientStartup, target: ReadyTarget): Buffer[] {

@@ -32,6 +32,24 @@ export interface CatalogOptions {
   readonly nowMs: () => number;
 }
 
+/** The catalogs of a target's databases, for all connections of a session. */
+export class Catalogs {
+  readonly #options: Omit<CatalogOptions, 'database'>;
+  readonly #databases = new Map<string, Catalog>();
+
+  constructor(options: Omit<CatalogOptions, 'database'>) {
+    this.#options = options;
+  }
+
+  of(database: string): Catalog {
+    const known = this.#databases.get(database);
+    if (known !== undefined) return known;
+    const catalog = new Catalog({ ...this.#options, database });
+    this.#databases.set(database, catalog);
+    return catalog;
+  }
+}
+
 const freshMs = 60_000;
 /** Views on views. */
 const deepest = 16;

@@ -44,7 +44,8 @@ export function resultShape(masking: Masking, columns: readonly Column[], source
   return { columns: plans, ways, idle: ways.every((way) => way === Way.pass) };
 }
 
-function columnPlan(masking: Masking, column: Column, sources: readonly ColumnSource[]): ColumnPlan {
+/** What is to be done with one column. */
+export function columnPlan(masking: Masking, column: Column, sources: readonly ColumnSource[]): ColumnPlan {
   const { typeOid, format } = column;
   if (format !== 0 && format !== 1) throw malformed();
   const type = typeFacts(typeOid);
