@@ -10,8 +10,8 @@ import { createHmac } from 'node:crypto';
 import type { ValueKind } from '../gate/masking.ts';
 import { classes, digit, hexLetter } from './detectors/bytes.ts';
 
-export type MaskMode = 'redact' | 'partial' | 'fixed' | 'hash' | 'null';
-export const maskModes: readonly MaskMode[] = ['redact', 'partial', 'fixed', 'hash', 'null'];
+export const maskModes = ['redact', 'partial', 'fixed', 'hash', 'null'] as const;
+export type MaskMode = (typeof maskModes)[number];
 
 /** `partial` leaves so many characters. */
 const kept = 4;

@@ -38,6 +38,8 @@ export interface RelayKeys {
   readonly provider: ProviderKeys;
   /** 32 bytes, for the API's DPoP nonces. */
   readonly nonceSecret: Buffer;
+  /** 32 bytes, for the hashes that masking puts in place of values. */
+  readonly maskingKey: Buffer;
 }
 
 type KeysConfig = Pick<RelayConfig, 'keys' | 'log' | 'evidence'>;
@@ -58,7 +60,7 @@ const secret = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 export async function openKeys(config: KeysConfig): Promise<RelayKeys> {
   const { directory } = config.keys;
   await ensurePrivateDirectory(directory);
-  const [token, provider, nonce] = [
+  const [token, provider, nonce, masking] = [
     await readOrCreate(path.join(directory, 'token.json'), async () =>
       JSON.stringify(await generateTokenKey()),
     ),
@@ -66,12 +68,14 @@ export async function openKeys(config: KeysConfig): Promise<RelayKeys> {
       JSON.stringify(await generateProviderKeys()),
     ),
     await readOrCreate(path.join(directory, 'nonce.key'), () => randomBytes(32).toString('base64url')),
+    await readOrCreate(path.join(directory, 'masking.key'), () => randomBytes(32).toString('base64url')),
   ];
   return {
     logSigner: await openLogSigner(config),
     token: validate(TokenKey, jsonOf(token), path.join(directory, 'token.json')),
     provider: parseProviderKeys(provider),
     nonceSecret: Buffer.from(validate(secret, nonce, path.join(directory, 'nonce.key')), 'base64url'),
+    maskingKey: Buffer.from(validate(secret, masking, path.join(directory, 'masking.key')), 'base64url'),
   };
 }
 
@@ -83,7 +87,7 @@ export async function openKeys(config: KeysConfig): Promise<RelayKeys> {
 export async function checkKeys(config: KeysConfig): Promise<string[]> {
   const { directory } = config.keys;
   const files = [
-    ...['token.json', 'provider.json', 'nonce.key'].map((name) => path.join(directory, name)),
+    ...['token.json', 'provider.json', 'nonce.key', 'masking.key'].map((name) => path.join(directory, name)),
     config.log.keyFile,
   ];
   const missing = files.filter((file) => !existsSync(file));

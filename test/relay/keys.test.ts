@@ -27,15 +27,23 @@ test('made once, for the owner alone, and the same at the next start', async (co
   const { config, keys } = install(context);
   const made = await openKeys(config);
   assert.equal(statSync(keys).mode & 0o777, 0o700);
-  assert.deepEqual(readdirSync(keys).toSorted(), ['log.key', 'nonce.key', 'provider.json', 'token.json']);
+  assert.deepEqual(readdirSync(keys).toSorted(), [
+    'log.key',
+    'masking.key',
+    'nonce.key',
+    'provider.json',
+    'token.json',
+  ]);
   for (const name of readdirSync(keys))
     assert.equal(statSync(path.join(keys, name)).mode & 0o777, 0o600, name);
   assert.equal(made.logSigner.name, 'localhost:7443/log');
   assert.equal(made.nonceSecret.length, 32);
+  assert.equal(made.maskingKey.length, 32);
+  assert.notDeepEqual(made.maskingKey, made.nonceSecret);
   const again = await openKeys(config);
   assert.deepEqual(
-    [again.token, again.provider, again.nonceSecret],
-    [made.token, made.provider, made.nonceSecret],
+    [again.token, again.provider, again.nonceSecret, again.maskingKey],
+    [made.token, made.provider, made.nonceSecret, made.maskingKey],
   );
   assert.equal(again.logSigner.exportSecret(), made.logSigner.exportSecret());
 });
@@ -61,6 +69,7 @@ test('a key that others could read, or that is no key, stops the start and is ne
   const cases: [string, string][] = [
     ['token.json', 'keys-invalid'],
     ['nonce.key', 'keys-invalid'],
+    ['masking.key', 'keys-invalid'],
     ['provider.json', 'provider-keys-invalid'],
     ['log.key', 'note-malformed'],
   ];

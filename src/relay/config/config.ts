@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import type { CompiledConfig } from '../../masking/masking.ts';
 import type { TargetName } from '../../model/ids.ts';
 import { ConfigDocument } from './document.ts';
 import { ConfigError, formatConfigProblem } from './error.ts';
@@ -68,6 +69,8 @@ export interface RelayConfig {
     readonly expiresAfterMs: number;
     readonly webhooks: readonly WebhookConfig[];
   };
+  /** What is masked for whom; `compileMasking` makes a session's masking of it. */
+  readonly masking: CompiledConfig;
   readonly limits: { readonly statementBytes: number };
   readonly policies: readonly string[];
   readonly targets: ReadonlyMap<TargetName, TargetConfig>;

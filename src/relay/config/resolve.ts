@@ -3,6 +3,7 @@ import path from 'node:path';
 import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
 import type { RelayConfig, TargetConfig, TargetTlsConfig } from './config.ts';
+import { compiledMasking } from './masking.ts';
 import type { RelayFile } from './schema.ts';
 import { SecretReference } from './secret.ts';
 
@@ -54,6 +55,7 @@ export function resolveConfig(source: RelayConfig['source'], file: RelayFile): R
         secret: secret === undefined ? null : reference(secret, base),
       })),
     },
+    masking: compiledMasking(file),
     limits: { statementBytes: file.limits.statement },
     policies: file.policies.map((name) => path.resolve(base, name)),
     targets: targetsOf(file, base),

@@ -1,5 +1,6 @@
 /** Rules of `relay.yaml` that join several keys: above all, what never travels in plain text. */
 import { BlockList, isIP } from 'node:net';
+import { maskingProblems } from './masking.ts';
 import type { RelayFile } from './schema.ts';
 import { SecretReference } from './secret.ts';
 
@@ -31,6 +32,7 @@ export function ruleProblems(file: RelayFile): RuleProblem[] {
     ...stateProblems(file),
     ...identityProblems(file),
     ...sessionProblems(file),
+    ...maskingProblems(file),
     ...file.reviews.webhooks.flatMap((webhook, at) =>
       [...webhookProblems(webhook)].map(({ path, message }) => ({
         path: ['reviews', 'webhooks', `${at}`, ...path],

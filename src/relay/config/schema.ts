@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { maskModes } from '../../masking/modes.ts';
 import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
 import { nearest } from './nearest.ts';
@@ -129,6 +130,38 @@ const targetName = parsed<TargetName>(
   'a name of at most 63 of a–z, 0–9 and -, beginning with a letter or digit',
 );
 
+const ruleName = parsed(
+  (name) => (/^[a-z0-9][a-z0-9-]{0,62}$/.test(name) ? name : null),
+  'a name of at most 63 of a–z, 0–9 and -, beginning with a letter or digit',
+);
+/** What stands in every text format of every protocol without an escape. */
+const fixedValue = parsed(
+  (value) => (/^[A-Za-z0-9_.*#-]([A-Za-z0-9 _.*#-]{0,62}[A-Za-z0-9_.*#-])?$/.test(value) ? value : null),
+  'at most 64 letters, digits, blanks and _ . * # -',
+);
+
+const maskingDetector = closed({
+  name: ruleName,
+  pattern: text('a pattern', 1000).optional(),
+  words: z
+    .array(text('a word', 256))
+    .min(1, 'expected at least one word')
+    .max(10_000, 'expected at most 10,000 words')
+    .optional(),
+});
+
+const maskingRule = closed({
+  name: ruleName,
+  targets: z.array(targetName).default([]),
+  targetGroups: z.array(groupName).default([]),
+  detect: z.array(text('the name of a detector', 64)).default([]),
+  columns: z.array(text('schema.table.column, where * stands for anything', 512)).default([]),
+  outputs: z.array(text('the name of an output column', 128)).default([]),
+  mode: oneOf(...maskModes).default('redact'),
+  value: fixedValue.optional(),
+  exempt: closed({ groups: z.array(groupName).min(1, 'expected at least one group') }).optional(),
+});
+
 /** `relay.yaml` before paths are resolved and rules across keys are checked. */
 export const RelayFile = closed({
   listen: closed({
@@ -184,6 +217,11 @@ export const RelayFile = closed({
   reviews: closed({
     expiresAfter: durationMs('10s', '7d').prefault('15m'),
     webhooks: z.array(webhook).max(20, 'expected at most 20').default([]),
+  }).prefault({}),
+  masking: closed({
+    detectors: z.array(maskingDetector).default([]),
+    rules: z.array(maskingRule).default([]),
+    exemptColumns: z.array(text('schema.table.column, where * stands for anything', 512)).default([]),
   }).prefault({}),
   limits: closed({ statement: sizeBytes('64KiB', '512MiB').prefault('64MiB') }).prefault({}),
   policies: z.array(file).default([]),

@@ -51,6 +51,7 @@ test('the least configuration: local, embedded, default deny, paths from dataDir
         drainMs: 30_000,
       },
       reviews: { expiresAfterMs: 900_000, webhooks: [] },
+      masking: { rules: [], exemptColumns: [], custom: new Map() },
       limits: { statementBytes: 64 * 2 ** 20 },
       policies: [],
       targets: [],
@@ -165,7 +166,64 @@ const wrong: [string, string, (string | RegExp)[]][] = [
     `${data}x: 1\nlog: { orign: a }\n`,
     [/^2:1 x unknown key; known are listen/, '3:8 log.orign unknown key; did you mean origin?'],
   ],
-  ['unknown detector', `${data}masking: { detectors: [emial] }\n`, [/^2:1 masking unknown key/]],
+  [
+    'unknown detector',
+    `${db}masking: { rules: [{ name: a, detect: [emial] }] }\n`,
+    [/^8:40 masking\.rules\.0\.detect\.0 no such detector; known are private-key, jwt/],
+  ],
+  [
+    'a masking rule that masks nothing',
+    `${db}masking: { rules: [{ name: a }] }\n`,
+    ['8:20 masking.rules.0 masks nothing: expected detect, columns or outputs'],
+  ],
+  [
+    'two masking rules of one name',
+    `${db}masking:\n  rules:\n    - { name: a, detect: [email] }\n    - { name: a, detect: [card] }\n`,
+    ['11:15 masking.rules.1.name there is a rule a already'],
+  ],
+  [
+    'masking for no target',
+    `${db}masking: { rules: [{ name: a, detect: [email], targets: [dbb], targetGroups: [prod] }] }\n`,
+    [
+      '8:58 masking.rules.0.targets.0 no such target',
+      '8:79 masking.rules.0.targetGroups.0 no target is in this group',
+    ],
+  ],
+  [
+    'misspelt mode',
+    `${db}masking: { rules: [{ name: a, detect: [email], mode: redcat }] }\n`,
+    [/^8:54 masking\.rules\.0\.mode expected redact or partial or .*did you mean redact\?/],
+  ],
+  [
+    'a fixed value that could break a format',
+    `${db}masking: { rules: [{ name: a, detect: [email], mode: fixed, value: 'a\"b' }] }\n`,
+    [/^8:68 masking\.rules\.0\.value expected at most 64 letters/],
+  ],
+  [
+    'a value without its mode',
+    `${db}masking: { rules: [{ name: a, detect: [email], value: x }] }\n`,
+    ['8:55 masking.rules.0.value has a meaning with mode: fixed alone'],
+  ],
+  [
+    'a column without its table',
+    `${db}masking: { rules: [{ name: a, columns: [email] }], exemptColumns: [a.b.c.d] }\n`,
+    [/^8:41 masking\.rules\.0\.columns\.0 expected schema\.table\.column/, /^8:68 masking\.exemptColumns\.0/],
+  ],
+  [
+    'a pattern outside the language',
+    `${db}masking: { detectors: [{ name: x, pattern: '(a' }] }\n`,
+    ['8:44 masking.detectors.0.pattern character 3: a bracket that is not closed'],
+  ],
+  [
+    'a detector of two kinds',
+    `${db}masking: { detectors: [{ name: x, pattern: a, words: [b] }] }\n`,
+    ['8:24 masking.detectors.0 expected either pattern or words'],
+  ],
+  [
+    "a detector with a built-in one's name",
+    `${db}masking: { detectors: [{ name: email, words: [b] }] }\n`,
+    ['8:32 masking.detectors.0.name there is a detector email already'],
+  ],
   [
     'a way to open a fail-closed row',
     `${data}evidence: { failOpen: true }\n`,
