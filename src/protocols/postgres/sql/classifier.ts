@@ -66,23 +66,25 @@ class Classifier implements SqlClassifier {
     const shaper = this.#shaper;
     const length = shaper.run(text);
     if (length < 0) return null;
-    let facts = this.#shapes.get(shaper.bytes, length);
+    let facts = this.#shapes.get(shaper.key, length);
     if (facts === undefined) {
-      const builder = this.#read(shaper.bytes.subarray(0, length));
+      const builder = this.#read(shaper.key.bytes.subarray(0, length));
       facts = builder === null || builder.literalsMatter ? literalsMatter : this.#table.intern(builder);
-      this.#shapes.set(shaper.bytes, length, facts);
+      this.#shapes.set(shaper.key, length, facts);
     }
     return facts === literalsMatter ? null : facts;
   }
 
   #byText(text: Uint8Array): CommandFacts {
     if (text.length > longestText) return unknownFacts;
-    let facts = this.#texts.get(text, text.length);
+    const key = this.#shaper.room(text.length);
+    key.bytes.set(text);
+    let facts = this.#texts.get(key, text.length);
     if (facts === undefined) {
       const builder = this.#read(text);
       if (builder !== null) facts = this.#table.intern(builder);
       else facts = isFunctionCall(text) ? this.#functionCall : unknownFacts;
-      this.#texts.set(text, text.length, facts);
+      this.#texts.set(key, text.length, facts);
     }
     return facts;
   }

@@ -11,6 +11,8 @@
  * kind is left out (`IN (1,1,1)` becomes `IN (1)`), and in INSERT … VALUES so is a row that is spelt like the one before.
  */
 
+import { keyBuffer, type KeyBuffer } from './cache.ts';
+
 /** Longest shape; a text that needs more has none. */
 const longestShape = 1024 * 1024;
 
@@ -39,8 +41,9 @@ const none = 0, number = 1, literal = 2; // prettier-ignore
 /** One is made once and used for every text in turn. */
 export class Shaper {
   /** The last shape stands in the first bytes of it, as many as `run` said. */
-  bytes: Uint8Array = new Uint8Array(16 * 1024);
-  #source: Uint8Array = this.bytes;
+  key: KeyBuffer = keyBuffer(16 * 1024);
+  #source: Uint8Array = this.key.bytes;
+  #bytes: Uint8Array = this.key.bytes;
   /** Places in source and shape. */
   #at = 0;
   #out = 0;
@@ -59,16 +62,72 @@ export class Shaper {
   /** Length of the shape of `source`; -1: it has none. Allocates nothing, unless for the longest text so far. */
   run(source: Uint8Array): number {
     const room = Math.min(source.length, longestShape) + 8;
-    if (this.bytes.length < room) this.bytes = new Uint8Array(room);
+    if (this.#bytes.length < room) this.#grow(room);
     this.#source = source;
     this.#at = this.#out = this.#depth = 0;
     this.#rows = this.#insert = this.#separated = false;
     this.#rowBefore = this.#rowBeforeEnd = -1;
     this.#constant = none;
     if (!this.#begins()) return -1;
+    return this.#rest(source, this.#bytes) ? this.#out : -1;
+  }
+
+  /** Room for a key of this length, whose bytes are the caller's to write. */
+  room(lengthBytes: number): KeyBuffer {
+    if (this.#bytes.length < lengthBytes + 8) this.#grow(lengthBytes + 8);
+    return this.key;
+  }
+
+  #grow(lengthBytes: number): void {
+    this.key = keyBuffer(lengthBytes);
+    this.#bytes = this.key.bytes;
+  }
+
+  /** White space, words and operators are copied here; the rest is dealt with one token at a time. */
+  #rest(source: Uint8Array, bytes: Uint8Array): boolean {
+    const { length } = source;
+    let at = this.#at;
+    let out = 0;
     // Writes beyond the end of a typed array are dropped: it is enough to look now and then.
-    while (this.#at < source.length) if (!this.#token() || this.#out > longestShape) return -1;
-    return this.#out;
+    while (at < length && out < longestShape) {
+      let byte = source[at]!;
+      const kind = kinds[byte]!;
+      if (kind === letter) {
+        const start = at;
+        const outBefore = out;
+        do {
+          bytes[out++] = byte;
+          at += 1;
+          if (at === length) break;
+          byte = source[at]!;
+        } while (inWord[byte] !== 0);
+        if (byte === 0x27) return false; // the prefix of a literal, or spelt like one
+        if (!this.#insert) this.#constant = none;
+        else {
+          this.#at = at;
+          this.#out = outBefore;
+          if (this.#isConstant(start)) {
+            this.#constantOf(literal);
+            out = this.#out;
+          } else this.#constant = none;
+        }
+      } else if (kind === space) {
+        bytes[out++] = byte;
+        at += 1;
+      } else if (kind === other) {
+        this.#constant = none;
+        bytes[out++] = byte;
+        at += 1;
+      } else {
+        this.#at = at;
+        this.#out = out;
+        if (!this.#token(byte, kind)) return false;
+        at = this.#at;
+        out = this.#out;
+      }
+    }
+    this.#out = out;
+    return out < longestShape;
   }
 
   #begins(): boolean {
@@ -92,16 +151,9 @@ export class Shaper {
     return true;
   }
 
-  #token(): boolean {
-    const byte = this.#source[this.#at]!;
+  #token(byte: number, kind: number): boolean {
     const next = this.#source[this.#at + 1] ?? 0;
-    switch (kinds[byte]) {
-      case letter:
-        return this.#word();
-      case space:
-        this.#at += 1;
-        this.bytes[this.#out++] = byte;
-        return true;
+    switch (kind) {
       case digit:
         return this.#number();
       case quote:
@@ -133,8 +185,6 @@ export class Shaper {
         return this.#parameter(byte);
       case semicolon:
         return this.#end();
-      case other:
-        return this.#other(byte);
       default:
         return false;
     }
@@ -142,7 +192,7 @@ export class Shaper {
 
   #copy(byte: number): true {
     this.#at += 1;
-    this.bytes[this.#out++] = byte;
+    this.#bytes[this.#out++] = byte;
     return true;
   }
 
@@ -170,33 +220,11 @@ export class Shaper {
   }
 
   #isRowBefore(): boolean {
-    const { bytes } = this;
+    const bytes = this.#bytes;
     const length = this.#out - this.#row;
     if (this.#rowBefore < 0 || this.#rowBeforeEnd - this.#rowBefore !== length) return false;
     for (let index = 0; index < length; index += 1)
       if (bytes[this.#rowBefore + index] !== bytes[this.#row + index]) return false;
-    return true;
-  }
-
-  #word(): boolean {
-    const source = this.#source;
-    const { bytes } = this;
-    const start = this.#at;
-    let out = this.#out;
-    let at = start;
-    while (at < source.length) {
-      const byte = source[at]!;
-      if (!inWord[byte]) {
-        if (byte === 0x27) return false; // the prefix of a literal, or spelt like one
-        break;
-      }
-      bytes[out++] = byte;
-      at += 1;
-    }
-    this.#at = at;
-    if (this.#insert && this.#isConstant(start)) return this.#constantOf(literal);
-    this.#constant = none;
-    this.#out = out;
     return true;
   }
 
@@ -273,7 +301,7 @@ export class Shaper {
 
   /** Writes a constant, or leaves it out. */
   #constantOf(kind: number): true {
-    const { bytes } = this;
+    const bytes = this.#bytes;
     const row = this.#rows && this.#depth === 1;
     const written = row ? literal : kind;
     if (this.#constant === written && this.#separated && this.#precedesSeparator()) {
@@ -301,7 +329,7 @@ export class Shaper {
       else at += 1;
     }
     this.#constant = none;
-    for (let from = this.#at; from <= at; from += 1) this.bytes[this.#out++] = source[from]!;
+    for (let from = this.#at; from <= at; from += 1) this.#bytes[this.#out++] = source[from]!;
     this.#at = at + 1;
     return true;
   }
