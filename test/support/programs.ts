@@ -32,6 +32,7 @@ export const programs = {
     purpose: 'tokens in a real secret service',
     needs: ['gnome-keyring-daemon', 'dbus-run-session'],
   },
+  age: { packages: ['age'], purpose: 'sealed originals are opened by age itself', needs: ['age'] },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;
 

@@ -15,7 +15,7 @@ import { parseNote } from '../../evidence/log/note.ts';
 import { parseTilePath, splitBundle, frameEntry, tilePath, tileWidth } from '../../evidence/log/tile.ts';
 import { hashBytes } from '../../evidence/log/tlog.ts';
 import { readEntries } from '../../evidence/read/entries.ts';
-import { segmentPath, tilesOf } from '../../evidence/read/files.ts';
+import { segmentPaths, tilesOf } from '../../evidence/read/files.ts';
 
 const parallel = 8;
 
@@ -39,15 +39,9 @@ export async function downloadEvidence(
   await each(tilesOf(size), (tile) => fetchTile(client, path.join(directory, 'log'), tile));
   const chosen = await choose();
   let segments = 0;
-  await each(segmentsOf(directory, chosen), async (segment) => {
-    if (
-      await fetchFile(
-        client,
-        `/v1/audit/file?path=${encodeURIComponent(segment)}`,
-        path.join(directory, segment),
-      )
-    )
-      segments++;
+  await each(segmentsOf(directory, chosen), async (file) => {
+    const from = `/v1/audit/file?path=${encodeURIComponent(file)}`;
+    if ((await fetchFile(client, from, path.join(directory, file))) && file.endsWith('.zst')) segments++;
   });
   return { entries: size, segments };
 }
@@ -60,7 +54,7 @@ async function* segmentsOf(directory: string, chosen: ReadonlySet<string> | null
     else if (entry.kind === 'session.closed') opened.delete(entry.session);
     else if (entry.kind === 'segment') {
       const openedAt = opened.get(entry.session);
-      if (openedAt !== undefined) yield segmentPath(openedAt, entry.session, entry.index);
+      if (openedAt !== undefined) yield* segmentPaths(openedAt, entry);
     }
   }
 }

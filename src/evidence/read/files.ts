@@ -8,7 +8,8 @@ import { hasErrno } from '../../errors.ts';
 import { isSessionId } from '../../model/ids.ts';
 import { parseTilePath, tilePath, tilesAt, tileWidth, type TileLevel } from '../log/tile.ts';
 import { publishedSize } from '../log/read.ts';
-import { parseName, sealedName, sessionDirectory } from '../recording/layout.ts';
+import { originalsName, parseName, sealedName, sessionDirectory } from '../recording/layout.ts';
+import type { EntryOf } from '../entry.ts';
 import { readEntries } from './entries.ts';
 
 /** Below the evidence directory, `/` between the parts. */
@@ -18,7 +19,7 @@ export interface EvidenceFilePath {
   readonly session: string | null;
 }
 
-/** Null for anything that is not exactly a file of the log or a sealed segment. */
+/** Null for anything that is not exactly a file of the log, a sealed segment or its sealed originals. */
 export function parseEvidencePath(given: string): EvidenceFilePath | null {
   if (given === 'log/checkpoint') return { path: given, session: null };
   if (given.startsWith('log/')) {
@@ -29,8 +30,9 @@ export function parseEvidencePath(given: string): EvidenceFilePath | null {
   if (match === null) return null;
   const [, year, month, day, session, name] = match;
   const file = parseName(name!);
-  if (!isSessionId(session!) || file?.state !== 'sealed') return null;
-  return { path: `recordings/${year}/${month}/${day}/${session}/${sealedName(file.index)}`, session };
+  if (!isSessionId(session!) || (file?.state !== 'sealed' && file?.state !== 'originals')) return null;
+  const spelt = file.state === 'sealed' ? sealedName(file.index) : originalsName(file.index);
+  return { path: `recordings/${year}/${month}/${day}/${session}/${spelt}`, session };
 }
 
 /** Paths of every tile and entry bundle of a log of this size, below the log's directory. */
@@ -45,12 +47,14 @@ export function* tilesOf(size: number): Generator<string> {
   }
 }
 
-/** Path of a session's sealed segment, below the evidence directory. */
-export function segmentPath(openedAt: string, session: string, index: number): string {
-  return path
-    .join(sessionDirectory('', Date.parse(openedAt), session), sealedName(index))
-    .split(path.sep)
-    .join('/');
+/** Paths of what a `segment` entry names, below the evidence directory: the segment, and its originals if it has any. */
+export function segmentPaths(
+  openedAt: string,
+  { session, index, sealed }: Pick<EntryOf<'segment'>, 'session' | 'index' | 'sealed'>,
+): string[] {
+  const directory = sessionDirectory('', Date.parse(openedAt), session).split(path.sep).join('/');
+  const names = [sealedName(index), ...(sealed === null ? [] : [originalsName(index)])];
+  return names.map((name) => `${directory}/${name}`);
 }
 
 /**
@@ -71,7 +75,8 @@ export async function* evidenceFiles(
     else if (entry.kind === 'session.closed') opened.delete(entry.session);
     else if (entry.kind === 'segment') {
       const openedAt = opened.get(entry.session);
-      if (openedAt !== undefined) yield* present(evidence, segmentPath(openedAt, entry.session, entry.index));
+      if (openedAt === undefined) continue;
+      for (const file of segmentPaths(openedAt, entry)) yield* present(evidence, file);
     }
   }
 }

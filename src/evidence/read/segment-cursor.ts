@@ -41,8 +41,8 @@ async function segmentsIn(directory: string): Promise<number[]> {
     if (hasErrno(error, 'ENOENT')) return [];
     throw error;
   }
-  const indexes = names.map(parseName).filter((name) => name !== null && name.state !== 'unfinished');
-  return [...new Set(indexes.map((name) => name!.index))].toSorted((a, b) => a - b);
+  const files = names.map(parseName).filter((file) => file?.state === 'open' || file?.state === 'sealed');
+  return [...new Set(files.map((file) => file!.index))].toSorted((a, b) => a - b);
 }
 
 export class SegmentCursor {

@@ -77,6 +77,11 @@ export class Batch {
     this.#length += this.#buffer.write(text, this.#length, 'utf8');
   }
 
+  textOrNull(text: string | null): void {
+    if (text === null) this.null();
+    else this.text(text);
+  }
+
   /** Bytes that are CBOR already. */
   encoded(bytes: Uint8Array): void {
     this.#reserve(bytes.length);

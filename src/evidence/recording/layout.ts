@@ -18,12 +18,18 @@ export const sealedName = (index: number): string => `${index}.cbor.zst`;
 /** While it is being written; means nothing after a crash. */
 export const unfinishedName = (index: number): string => `${index}.cbor.zst.tmp`;
 
+/** The originals of what the segment masked, an age file. */
+export const originalsName = (index: number): string => `${index}.age`;
+export const unfinishedOriginalsName = (index: number): string => `${index}.age.tmp`;
+
 /** What a file name in a session's directory is; null for a foreign file. */
 export function parseName(
   name: string,
-): { readonly index: number; readonly state: 'open' | 'sealed' | 'unfinished' } | null {
-  const match = /^(0|[1-9]\d{0,14})\.cbor(\.zst(\.tmp)?)?$/.exec(name);
+): { readonly index: number; readonly state: 'open' | 'sealed' | 'originals' | 'unfinished' } | null {
+  const match = /^(0|[1-9]\d{0,14})\.(cbor|cbor\.zst|age)(\.tmp)?$/.exec(name);
   if (match === null) return null;
-  const state = match[2] === undefined ? 'open' : match[3] === undefined ? 'sealed' : 'unfinished';
-  return { index: Number(match[1]), state };
+  const [, index, ending, tmp] = match;
+  if (tmp !== undefined) return ending === 'cbor' ? null : { index: Number(index), state: 'unfinished' };
+  const state = ending === 'cbor' ? 'open' : ending === 'age' ? 'originals' : 'sealed';
+  return { index: Number(index), state };
 }

@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { RedactionPlace } from '../../gate/masking.ts';
-import type { ConnectionInfo, Recorder } from '../../gate/recorder.ts';
+import type { ConnectionInfo, Recorder, TextDigest } from '../../gate/recorder.ts';
 import type { CommandFacts } from '../../model/command-facts.ts';
 import type { Outcome } from '../../model/outcome.ts';
 import type { SessionId } from '../../model/ids.ts';
@@ -16,8 +16,12 @@ import type { Clock } from '../../system/clock.ts';
 import type { SessionTotals } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
 import { Batch } from './encode.ts';
+import { appendLarge, type LargeReference } from './large-content.ts';
 import { GroupSync, type SyncCalls } from './group-sync.ts';
 import { inlineBytes, segmentBytes, sessionDirectory } from './layout.ts';
+import type { OriginalsPolicy } from './originals.ts';
+import { longestOriginalBytes, Redactions } from './redactions.ts';
+import { ToldFacts } from './told-facts.ts';
 import * as words from './words.ts';
 import { SegmentFile } from './segment-file.ts';
 import type { Sealer } from './sealer.ts';
@@ -34,6 +38,8 @@ export interface RecorderOptions {
   /** `process`: bytes come to disk in the background. `disk`: only `sync` brings them there; the gate calls it. */
   readonly durability: 'process' | 'disk';
   readonly sealer: Sealer;
+  /** What becomes of the originals of masked values. Null, the default: none are expected, and one ends the session. */
+  readonly originals?: OriginalsPolicy | null;
   /** Called once, in a microtask of its own, after the first failure; end the session. */
   readonly onFailure: (error: EvidenceError) => void;
   /** A sync that takes longer fails the recorder. Default 10 s. */
@@ -54,14 +60,9 @@ interface KnownStatement {
   readonly connection: number;
   readonly text: Buffer | LargeReference;
   readonly parameterTypes: readonly number[];
+  readonly facts: CommandFacts;
   /** Last segment that tells it. */
   segment: number;
-}
-
-interface LargeReference {
-  readonly blob: number;
-  readonly bytes: number;
-  readonly sha256: Buffer;
 }
 
 const defaultSyncTimeoutMs = 10_000;
@@ -78,6 +79,8 @@ export class SessionRecorder implements Recorder {
   readonly #sync: GroupSync;
   readonly #batch = new Batch();
   readonly #statements = new Map<number, KnownStatement>();
+  readonly #facts = new ToldFacts();
+  readonly #redactions: Redactions;
   #keptTextBytes = 0;
   #segment: SegmentFile | null = null;
   /** Index of the segment that the batch goes to. */
@@ -98,6 +101,7 @@ export class SessionRecorder implements Recorder {
     this.#options = options;
     this.#directory = sessionDirectory(options.directory, options.openedAtMs, options.session);
     this.#openedMonotonicMs = options.clock.monotonicMs();
+    this.#redactions = new Redactions(options.originals ?? 'discard', options.session);
     this.#sync = new GroupSync({
       timeoutMs: options.syncTimeoutMs ?? defaultSyncTimeoutMs,
       onFailure: (error) => this.#fail('could not be brought to disk', error),
@@ -120,7 +124,7 @@ export class SessionRecorder implements Recorder {
       batch.text(value);
     }
     batch.encoded(words.serverVersion);
-    this.#textOrNull(info.serverVersion);
+    batch.textOrNull(info.serverVersion);
     this.#appended();
   }
 
@@ -139,7 +143,7 @@ export class SessionRecorder implements Recorder {
     statement: number,
     text: Uint8Array,
     parameterTypes: readonly number[],
-    _facts: CommandFacts,
+    facts: CommandFacts,
   ): void {
     this.#begin();
     const apart = text.length > inlineBytes || this.#keptTextBytes + text.length > keptTextBytes;
@@ -148,6 +152,7 @@ export class SessionRecorder implements Recorder {
       connection,
       text: apart ? this.#blob(text) : Buffer.from(text),
       parameterTypes: [...parameterTypes],
+      facts,
       segment: -1,
     };
     this.#statements.set(statement, known);
@@ -155,9 +160,10 @@ export class SessionRecorder implements Recorder {
     this.#appended();
   }
 
-  statementText(statement: number): Uint8Array | null {
-    const text = this.#statements.get(statement)?.text;
-    return text === undefined || 'blob' in text ? null : text;
+  statementText(statement: number): Uint8Array | TextDigest {
+    const known = this.#statements.get(statement);
+    if (known === undefined) throw this.#fail('was asked for a statement that it does not know');
+    return known.text;
   }
 
   forgetStatement(statement: number): void {
@@ -172,8 +178,8 @@ export class SessionRecorder implements Recorder {
     text: Uint8Array | number,
     parameters: Uint8Array | null,
     verdict: 'allow' | 'deny',
-    _facts: CommandFacts | null,
-    _review: string | null,
+    facts: CommandFacts | null,
+    review: string | null,
   ): void {
     const batch = this.#begin();
     const largeText = typeof text !== 'number' && text.length > inlineBytes ? this.#blob(text) : null;
@@ -187,30 +193,55 @@ export class SessionRecorder implements Recorder {
       if (known === undefined) throw this.#fail('was asked to refer to a statement that it does not know');
       if (known.segment !== this.#index) this.#tell(text, known);
     }
-    batch.array(7);
+    const told = facts === null ? -1 : this.#facts.number(batch, this.#t, facts, this.#index);
+    batch.array(9);
     batch.uint(this.#t);
     batch.encoded(words.command);
     batch.uint(connection);
     batch.uint(command);
     if (typeof text === 'number') batch.uint(text);
-    else if (largeText !== null) this.#large(largeText);
+    else if (largeText !== null) appendLarge(batch, largeText);
     else batch.byteString(text);
-    if (largeParameters !== null) this.#large(largeParameters);
+    if (largeParameters !== null) appendLarge(batch, largeParameters);
     else if (parameters === null) batch.null();
     else batch.byteString(parameters);
     batch.encoded(verdict === 'allow' ? words.allow : words.deny);
+    if (told < 0) batch.null();
+    else batch.uint(told);
+    batch.textOrNull(review);
     this.#batchCommands++;
     this.#appended();
   }
 
   redaction(
-    _connection: number,
-    _command: number,
-    _rule: string,
-    _place: RedactionPlace,
-    _original: Uint8Array,
+    connection: number,
+    command: number,
+    rule: string,
+    place: RedactionPlace,
+    original: Uint8Array,
   ): void {
-    throw new EvidenceError('recording-failed', 'this recorder seals no originals');
+    if (!this.#options.originals) throw this.#fail('has nobody to seal masked values to');
+    if (original.length > longestOriginalBytes) {
+      this.#redactionInPieces(connection, command, rule, place, original);
+      return;
+    }
+    const batch = this.#open();
+    this.#redactions.add(batch, this.#t, { connection, command, rule }, place, original);
+    this.#appended();
+  }
+
+  #redactionInPieces(
+    connection: number,
+    command: number,
+    rule: string,
+    place: RedactionPlace,
+    original: Uint8Array,
+  ): void {
+    for (let at = 0; at < original.length; at += longestOriginalBytes) {
+      const piece = original.subarray(at, at + longestOriginalBytes);
+      const where = { ...place, offset: place.offset + at, length: piece.length };
+      this.redaction(connection, command, rule, where, piece);
+    }
   }
 
   input(connection: number, command: number, bytes: Uint8Array): void {
@@ -230,23 +261,28 @@ export class SessionRecorder implements Recorder {
     batch.uint(connection);
     batch.uint(command);
     batch.encoded(words.outcomes[outcome.kind]);
-    this.#textOrNull(outcome.tag);
+    batch.textOrNull(outcome.tag);
     batch.uint(outcome.rows);
-    this.#textOrNull(outcome.errorCode);
+    batch.textOrNull(outcome.errorCode);
     this.#appended();
   }
 
   flush(): void {
     if (this.#failure !== null) throw this.#failure;
-    if (this.#batch.length === 0) return;
+    const batch = this.#batch;
+    if (batch.length === 0 && !this.#redactions.pending) return;
     try {
+      this.#redactions.tell(batch, this.#t);
+      const originals = this.#redactions.sealInto(batch, this.#t);
       this.#segment ??= new SegmentFile(this.#directory, this.#index, this.#firstT);
-      this.#segment.append(this.#batch.memory, this.#batch.length);
+      if (originals !== null) this.#segment.originals(originals, batch.length, this.#redactions.segmentSeal!);
+      this.#segment.append(batch.memory, batch.length);
     } catch (cause) {
       throw this.#fail('could not be written', cause);
     }
-    this.#batch.clear();
+    batch.clear();
     this.#segment.lastT = this.#t;
+    this.#segment.redactions += this.#redactions.takeCount();
     this.#segment.commands += this.#batchCommands;
     this.#batchCommands = 0;
     this.#sync.wrote(this.#segment);
@@ -287,14 +323,22 @@ export class SessionRecorder implements Recorder {
     };
   }
 
-  /** Opens a batch where none is open: reads the clock, and writes the segment's header. */
+  /** For a record: what was masked before it stands before it. */
   #begin(): Batch {
+    const batch = this.#open();
+    if (this.#redactions.pending) this.#redactions.tell(batch, this.#t);
+    return batch;
+  }
+
+  /** Opens a batch where none is open: reads the clock, and writes the segment's header. */
+  #open(): Batch {
     if (this.#failure !== null) throw this.#failure;
     const batch = this.#batch;
     if (batch.length > 0) return batch;
     this.#readClock();
     if (this.#segment !== null) return batch;
     this.#firstT = this.#t;
+    this.#redactions.begin(this.#index);
     batch.array(3);
     batch.uint(this.#t);
     batch.encoded(words.segment);
@@ -321,7 +365,7 @@ export class SessionRecorder implements Recorder {
 
   /** Keeps the batch bounded: what is over a segment's size goes to the file before the tick ends. */
   #appended(): void {
-    if (this.#batch.length >= segmentBytes) this.flush();
+    if (this.#batch.length + this.#redactions.waitingBytes >= segmentBytes) this.flush();
   }
 
   #stream(kind: Buffer, connection: number, command: number, bytes: Uint8Array): void {
@@ -343,15 +387,17 @@ export class SessionRecorder implements Recorder {
 
   #tell(statement: number, known: KnownStatement): void {
     const batch = this.#begin();
-    batch.array(6);
+    const facts = this.#facts.number(batch, this.#t, known.facts, this.#index);
+    batch.array(7);
     batch.uint(this.#t);
     batch.encoded(words.statement);
     batch.uint(known.connection);
     batch.uint(statement);
-    if ('blob' in known.text) this.#large(known.text);
+    if ('blob' in known.text) appendLarge(batch, known.text);
     else batch.byteString(known.text);
     batch.array(known.parameterTypes.length);
     for (const type of known.parameterTypes) batch.uint(type);
+    batch.uint(facts);
     known.segment = this.#index;
   }
 
@@ -370,22 +416,6 @@ export class SessionRecorder implements Recorder {
     return { blob, bytes: content.length, sha256: createHash('sha256').update(content).digest() };
   }
 
-  #large(reference: LargeReference): void {
-    const batch = this.#batch;
-    batch.map(3);
-    batch.encoded(words.blob);
-    batch.uint(reference.blob);
-    batch.encoded(words.bytes);
-    batch.uint(reference.bytes);
-    batch.encoded(words.sha256);
-    batch.byteString(reference.sha256);
-  }
-
-  #textOrNull(text: string | null): void {
-    if (text === null) this.#batch.null();
-    else this.#batch.text(text);
-  }
-
   #aged(): void {
     this.#ageTimer = null;
     try {
@@ -395,6 +425,7 @@ export class SessionRecorder implements Recorder {
     }
     this.#closeSegment(false);
     this.#batch.release();
+    this.#redactions.release();
   }
 
   /** Hands the open segment to the sealer. `full`: it closes by size, a sign of load. */
@@ -419,11 +450,12 @@ export class SessionRecorder implements Recorder {
         ...span(file),
       })
       .then(
-        ({ bytes }) => {
+        ({ bytes, rawBytes }) => {
           this.#totals.segments++;
           this.#totals.commands += file.commands;
           this.#totals.bytes += bytes;
-          this.#totals.rawBytes += file.length;
+          this.#totals.rawBytes += rawBytes;
+          this.#totals.redactions += file.redactions;
           if (--this.#unsealed === 0) this.#allSealed?.();
         },
         () => {
@@ -453,8 +485,10 @@ export class SessionRecorder implements Recorder {
   }
 }
 
-const span = ({ firstT, lastT, commands }: SegmentFile) => ({
+const span = ({ firstT, lastT, commands, redactions, sealed }: SegmentFile) => ({
   firstMicros: firstT,
   lastMicros: lastT,
   commands,
+  redactions,
+  sealed,
 });

@@ -5,6 +5,7 @@
 import type { OutcomeKind } from '../../model/outcome.ts';
 import { EvidenceError } from '../error.ts';
 import { decodeItem, type Cbor } from './decode.ts';
+import type { RedactionPart } from './redactions.ts';
 
 /** Content over 65,536 bytes: stands in `blob` records before this one. */
 export interface LargeContent {
@@ -13,6 +14,38 @@ export interface LargeContent {
   readonly sha256: Buffer;
 }
 export type Content = Buffer | LargeContent;
+
+/** `CommandFacts` as recorded; a later version may know effects that this one does not. */
+export type RecordedFacts = Readonly<
+  Record<'effects' | 'relations' | 'functions' | 'programs', readonly string[]>
+>;
+
+export interface RedactionsRecord {
+  readonly kind: 'redactions';
+  readonly t: number;
+  readonly part: RedactionPart;
+  readonly connection: number;
+  /** The command; of part `statement`, the statement; 0: of none. */
+  readonly subject: number;
+  /** Sealed index of the first place's original, the others' follow; null: not kept. */
+  readonly first: number | null;
+  /** As encoded; read them with `placesOf`. */
+  readonly places: readonly number[];
+  readonly count: number;
+}
+
+/** One masked value. */
+export interface Redaction {
+  readonly rule: number;
+  /** From 0; null outside of rows. */
+  readonly row: number | null;
+  /** From 0: of a row, or which parameter; null where there is none. */
+  readonly column: number | null;
+  /** Bytes, in the value, message, text or input, before masking. */
+  readonly offset: number;
+  readonly length: number;
+  readonly sealed: number | null;
+}
 
 /** `t`: microseconds since `session.opened`. Numbers of connections and commands are those of the session. */
 export type SegmentRecord =
@@ -32,6 +65,8 @@ export type SegmentRecord =
       statement: number;
       text: Content;
       parameterTypes: readonly number[];
+      /** Number of a `facts` record before it in this segment. */
+      facts: number | null;
     }
   | {
       kind: 'command';
@@ -42,7 +77,16 @@ export type SegmentRecord =
       text: Content | number;
       parameters: Content | null;
       verdict: 'allow' | 'deny';
+      /** As in `statement`; null when the statement says it. */
+      facts: number | null;
+      /** The review that decided it. */
+      review: string | null;
     }
+  | ({ kind: 'facts'; t: number; facts: number } & RecordedFacts)
+  | { kind: 'rule'; t: number; rule: number; name: string }
+  | RedactionsRecord
+  | { kind: 'seal-key'; t: number; wrapped: Buffer }
+  | { kind: 'originals'; t: number; first: number; count: number; bytes: Buffer }
   | { kind: 'input' | 'output'; t: number; connection: number; command: number; bytes: Buffer }
   | {
       kind: 'outcome';
@@ -84,11 +128,12 @@ export interface SegmentExtent {
   readonly firstMicros: number;
   readonly lastMicros: number;
   readonly commands: number;
+  readonly redactions: number;
 }
 
 /** Measures a segment as it was found; never throws. */
 export function measureSegment(segment: Buffer): SegmentExtent {
-  let [length, firstMicros, lastMicros, commands] = [0, 0, 0, 0];
+  let [length, firstMicros, lastMicros, commands, redactions] = [0, 0, 0, 0, 0];
   let header: SegmentExtent['header'] = null;
   try {
     while (length < segment.length) {
@@ -102,15 +147,17 @@ export function measureSegment(segment: Buffer): SegmentExtent {
       }
       if (record !== null) lastMicros = Math.max(lastMicros, record.t);
       if (record?.kind === 'command') commands++;
+      if (record?.kind === 'redactions') redactions += record.count;
       length = item.end;
     }
   } catch {
     // The first bytes that are no record: a torn write.
   }
-  return { length, header, firstMicros, lastMicros, commands };
+  return { length, header, firstMicros, lastMicros, commands, redactions };
 }
 
-function parseRecord(value: Cbor): SegmentRecord | null {
+/** Null for a kind of a later version. @throws EvidenceError `recording-damaged` */
+export function parseRecord(value: Cbor): SegmentRecord | null {
   if (!Array.isArray(value)) throw damaged('an item is not a record');
   const t = uint(value[0]);
   const kind = text(value[1]);
@@ -127,7 +174,8 @@ function parseRecord(value: Cbor): SegmentRecord | null {
       return { kind, t, connection: uint(value[2]), reason: text(value[3]) };
     case 'statement': {
       const [connection, statement] = [uint(value[2]), uint(value[3])];
-      return { kind, t, connection, statement, text: content(value[4]), parameterTypes: uints(value[5]) };
+      const about = { text: content(value[4]), parameterTypes: uints(value[5]), facts: uintOrNull(value[6]) };
+      return { kind, t, connection, statement, ...about };
     }
     case 'command':
       return parseCommand(t, value);
@@ -140,6 +188,16 @@ function parseRecord(value: Cbor): SegmentRecord | null {
       return { kind, t, blob: uint(value[2]), offset: uint(value[3]), bytes: bytes(value[4]) };
     case 'gap':
       return { kind, t, reason: text(value[2]) };
+    case 'facts':
+      return parseFacts(t, value);
+    case 'rule':
+      return { kind, t, rule: uint(value[2]), name: text(value[3]) };
+    case 'redactions':
+      return parseRedactions(t, value);
+    case 'seal-key':
+      return { kind, t, wrapped: bytes(value[2]) };
+    case 'originals':
+      return { kind, t, first: uint(value[2]), count: uint(value[3]), bytes: bytes(value[4]) };
     default:
       return null;
   }
@@ -163,7 +221,50 @@ function parseCommand(t: number, value: readonly Cbor[]): SegmentRecord {
     text: typeof value[4] === 'number' ? uint(value[4]) : content(value[4]),
     parameters: value[5] === null ? null : content(value[5]),
     verdict,
+    facts: uintOrNull(value[7]),
+    review: textOrNull(value[8] ?? null),
   };
+}
+
+function parseFacts(t: number, value: readonly Cbor[]): SegmentRecord {
+  const about = map(value[3]);
+  const list = (name: string): readonly string[] => texts(about.get(name) ?? []);
+  return {
+    kind: 'facts',
+    t,
+    facts: uint(value[2]),
+    effects: list('effects'),
+    relations: list('relations'),
+    functions: list('functions'),
+    programs: list('programs'),
+  };
+}
+
+/** Integers for each place. */
+const widths = { row: 5, message: 3, statement: 3, text: 3, parameter: 4, input: 3, startup: 3 } as const;
+const isPart = (value: Cbor): value is RedactionPart =>
+  typeof value === 'string' && Object.hasOwn(widths, value);
+
+function parseRedactions(t: number, value: readonly Cbor[]): RedactionsRecord {
+  const part = value[2]!;
+  if (!isPart(part)) throw damaged('a redaction stands in no known part');
+  const places = uints(value[6]);
+  const count = places.length / widths[part];
+  if (!Number.isInteger(count)) throw damaged('a place of a redaction is not whole');
+  const [connection, subject] = [uint(value[3]), uint(value[4])];
+  return { kind: 'redactions', t, part, connection, subject, first: uintOrNull(value[5]), places, count };
+}
+
+/** The places of a record, one by one. */
+export function* placesOf({ part, places, first }: RedactionsRecord): Generator<Redaction> {
+  let row = 0;
+  for (let at = 0, n = 0; at < places.length; at += widths[part], n++) {
+    const sealed = first === null ? null : first + n;
+    const [offset, length] = [places[at + widths[part] - 2]!, places[at + widths[part] - 1]!];
+    if (part === 'row') row += places[at + 1]!;
+    const column = part === 'row' ? places[at + 2]! : part === 'parameter' ? places[at + 1]! : null;
+    yield { rule: places[at]!, row: part === 'row' ? row : null, column, offset, length, sealed };
+  }
 }
 
 const outcomes: ReadonlySet<Cbor> = new Set([
@@ -198,6 +299,15 @@ function uint(value: Cbor): number {
 function uints(value: Cbor): readonly number[] {
   if (!Array.isArray(value)) throw damaged('a list is missing');
   return value.map(uint);
+}
+
+/** Null, or an element that an earlier program did not write. */
+const uintOrNull = (value: Cbor): number | null =>
+  value === null || value === undefined ? null : uint(value);
+
+function texts(value: Cbor): readonly string[] {
+  if (!Array.isArray(value)) throw damaged('a list is missing');
+  return value.map(text);
 }
 
 function text(value: Cbor): string {

@@ -17,7 +17,16 @@ import { hasErrno } from '../../errors.ts';
 import { relayActor, type NewEntry } from '../entry.ts';
 import { addSegment, type UnfinishedSession } from '../log/read.ts';
 import { syncDirectory } from './group-sync.ts';
-import { openName, parseName, sealedName, sessionDirectory, unfinishedName } from './layout.ts';
+import {
+  openName,
+  originalsName,
+  parseName,
+  sealedName,
+  sessionDirectory,
+  unfinishedName,
+  unfinishedOriginalsName,
+} from './layout.ts';
+import { withoutOriginals } from './original-records.ts';
 import { measureSegment } from './records.ts';
 import { publish, removeOpen, write } from './sealed-file.ts';
 
@@ -81,7 +90,8 @@ async function recoverSession(options: RecoverOptions, interrupted: UnfinishedSe
   const directory = sessionDirectory(options.directory, openedAtMs, interrupted.session);
   const files = (await filesOf(directory)).map(parseName).filter((file) => file !== null);
   for (const { index } of files.filter(({ state }) => state === 'unfinished'))
-    await rm(path.join(directory, unfinishedName(index)), { force: true });
+    for (const name of [unfinishedName(index), unfinishedOriginalsName(index)])
+      await rm(path.join(directory, name), { force: true });
   let found: Found = { session: interrupted, segments: 0, bytesCut: 0 };
   const open = files.filter(({ state }) => state === 'open').map(({ index }) => index);
   for (const index of open.toSorted((a, b) => a - b)) {
@@ -99,7 +109,7 @@ async function sealAsFound(
   { directory, index }: { directory: string; index: number },
 ): Promise<Found> {
   const raw = await readFile(path.join(directory, openName(index)));
-  const { length, header, firstMicros, lastMicros, commands } = measureSegment(raw);
+  const { length, header, firstMicros, lastMicros, commands, redactions } = measureSegment(raw);
   const bytesCut = found.bytesCut + raw.length - length;
   const { session } = found.session;
   if (header === null) {
@@ -108,11 +118,13 @@ async function sealAsFound(
     return { ...found, bytesCut };
   }
   if (header.session !== session || header.index !== index) return found;
-  const file = await write(directory, index, raw.subarray(0, length));
-  await publish(directory, index);
+  // From a sealing that did not come as far as the log. The originals stay in the segment: the key was in memory alone.
+  await rm(path.join(directory, originalsName(index)), { force: true });
+  const file = await write(directory, index, raw.subarray(0, length), null);
+  await publish(directory, index, file);
   await syncDirectory(directory);
-  const segment = { index, ...file, rawBytes: length, firstMicros, lastMicros, commands, redactions: 0 };
-  await append({ kind: 'segment', actor: relayActor, session, sealed: null, ...segment });
+  const segment = { index, ...file, firstMicros, lastMicros, commands, redactions };
+  await append({ kind: 'segment', actor: relayActor, session, ...segment });
   await removeOpen(directory, index);
   const totals = addSegment(found.session.totals, segment);
   return {
@@ -127,7 +139,9 @@ async function sealedHolds(directory: string, index: number): Promise<boolean> {
   const open = await readFile(path.join(directory, openName(index)));
   try {
     const sealed = await decompress(await readFile(path.join(directory, sealedName(index))));
-    return sealed.equals(open.subarray(0, sealed.length)) && measureSegment(open).length <= sealed.length;
+    const { length } = measureSegment(open);
+    if (sealed.equals(open.subarray(0, sealed.length))) return length <= sealed.length;
+    return withoutOriginals(open.subarray(0, length)).equals(sealed);
   } catch {
     return false; // not there, or not ours: both files stay for people to look at
   }

@@ -11,6 +11,7 @@ import type { NewEntry } from '../entry.ts';
 import { relayActor } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
 import { syncDirectory } from './group-sync.ts';
+import type { OpenOriginals } from './segment-file.ts';
 import { publish, readOpen, removeOpen, write, type SealedFile } from './sealed-file.ts';
 
 /** A closed segment that waits to be sealed. */
@@ -23,6 +24,9 @@ export interface ClosedSegment {
   readonly firstMicros: number;
   readonly lastMicros: number;
   readonly commands: number;
+  readonly redactions: number;
+  /** Null when it holds no original. */
+  readonly sealed: OpenOriginals | null;
   /** It closed because it was full. */
   readonly full: boolean;
 }
@@ -184,7 +188,7 @@ export class Sealer {
   /** Step 3: all entries at once, so that the log syncs once; in order, so that a session's are in order. */
   async #commit(jobs: readonly Job[], failed: Set<string>): Promise<void> {
     const appends = jobs.map(async (job) => {
-      const { session, index, length, firstMicros, lastMicros, commands } = job.segment;
+      const { session, index, firstMicros, lastMicros, commands, redactions } = job.segment;
       if (job.committed || failed.has(session)) return;
       await this.#options.append({
         kind: 'segment',
@@ -192,12 +196,10 @@ export class Sealer {
         session,
         index,
         ...job.sealed!,
-        rawBytes: length,
         firstMicros,
         lastMicros,
         commands,
-        redactions: 0,
-        sealed: null,
+        redactions,
       });
       job.committed = true;
     });
@@ -222,9 +224,9 @@ export class Sealer {
 
 async function writeAndPublish(job: Job): Promise<void> {
   if (job.sealed !== null) return;
-  const { directory, index, length } = job.segment;
-  const file = await write(directory, index, await readOpen(directory, index, length));
-  await publish(directory, index);
+  const { directory, index, length, sealed } = job.segment;
+  const file = await write(directory, index, await readOpen(directory, index, length), sealed);
+  await publish(directory, index, file);
   job.sealed = file;
 }
 

@@ -5,6 +5,14 @@
 import { closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
 import { openName } from './layout.ts';
+import type { SegmentSeal } from './originals.ts';
+
+/** The originals that an open segment holds, and what opens them. */
+export interface OpenOriginals {
+  /** Where the records stand that hold them: start and end, in turn. */
+  readonly ranges: readonly number[];
+  readonly seal: SegmentSeal;
+}
 
 export class SegmentFile {
   readonly directory: string;
@@ -15,9 +23,11 @@ export class SegmentFile {
   readonly firstT: number;
   lastT: number;
   commands = 0;
+  redactions = 0;
   /** The entry in the directory is on disk. */
   directorySynced = false;
   readonly fd: number;
+  #originals: { readonly ranges: number[]; readonly seal: SegmentSeal } | null = null;
   #finished = false;
   #users = 0;
 
@@ -29,6 +39,17 @@ export class SegmentFile {
     this.lastT = firstT;
     if (index === 0) mkdirSync(directory, { recursive: true, mode: 0o700 });
     this.fd = openSync(path.join(directory, openName(index)), 'ax', 0o600);
+  }
+
+  /** Null when it holds no original. */
+  get sealed(): OpenOriginals | null {
+    return this.#originals;
+  }
+
+  /** Of what is appended next, `[start, end)` holds originals. */
+  originals(start: number, end: number, seal: SegmentSeal): void {
+    this.#originals ??= { ranges: [], seal };
+    this.#originals.ranges.push(this.length + start, this.length + end);
   }
 
   /** The first `size` of `bytes`. @throws Error of the system call; a part of them may then stand after `length`. */

@@ -1,6 +1,7 @@
 /** The words of FORMAT.md, encoded once. */
 import type { OutcomeKind } from '../../model/outcome.ts';
 import { encodedText } from './encode.ts';
+import type { RedactionPart } from './redactions.ts';
 
 export const segment = encodedText('segment');
 export const connection = encodedText('connection');
@@ -11,6 +12,11 @@ export const input = encodedText('input');
 export const output = encodedText('output');
 export const outcome = encodedText('outcome');
 export const blob = encodedText('blob');
+export const facts = encodedText('facts');
+export const rule = encodedText('rule');
+export const redactions = encodedText('redactions');
+export const sealKey = encodedText('seal-key');
+export const originals = encodedText('originals');
 
 export const version = encodedText('v');
 export const session = encodedText('session');
@@ -28,4 +34,13 @@ export const outcomes: Readonly<Record<OutcomeKind, Buffer>> = {
   failed: encodedText('failed'),
   blocked: encodedText('blocked'),
   cancelled: encodedText('cancelled'),
+};
+export const parts: Readonly<Record<RedactionPart, Buffer>> = {
+  row: encodedText('row'),
+  message: encodedText('message'),
+  statement: encodedText('statement'),
+  text: encodedText('text'),
+  parameter: encodedText('parameter'),
+  input: encodedText('input'),
+  startup: encodedText('startup'),
 };

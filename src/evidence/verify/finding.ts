@@ -38,6 +38,9 @@ export type FailureCode =
   | 'segment-digest-mismatch'
   | 'segment-undecodable'
   | 'segment-header-mismatch'
+  | 'segment-counts-mismatch'
+  | 'originals-missing' // of what was masked: the file, or what recovery should have left in the segment
+  | 'originals-digest-mismatch'
   | 'recording-unlogged'
   // the journal
   | 'journal-damaged'
@@ -48,6 +51,7 @@ export type WarningCode =
   | 'entry-unknown' // of a later program; its digest was checked, its meaning was not
   | 'request-time' // signed long before or after it was used
   | 'session-unfinished' // still open, or its end is not signed yet
+  | 'originals-lost' // with a machine that died: masked values of an interrupted session whose originals never reached the disk
   | 'recording-leftover' // what a segment was made from, though its session is closed
   | 'recording-uncommitted' // of a session that only the journal names
   | 'journal-torn'

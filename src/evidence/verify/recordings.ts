@@ -64,8 +64,8 @@ async function checkSession(walk: Walk, directory: string): Promise<void> {
     const file = entry.isFile() ? parseName(entry.name) : null;
     const name = path.relative(evidence, path.join(directory, entry.name));
     if (file === null || (!extent.open && file.index >= extent.segments)) unlogged(name, findings, session);
-    // A sealed segment that is in the log was checked there; its open form outlives it only while the session is open.
-    else if (file.state !== 'sealed' && !extent.open)
+    // A sealed segment that is in the log was checked there, with its originals; its open form outlives it only while the session is open.
+    else if (file.state !== 'sealed' && file.state !== 'originals' && !extent.open)
       findings.warning(
         'recording-leftover',
         'an unsealed file beside the segments of a closed session; it is not what the log names',

@@ -1,31 +1,44 @@
-/** One segment of a recording: the stored file is the one that the log names, and it is what it says it is. */
+/**
+ * One segment of a recording and its sealed originals: the stored files are those that the log names, and they are what
+ * they say they are. What is sealed is not opened: that needs an auditor's identity, and proves no more.
+ */
 import { hash } from 'node:crypto';
 import path from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import type { EntryOf } from '../entry.ts';
-import { sealedName, sessionDirectory } from '../recording/layout.ts';
-import { readRecords } from '../recording/records.ts';
+import { originalsName, sealedName, sessionDirectory } from '../recording/layout.ts';
+import type { SegmentRecord } from '../recording/records.ts';
 import { readIfThere } from '../regular-file.ts';
-import type { Findings, Place } from './finding.ts';
+import { checkContents, type SegmentContents } from './contents.ts';
+import type { Findings } from './finding.ts';
 
 /** A segment closes at 1 MiB; one that claims more than this is not decompressed. */
 const maxRawBytes = 256 * 1024 * 1024;
 /** Compressing adds little to what cannot be compressed. */
 const maxStoredBytes = 2 * maxRawBytes;
 
-/** @param evidence the evidence directory */
+/** As large as what was masked; not read as a whole into memory beyond this. */
+const maxOriginalsBytes = maxStoredBytes;
+
+/**
+ * @param evidence the evidence directory
+ * @param take gets every record of a segment that is the one that was logged
+ * @returns null when there is no such segment
+ */
 export async function checkSegment(
   evidence: string,
   openedAtMs: number,
   { entry, index }: { entry: EntryOf<'segment'>; index: number },
-  findings: Findings,
-): Promise<void> {
-  const file = path.join(sessionDirectory(evidence, openedAtMs, entry.session), sealedName(entry.index));
+  { findings, take }: { findings: Findings; take: (record: SegmentRecord) => void },
+): Promise<SegmentContents | null> {
+  const directory = sessionDirectory(evidence, openedAtMs, entry.session);
+  await checkOriginals(evidence, directory, { entry, index }, findings);
+  const file = path.join(directory, sealedName(entry.index));
   const place = { index, session: entry.session, segment: entry.index, file: path.relative(evidence, file) };
   const stored = await readIfThere(file, Math.min(entry.bytes, maxStoredBytes));
   if (stored === null) {
     findings.failure('segment-missing', 'a segment of the recording is missing', place);
-    return;
+    return null;
   }
   if (hash('sha256', stored, 'hex') !== entry.sha256) {
     findings.failure(
@@ -33,14 +46,36 @@ export async function checkSegment(
       'a segment of the recording is not the one that was logged',
       place,
     );
-    return;
+    return null;
   }
   const raw = decompress(stored, entry.rawBytes);
   if (raw === null || raw.length !== entry.rawBytes || stored.length !== entry.bytes) {
     findings.failure('segment-undecodable', 'a segment does not decompress to what was logged', place);
-    return;
+    return null;
   }
-  checkHeader(raw, entry, findings, place);
+  return checkContents(raw, entry, { findings, place, take });
+}
+
+async function checkOriginals(
+  evidence: string,
+  directory: string,
+  { entry, index }: { entry: EntryOf<'segment'>; index: number },
+  findings: Findings,
+): Promise<void> {
+  const file = path.join(directory, originalsName(entry.index));
+  const place = { index, session: entry.session, segment: entry.index, file: path.relative(evidence, file) };
+  const stored = await readIfThere(file, entry.sealed === null ? 0 : maxOriginalsBytes);
+  if (entry.sealed === null) {
+    if (stored !== null)
+      findings.failure('recording-unlogged', 'a file among the recordings that the log does not name', place);
+  } else if (stored === null)
+    findings.failure('originals-missing', 'the sealed originals of a segment are missing', place);
+  else if (hash('sha256', stored, 'hex') !== entry.sealed)
+    findings.failure(
+      'originals-digest-mismatch',
+      'the sealed originals of a segment are not those that were logged',
+      place,
+    );
 }
 
 function decompress(stored: Buffer, rawBytes: number): Buffer | null {
@@ -50,16 +85,4 @@ function decompress(stored: Buffer, rawBytes: number): Buffer | null {
   } catch {
     return null;
   }
-}
-
-/** Every segment names itself, so that two of them cannot change places. */
-function checkHeader(raw: Buffer, entry: EntryOf<'segment'>, findings: Findings, place: Place): void {
-  let names = false;
-  try {
-    const header = readRecords(raw).next().value;
-    names = header?.kind === 'segment' && header.session === entry.session && header.index === entry.index;
-  } catch {
-    // Not a record at all.
-  }
-  if (!names) findings.failure('segment-header-mismatch', 'a segment says that it is another one', place);
 }

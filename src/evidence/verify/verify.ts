@@ -3,7 +3,7 @@
  * itself is not believed; the verifier key is what the caller brings.
  */
 import path from 'node:path';
-import { decodeEntry, type Entry } from '../entry.ts';
+import { decodeEntry, type Entry, type EntryOf } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
 import { openCheckpoint, parseCheckpoint, type Checkpoint } from '../log/checkpoint.ts';
 import { cosignatures, NoteVerifier, parseNote } from '../log/note.ts';
@@ -212,14 +212,8 @@ class EntryCheck {
       case 'session.killed':
         this.#logins.checkRequest(entry, index);
         return this.sessions.mentioned(entry, index);
-      case 'segment': {
-        const openedAtMs = this.sessions.segment(entry, index);
-        const { directory, recordings, sessions } = this.#options;
-        if (openedAtMs === null || recordings === false || sessions?.has(entry.session) === false)
-          return undefined;
-        this.#segments += 1;
-        return checkSegment(directory, openedAtMs, { entry, index }, this.#findings);
-      }
+      case 'segment':
+        return this.#checkSegment(entry, index);
       case 'session.closed':
         return this.sessions.closed(entry, index);
       case 'command.held':
@@ -236,6 +230,20 @@ class EntryCheck {
       case 'gap':
         return undefined;
     }
+  }
+
+  async #checkSegment(entry: EntryOf<'segment'>, index: number): Promise<void> {
+    const openedAtMs = this.sessions.segment(entry, index);
+    const { directory, recordings, sessions } = this.#options;
+    if (openedAtMs === null || recordings === false || sessions?.has(entry.session) === false) return;
+    this.#segments += 1;
+    const contents = await checkSegment(
+      directory,
+      openedAtMs,
+      { entry, index },
+      { findings: this.#findings, take: () => undefined },
+    );
+    if (contents !== null) this.sessions.lostOriginals(entry, contents.originalsLost, index);
   }
 
   entriesMissing(): void {

@@ -3,13 +3,16 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { zstdDecompressSync } from 'node:zlib';
+import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { Decoder } from 'cbor-x';
 import fc from 'fast-check';
 import { decodeItem, type Cbor } from '../../../src/evidence/recording/decode.ts';
 import { Batch } from '../../../src/evidence/recording/encode.ts';
 import { EvidenceError } from '../../../src/evidence/error.ts';
 import { measureSegment, readRecords } from '../../../src/evidence/recording/records.ts';
-import { unknownFacts } from '../../../src/model/command-facts.ts';
+import { parseRecipient } from '../../../src/evidence/recording/age.ts';
+import type { CommandFacts } from '../../../src/model/command-facts.ts';
 import { openFixture, session } from './fixture.ts';
 
 type Value = number | string | null | Uint8Array | Value[] | Map<string, Value>;
@@ -113,23 +116,26 @@ function tolerated(bytes: Buffer): void {
   assert.ok(measured.length <= bytes.length);
 }
 
-/** The session of FORMAT.md: a clock that moves only when told. */
+/** The session of FORMAT.md: a clock that moves only when told. What was masked is sealed apart. */
 async function workedExample(): Promise<Buffer> {
   let micros = 0;
   const clock = { wallMs: () => 0, monotonicMs: () => micros / 1000 };
-  await using fixture = openFixture({ clock });
+  const recipient = parseRecipient(await identityToRecipient(await generateIdentity()))!;
+  await using fixture = openFixture({ clock, originals: [recipient] });
   const { recorder, recordingDirectory } = fixture;
+  const facts: CommandFacts = { effects: ['read'], relations: [], functions: [], programs: [] };
   micros = 1500;
   recorder.connectionOpened(1, { parameters: { user: 'ana' }, serverVersion: '15.18' });
-  recorder.statement(1, 1, Buffer.from('select $1'), [25], unknownFacts);
+  recorder.statement(1, 1, Buffer.from('select $1'), [25], facts);
   recorder.command(1, 1, 1, Buffer.from('00000001000000026f6b0000', 'hex'), 'allow', null, null);
   recorder.flush();
   micros = 2100;
-  recorder.output(1, 1, Buffer.from('440000000c0001000000026f6b', 'hex'));
+  recorder.redaction(1, 1, 'words', { row: 0, column: 0, offset: 0, length: 2 }, Buffer.from('ok'));
+  recorder.output(1, 1, Buffer.from('440000000c0001000000022a2a', 'hex'));
   recorder.outcome(1, 1, { kind: 'succeeded', tag: 'SELECT 1', rows: 1, errorCode: null });
   recorder.connectionClosed(1, 'terminated');
-  recorder.flush();
-  return readFileSync(path.join(recordingDirectory, '0.cbor'));
+  await recorder.close();
+  return zstdDecompressSync(readFileSync(path.join(recordingDirectory, '0.cbor.zst')));
 }
 
 test('the worked example of FORMAT.md has exactly these bytes', async () => {
@@ -152,10 +158,11 @@ test('a segment torn at any byte is measured to its last whole record, and what 
   for (let length = 0; length <= whole.length; length++) {
     const torn = whole.subarray(0, length);
     const records = ends.filter((end) => end <= length);
-    const { length: measured, header, commands } = measureSegment(torn);
+    const { length: measured, header, commands, redactions } = measureSegment(torn);
     assert.equal(measured, records.at(-1));
     assert.equal(header === null, records.length === 1);
-    assert.equal(commands, records.length > 4 ? 1 : 0);
+    assert.equal(commands, records.length > 5 ? 1 : 0);
+    assert.equal(redactions, records.length > 7 ? 1 : 0);
     assert.equal([...readRecords(torn.subarray(0, measured))].length, records.length - 1);
     // Garbage behind the torn record instead of its end changes nothing that was whole.
     const zeros = measureSegment(Buffer.concat([torn.subarray(0, measured), Buffer.alloc(40)]));

@@ -83,6 +83,8 @@ test('what was flushed is in the open file before flush returns; closing seals i
         text: bytes('select 1'),
         parameters: null,
         verdict: 'allow',
+        facts: null,
+        review: null,
       },
       { kind: 'output', connection: 1, command: 1, bytes: bytes('DATA') },
       {
@@ -146,8 +148,8 @@ test('a segment closes at its size; a statement is told again in each later segm
   for (const index of [0, 1, 2]) {
     const records = sealedRecords(recordingDirectory, index);
     assert.deepEqual(
-      records.slice(0, 3).map(({ kind }) => kind),
-      ['segment', 'statement', 'command'],
+      records.slice(0, 4).map(({ kind }) => kind),
+      ['segment', 'facts', 'statement', 'command'],
     );
     const outputs = records.flatMap((record) => (record.kind === 'output' ? [record.bytes] : []));
     assert.ok(Buffer.concat(outputs).equals(Buffer.alloc(1_048_500, index + 1)));

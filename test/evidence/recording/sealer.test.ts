@@ -19,7 +19,7 @@ function bench(): Bench {
       const directory = path.join(base, session);
       mkdirSync(directory, { recursive: true });
       writeFileSync(path.join(directory, `${index}.cbor`), Buffer.alloc(1000, index));
-      const times = { firstMicros: 0, lastMicros: 1, commands: 0 };
+      const times = { firstMicros: 0, lastMicros: 1, commands: 0, redactions: 0, sealed: null };
       return { session, directory, index, length: 1000, ...times, full: false, ...more };
     },
     [Symbol.dispose]: () => rmSync(base, { recursive: true }),
