@@ -5,6 +5,7 @@ import type { ConnectionGate } from '../../gate/gate.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
 import { CancelKeys } from '../../protocols/postgres/cancel-keys.ts';
 import { PostgresError, type PeerError } from '../../protocols/postgres/error.ts';
+import { Catalogs } from '../../protocols/postgres/masking/catalog.ts';
 import { probePostgres } from '../../protocols/postgres/probe.ts';
 import { relayPostgres } from '../../protocols/postgres/relay.ts';
 import { ScramKeys } from '../../protocols/postgres/scram.ts';
@@ -32,6 +33,8 @@ export interface PostgresProtocolOptions {
 const startupMs = 30_000;
 /** A client that takes nothing cannot keep a connection that has ended. */
 const lingerMs = 5000;
+/** For the names of columns; then the connection that waits for them ends. */
+const namesMs = 20_000;
 
 /** Keys are derived once per target and process: that costs milliseconds. */
 const scramKeys = new WeakMap<TargetConfig, ScramKeys>();
@@ -44,6 +47,11 @@ export function postgresProtocol(options: PostgresProtocolOptions): SessionProto
   // The session's own: what one session reads never stands in memory that another reads into.
   const readMemory = lentMemory();
   const dial = (): Promise<TargetTransport> => dialTarget(authorization, target, readMemory);
+  const catalogs = new Catalogs({
+    dial: () => dialForNames(authorization, target),
+    target: reached,
+    nowMs: () => performance.now(),
+  });
   return {
     name: 'postgres',
     probe: () => probe(options, reached),
@@ -53,6 +61,7 @@ export function postgresProtocol(options: PostgresProtocolOptions): SessionProto
         gate,
         dial,
         cancelKeys,
+        catalogs,
         classify: (text) => options.classifier.classify(text),
         target: reached,
         messageLimitBytes: config.limits.statementBytes,
@@ -68,6 +77,13 @@ export function postgresProtocol(options: PostgresProtocolOptions): SessionProto
       return { closed, fail: (why) => relay.fail(endOf(why)) };
     },
   };
+}
+
+/** For a few questions about columns; rows wait for the answers. */
+async function dialForNames(authorization: Authorization, target: TargetConfig): Promise<TargetTransport> {
+  const transport = await dialTarget(authorization, target);
+  setTimeout(() => transport.channel.destroy(), namesMs).unref();
+  return transport;
 }
 
 function targetOptions(target: TargetConfig): TargetOptions {

@@ -117,14 +117,16 @@ export class Catalog {
     const all = [...new Set([...oids, ...family.map(([, parent]) => Number(parent))])];
     const attributes = await connection.rows(attributesOf(all));
     for (const oid of oids) {
-      const parents = family.filter(([child]) => Number(child) === oid).map(([, parent]) => Number(parent));
+      const parents = new Set(
+        family.filter(([child]) => Number(child) === oid).map(([, parent]) => Number(parent)),
+      );
       const own = attributes.filter((row) => Number(row[0]) === oid);
       const relation = new Map<number, Origin[]>();
       for (const [, schema, table, , number, column] of own) {
         if (number === null || number === undefined) continue;
         const origins = [{ schema: schema!, table: table!, column: column! }];
         for (const row of attributes) {
-          if (parents.includes(Number(row[0])) && row[5] === column) {
+          if (parents.has(Number(row[0])) && row[5] === column) {
             origins.push({ schema: row[1]!, table: row[2]!, column: row[5]! });
           }
         }

@@ -24,13 +24,14 @@ export class FoundValues {
 
   #grow(): void {
     const size = 2 * this.starts.length;
-    const copy = <T extends Int32Array | Int16Array>(from: T, to: T): T => {
-      to.set(from);
-      return to;
-    };
     this.starts = copy(this.starts, new Int32Array(size));
     this.ends = copy(this.ends, new Int32Array(size));
     this.columns = copy(this.columns, new Int16Array(size));
     this.messages = copy(this.messages, new Int32Array(size));
   }
+}
+
+function copy<T extends Int32Array | Int16Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
 }
