@@ -159,6 +159,7 @@ test('a decision is good for one review, one person, one use: replay, another’
       (code) => `review.refused ${code}`,
     ),
   ]);
+  for (const held of [one, two]) held.withdraw('cancelled');
   assert.deepEqual(
     [one.heard, two.heard],
     [
