@@ -12,9 +12,9 @@ export const colour = palette(supportsColor);
 export const colourStderr = palette(supportsColorStderr);
 
 /**
- * Text from outside (a relay, a policy, another person) made safe to print: no control character, no change of
- * writing direction reaches the terminal, so nobody can hide or fake a line with it.
+ * Text from outside (a relay, a policy, another person) made safe to print: no control character, no invisible
+ * mark and no change of writing direction reaches the terminal, so nobody can hide or fake a line with it.
  */
 export function visible(text: string): string {
-  return text.replaceAll(/[\p{Cc}\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, '\ufffd');
+  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd');
 }

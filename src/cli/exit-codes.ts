@@ -50,6 +50,8 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'request-invalid',
     'relay-check-failed',
     'reload-refused',
+    'policy-test-unreadable',
+    'policy-test-invalid',
     'provider-not-embedded',
     'account-invalid',
     'user-unknown',

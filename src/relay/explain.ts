@@ -1,19 +1,25 @@
-/** Why policy decides as it does, for operators: the question that a request for a session would ask, asked without one. */
+/** Why policy decides as it does, for operators: the question that a session or a command would ask, asked without one. */
+import type { CommandFacts } from '../model/command-facts.ts';
 import type { Principal } from '../model/principal.ts';
-import { Policies } from '../policy/policies.ts';
+import type { NeededGroup } from '../model/review.ts';
+import type { Policies } from '../policy/policies.ts';
 import { placeOf } from '../policy/source.ts';
-import type { RelayConfig } from './config/config.ts';
+import { openClassifier } from '../protocols/postgres/sql/classifier.ts';
+import type { DescribedStatement, SqlClassifier } from '../protocols/postgres/sql/classifier.ts';
+import type { RelayConfig, TargetConfig } from './config/config.ts';
 import { parseDurationMs } from './config/units.ts';
 import { RelayError } from './error.ts';
 import { providerIssuer } from './idp/provider.ts';
+import { loadPolicies } from './policies-in-force.ts';
 import type { User } from './state/users.ts';
 
-/** The question, as flags of `hoop policy check` say it. Everything is the operator's own. */
-export interface ConnectQuestion {
+/** The question, as flags of `hoop policy check` and files of `hoop policy test` say it. Everything is the operator's own. */
+export interface Question {
   readonly target: string;
   /** A person of the embedded provider; null: `as` is a subject of the issuer. */
   readonly user: User | null;
   readonly as?: string | undefined;
+  readonly email?: string | undefined;
   /** Instead of the user's own. */
   readonly group?: readonly string[] | undefined;
   readonly kind: Principal['kind'];
@@ -22,6 +28,8 @@ export interface ConnectQuestion {
   readonly duration?: string | undefined;
   readonly reason?: string | undefined;
   readonly task?: string | undefined;
+  /** The command; absent: may a session be opened? */
+  readonly sql?: string | undefined;
 }
 
 /** A policy that determined the decision, as it stands in its file. */
@@ -34,58 +42,120 @@ export interface ExplainedPolicy {
 }
 
 export interface Explanation {
-  readonly decision: 'allow' | 'deny';
+  readonly decision: 'allow' | 'deny' | 'review';
+  /** What was decided: for a command that already fails at opening the session, `connect`. */
+  readonly action: 'connect' | 'execute';
   /** Who was asked about, for people to read. */
   readonly principal: string;
   readonly policies: readonly ExplainedPolicy[];
   /** Ids of policies that failed to evaluate. */
   readonly errors: readonly string[];
+  /** Who has to approve, all of them; empty unless `review`. */
+  readonly needed: readonly NeededGroup[];
+  /** What the command does, as a whole and by statement; null without one. */
+  readonly command: {
+    readonly facts: CommandFacts;
+    readonly statements: readonly DescribedStatement[];
+  } | null;
 }
 
-/** @throws RelayError `target-unknown`, `request-invalid`; PolicyError */
-export function explainConnect(config: RelayConfig, question: ConnectQuestion): Explanation {
-  const target = [...config.targets.values()].find(({ name }) => name === question.target);
-  if (target === undefined)
-    throw new RelayError('target-unknown', `the configuration has no target ${question.target}`);
-  const principal = principalOf(config, question);
-  const durationMs =
-    question.duration === undefined ? config.sessions.defaultDurationMs : parseDurationMs(question.duration);
+/** A configuration's policies, ready for questions. */
+export class Explainer {
+  readonly #config: RelayConfig;
+  readonly #policies: Policies;
+  readonly #classifier: SqlClassifier;
+
+  private constructor(config: RelayConfig, policies: Policies, classifier: SqlClassifier) {
+    this.#config = config;
+    this.#policies = policies;
+    this.#classifier = classifier;
+  }
+
+  /** @throws PolicyError, ConfigError `config-exposed` */
+  static async open(config: RelayConfig): Promise<Explainer> {
+    return new Explainer(config, loadPolicies(config), await openClassifier());
+  }
+
+  /** @throws RelayError `target-unknown`, `request-invalid` */
+  explain(question: Question): Explanation {
+    const target = [...this.#config.targets.values()].find(({ name }) => name === question.target);
+    if (target === undefined)
+      throw new RelayError('target-unknown', `the configuration has no target ${question.target}`);
+    const principal = principalOf(this.#config, question);
+    const circumstances = circumstancesOf(this.#config, question);
+    const connect = this.#policies.connect(principal, target, circumstances);
+    const asked = { principal: nameOf(principal), command: null, needed: [] };
+    if (question.sql === undefined || connect.decision === 'deny') {
+      const { decision, policies, errors } = connect;
+      return { ...asked, action: 'connect', decision, policies: this.#explained(policies), errors };
+    }
+    return { ...asked, ...this.#explainCommand(principal, target, circumstances, question.sql) };
+  }
+
+  close(): void {
+    this.#policies.close();
+  }
+
+  #explainCommand(
+    principal: Principal,
+    target: TargetConfig,
+    circumstances: ReturnType<typeof circumstancesOf>,
+    sql: string,
+  ): Omit<Explanation, 'principal'> {
+    const bytes = Buffer.from(sql);
+    const facts = this.#classifier.classify(bytes);
+    const { kind, policies, needed, errors } = this.#policies.execute(principal, target, {
+      ...circumstances,
+      facts,
+    });
+    return {
+      action: 'execute',
+      decision: kind,
+      policies: this.#explained(policies),
+      errors,
+      needed,
+      command: { facts, statements: this.#classifier.describe(bytes) },
+    };
+  }
+
+  #explained(ids: readonly string[]): ExplainedPolicy[] {
+    return ids.flatMap((id) => {
+      const policy = this.#policies.policy(id);
+      if (policy === null) return [];
+      const { line } = placeOf(policy.file.text, policy.offset);
+      return [{ id, effect: policy.effect, file: policy.file.name, line, text: policy.text }];
+    });
+  }
+}
+
+function circumstancesOf(config: RelayConfig, question: Question) {
+  const { defaultDurationMs, maxDurationMs } = config.sessions;
+  const durationMs = question.duration === undefined ? defaultDurationMs : parseDurationMs(question.duration);
   const timeMs = question.at === undefined ? Date.now() : Date.parse(question.at);
   if (durationMs === null || Number.isNaN(timeMs))
-    throw new RelayError('request-invalid', '--duration is no duration, or --at is no time', {
-      hint: 'for example --duration 1h30m --at 2026-11-20T08:00:00Z',
+    throw new RelayError('request-invalid', 'the duration is no duration, or the time is no time', {
+      hint: 'for example 1h30m, and 2026-11-20T08:00:00Z',
     });
-  const policies = Policies.load(config.policies);
-  const decision = policies.connect(principal, target, {
+  return {
     timeMs,
     sourceAddress: question.from,
-    durationSeconds: Math.floor(Math.min(durationMs, config.sessions.maxDurationMs) / 1000),
+    durationSeconds: Math.floor(Math.min(durationMs, maxDurationMs) / 1000),
     reason: question.reason ?? null,
     task: question.task ?? null,
-  });
-  const explained = decision.policies.flatMap((id) => {
-    const policy = policies.policy(id);
-    if (policy === null) return [];
-    const { line } = placeOf(policy.file.text, policy.offset);
-    return [{ id, effect: policy.effect, file: policy.file.name, line, text: policy.text }];
-  });
-  policies.close();
-  return {
-    decision: decision.decision,
-    principal: `${principal.email ?? principal.subject} (${principal.groups.join(', ') || 'no groups'})`,
-    policies: explained,
-    errors: decision.errors,
   };
 }
 
-function principalOf(config: RelayConfig, { user, as, group, kind }: ConnectQuestion): Principal {
+function principalOf(config: RelayConfig, { user, as, email, group, kind }: Question): Principal {
   const groups = [...new Set(group ?? user?.groups ?? [])].toSorted();
   const { identity } = config;
   return {
     kind,
     issuer: identity.kind === 'embedded' ? providerIssuer(config.publicUrl) : identity.issuer,
     subject: user?.id ?? as ?? 'nobody',
-    email: user?.email ?? null,
+    email: user?.email ?? email ?? null,
     groups,
   };
 }
+
+const nameOf = ({ email, subject, groups }: Principal): string =>
+  `${email ?? subject} (${groups.join(', ') || 'no groups'})`;

@@ -1,15 +1,19 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { visible } from '../../cli/colour.ts';
 import { exitCodes } from '../../cli/exit-codes.ts';
 import { OperatorCommand } from '../../cli/operator-command.ts';
-import { explainConnect } from '../../relay/explain.ts';
+import { explanationLines } from '../../cli/policy/explanation.ts';
+import { textSurface } from '../../cli/sql-text.ts';
+import { Explainer } from '../../relay/explain.ts';
 
 export default class PolicyCheck extends OperatorCommand {
-  static override description = 'explain whether somebody may connect to a target, by which policies';
+  static override description =
+    'explain whether somebody may connect to a target or run a command there, by which policies';
+  static override usage = 'policy check TARGET [FLAGS] [-- SQL]';
   static override examples = [
     '<%= config.bin %> policy check --as ana@example.com db-prod',
     '<%= config.bin %> policy check --group engineering --reason "ticket 4711" db-prod',
+    '<%= config.bin %> policy check --group engineering db-prod -- "delete from orders where id = 7"',
   ];
   static override args = { target: Args.string({ description: 'name of the target', required: true }) };
   static override flags = {
@@ -33,20 +37,18 @@ export default class PolicyCheck extends OperatorCommand {
   };
 
   async run(): Promise<unknown> {
-    const { args, flags } = await this.parse(PolicyCheck);
+    const dashes = this.argv.indexOf('--');
+    const sql = dashes === -1 ? undefined : this.argv.slice(dashes + 1).join(' ');
+    const { args, flags } = await this.parse(
+      PolicyCheck,
+      dashes === -1 ? this.argv : this.argv.slice(0, dashes),
+    );
     const config = await this.relayConfig(flags);
     const user = await this.personAs(flags, flags.as ?? null);
-    const explanation = explainConnect(config, { ...flags, target: args.target, user });
-    const { decision, policies, errors } = explanation;
-    this.print(`  ${decision}: ${visible(explanation.principal)} → ${args.target}`);
-    for (const policy of policies) {
-      this.print(`\n  ${policy.effect} ${visible(policy.id)} (${visible(policy.file)}:${policy.line})`);
-      for (const line of policy.text.split('\n')) this.print(`    ${visible(line)}`);
-    }
-    for (const id of errors) this.print(`  failed to evaluate, and so denied: ${visible(id)}`);
-    if (decision === 'deny' && policies.length === 0 && errors.length === 0)
-      this.print('  no policy permits it (default deny)');
-    if (decision === 'deny') process.exitCode = exitCodes.denied;
+    const explainer = await Explainer.open(config);
+    const explanation = explainer.explain({ ...flags, target: args.target, user, sql });
+    for (const line of explanationLines(explanation, args.target, textSurface())) this.print(line);
+    if (explanation.decision !== 'allow') process.exitCode = exitCodes.denied;
     return explanation;
   }
 }
