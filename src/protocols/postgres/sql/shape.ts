@@ -29,7 +29,10 @@ for (const [index, byte] of [...Buffer.from(`'".$-/;&(),`)].entries()) kinds[byt
 const wordBytes = (word: string): Uint8Array => Uint8Array.from(Buffer.from(word));
 const insertWord = wordBytes('insert');
 const valuesWord = wordBytes('values');
-const firstWords = ['select', 'insert', 'update', 'delete', 'with', 'values'].map(wordBytes);
+/** By their first letter, of which no two have the same. */
+const firstWords: (Uint8Array | undefined)[] = Array.from({ length: 32 });
+for (const word of [insertWord, valuesWord, ...['select', 'update', 'delete', 'with'].map(wordBytes)])
+  firstWords[word[0]! & 0x1f] = word;
 const constantWords = ['null', 'default', 'true', 'false'].map(wordBytes);
 
 /** Bytes that go on with a word. */
@@ -68,7 +71,7 @@ export class Shaper {
     this.#rows = this.#insert = this.#separated = false;
     this.#rowBefore = this.#rowBeforeEnd = -1;
     this.#constant = none;
-    if (!this.#begins()) return -1;
+    if (!this.#begins(source)) return -1;
     return this.#rest(source, this.#bytes) ? this.#out : -1;
   }
 
@@ -118,6 +121,15 @@ export class Shaper {
         this.#constant = none;
         bytes[out++] = byte;
         at += 1;
+      } else if (kind === digit && this.#constant === none && !this.#rows) {
+        at = endOfNumber(source, at);
+        if (at < 0) return false;
+        bytes[out++] = 0x31;
+        this.#constant = number;
+        this.#constantEnd = out;
+        this.#separated = false;
+      } else if (kind === semicolon) {
+        return this.#end(at, out);
       } else {
         this.#at = at;
         this.#out = out;
@@ -130,18 +142,16 @@ export class Shaper {
     return out < longestShape;
   }
 
-  #begins(): boolean {
-    const source = this.#source;
-    while (kinds[source[this.#at] ?? 0] === space) this.#at += 1;
-    const start = this.#at;
-    let end = start;
-    while (kinds[source[end] ?? 0] === letter) end += 1;
-    for (const word of firstWords)
-      if (this.#isWord(word, start, end)) {
-        this.#insert = word === insertWord;
-        return true;
-      }
-    return false;
+  #begins(source: Uint8Array): boolean {
+    let at = 0;
+    while (at < source.length && kinds[source[at]!] === space) at += 1;
+    this.#at = at;
+    const word = at < source.length ? firstWords[source[at]! & 0x1f] : undefined;
+    if (word === undefined || at + word.length >= source.length) return false;
+    for (let index = 0; index < word.length; index += 1)
+      if ((source[at + index]! | 0x20) !== word[index]) return false;
+    this.#insert = word === insertWord;
+    return inWord[source[at + word.length]!] === 0;
   }
 
   #isWord(word: Uint8Array, start: number, end: number): boolean {
@@ -183,8 +193,6 @@ export class Shaper {
         return next !== 0x27 && next !== 0x22 && this.#other(byte);
       case dollar:
         return this.#parameter(byte);
-      case semicolon:
-        return this.#end();
       default:
         return false;
     }
@@ -263,21 +271,8 @@ export class Shaper {
   }
 
   #number(): boolean {
-    const source = this.#source;
-    let at = this.#at;
-    while (kinds[source[at] ?? 0] === digit) at += 1;
-    if (source[at] === 0x2e) at += 1;
-    while (kinds[source[at] ?? 0] === digit) at += 1;
-    if ((source[at]! | 0x20) === 0x65) {
-      const sign = source[at + 1] === 0x2b || source[at + 1] === 0x2d ? 2 : 1;
-      if (kinds[source[at + sign] ?? 0] !== digit) return false;
-      at += sign;
-      while (kinds[source[at] ?? 0] === digit) at += 1;
-    }
-    const next = kinds[source[at] ?? 0x20];
-    if (next === letter || next === dot || next === dollar || next === bad) return false;
-    this.#at = at;
-    return this.#constantOf(number);
+    this.#at = endOfNumber(this.#source, this.#at);
+    return this.#at >= 0 && this.#constantOf(number);
   }
 
   #literal(): boolean {
@@ -344,12 +339,34 @@ export class Shaper {
   }
 
   /** After a semicolon there may be nothing else. */
-  #end(): boolean {
-    while (this.#at < this.#source.length) {
-      const kind = kinds[this.#source[this.#at]!];
+  #end(start: number, out: number): boolean {
+    for (let at = start; at < this.#source.length; at += 1) {
+      const kind = kinds[this.#source[at]!];
       if (kind !== semicolon && kind !== space) return false;
-      this.#at += 1;
     }
+    this.#out = out;
     return true;
   }
+}
+
+/** Where the number that begins at `start` ends; -1: it is spelt in a way that is not the same to every PostgreSQL. */
+function endOfNumber(source: Uint8Array, start: number): number {
+  let at = endOfDigits(source, start);
+  if (at < source.length && source[at] === 0x2e) at = endOfDigits(source, at + 1);
+  if (at === source.length) return at;
+  if ((source[at]! | 0x20) === 0x65) {
+    const signed = at + 1 < source.length && (source[at + 1] === 0x2b || source[at + 1] === 0x2d);
+    const digits = at + (signed ? 2 : 1);
+    at = endOfDigits(source, digits);
+    if (at === digits) return -1;
+    if (at === source.length) return at;
+  }
+  const next = kinds[source[at]!];
+  return next === letter || next === dot || next === dollar || next === bad ? -1 : at;
+}
+
+function endOfDigits(source: Uint8Array, start: number): number {
+  let at = start;
+  while (at < source.length && kinds[source[at]!] === digit) at += 1;
+  return at;
 }
