@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import type { OriginalsPolicy } from '../../evidence/recording/originals.ts';
 import type { CompiledConfig } from '../../masking/masking.ts';
 import type { TargetName } from '../../model/ids.ts';
 import { ConfigDocument } from './document.ts';
@@ -47,6 +48,8 @@ export interface RelayConfig {
     readonly syncTimeoutMs: number;
     /** Closed segments that may wait for compression. */
     readonly backlogBytes: number;
+    /** What becomes of the originals of masked values; null: nothing is masked. */
+    readonly originals: OriginalsPolicy | null;
   };
   readonly state: StateConfig;
   readonly identity: IdentityConfig;

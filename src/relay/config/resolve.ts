@@ -37,6 +37,7 @@ export function resolveConfig(source: RelayConfig['source'], file: RelayFile): R
       durability: evidence.durability,
       syncTimeoutMs: evidence.syncTimeout,
       backlogBytes: evidence.backlog,
+      originals: originalsOf(file),
     },
     state: stateOf(file, base, dataDir),
     identity: identityOf(file),
@@ -60,6 +61,11 @@ export function resolveConfig(source: RelayConfig['source'], file: RelayFile): R
     policies: file.policies.map((name) => path.resolve(base, name)),
     targets: targetsOf(file, base),
   };
+}
+
+function originalsOf({ evidence: { seal } }: RelayFile): RelayConfig['evidence']['originals'] {
+  if (seal.discardOriginals === true) return 'discard';
+  return seal.recipients.length > 0 ? seal.recipients : null;
 }
 
 function stateOf({ state }: RelayFile, base: string, dataDir: string): RelayConfig['state'] {

@@ -33,6 +33,7 @@ export function ruleProblems(file: RelayFile): RuleProblem[] {
     ...identityProblems(file),
     ...sessionProblems(file),
     ...maskingProblems(file),
+    ...sealProblems(file),
     ...file.reviews.webhooks.flatMap((webhook, at) =>
       [...webhookProblems(webhook)].map(({ path, message }) => ({
         path: ['reviews', 'webhooks', `${at}`, ...path],
@@ -72,6 +73,21 @@ function* publicUrlProblems({ listen, tls, behindProxy, publicUrl }: RelayFile):
     yield { path, message: 'expected https, because tls is set' };
   else if (protocol === 'https:' && tls === undefined && behindProxy === undefined)
     yield { path, message: 'https needs tls, or behindProxy when a proxy does TLS' };
+}
+
+function* sealProblems({ evidence: { seal }, masking }: RelayFile): Generator<RuleProblem> {
+  const { recipients, discardOriginals } = seal;
+  if (recipients.length > 0 && discardOriginals === true)
+    yield {
+      path: ['evidence', 'seal', 'discardOriginals'],
+      message: 'expected recipients or this, not both',
+    };
+  if (recipients.length === 0 && discardOriginals !== true && masking.rules.length > 0)
+    yield {
+      path: ['masking', 'rules'],
+      message:
+        'the originals of masked values need somebody to be sealed to: set evidence.seal.recipients (hoop audit keygen makes a key), or evidence.seal.discardOriginals: true',
+    };
 }
 
 function* stateProblems({ state }: RelayFile): Generator<RuleProblem> {

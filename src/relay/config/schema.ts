@@ -5,6 +5,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { maskModes } from '../../masking/modes.ts';
+import { parseRecipient } from '../../evidence/recording/age.ts';
 import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
 import { nearest } from './nearest.ts';
@@ -77,6 +78,8 @@ const network = parsed((value) => {
   if (prefix === undefined) return value;
   return /^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128) ? value : null;
 }, 'an IP address or a network such as 10.0.0.0/8');
+
+const recipient = parsed(parseRecipient, 'an age recipient, age1…, as hoop audit keygen makes one');
 
 const groupName = text('the name of a group', 256);
 const port = z
@@ -189,6 +192,10 @@ export const RelayFile = closed({
     durability: oneOf('process', 'disk').default('process'),
     syncTimeout: durationMs('1s', '5m').prefault('10s'),
     backlog: sizeBytes('1MiB', '64GiB').prefault('256MiB'),
+    seal: closed({
+      recipients: z.array(recipient).max(16, 'expected at most 16 recipients').default([]),
+      discardOriginals: z.literal(true, { error: 'expected true, or leave it out' }).optional(),
+    }).prefault({}),
   }).prefault({}),
   state: closed({
     sqlite: file.optional(),

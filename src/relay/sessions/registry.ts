@@ -226,7 +226,7 @@ export class SessionRegistry {
     const { principal } = facts.authorization;
     const { id, sourceAddress, reason, task, deadlineMs } = facts;
     const { detachedMs } = config.sessions;
-    const { directory, durability, syncTimeoutMs } = config.evidence;
+    const { directory, durability, syncTimeoutMs, originals } = config.evidence;
     const session = new LiveSession(
       {
         ...facts,
@@ -253,6 +253,7 @@ export class SessionRegistry {
             syncTimeoutMs,
             clock,
             sealer,
+            originals,
             onFailure,
             session: facts.id,
             openedAtMs: facts.openedAtMs,

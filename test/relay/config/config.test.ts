@@ -40,6 +40,7 @@ test('the least configuration: local, embedded, default deny, paths from dataDir
         durability: 'process',
         syncTimeoutMs: 10_000,
         backlogBytes: 256 * 2 ** 20,
+        originals: null,
       },
       state: { kind: 'sqlite', file: '/var/lib/hoop/state.db' },
       identity: { kind: 'embedded' },
@@ -108,6 +109,7 @@ targets:
     durability: 'disk',
     syncTimeoutMs: 5000,
     backlogBytes: 2 ** 30,
+    originals: null,
   });
   assert.ok(config.state.kind === 'postgres');
   assert.equal(String(config.state.url), 'env:HOOP_STATE');
@@ -414,10 +416,13 @@ const wrong: [string, string, (string | RegExp)[]][] = [
   ],
 ];
 
+/** What is masked has to be sealed to somebody, or not kept. */
+const keepingNothing = 'evidence: { seal: { discardOriginals: true } }\n';
+
 for (const [name, text, expected] of wrong)
   test(`refused with its place: ${name}`, () => {
     assert.throws(
-      () => parse(text),
+      () => parse(text.includes('masking:') ? `${text}${keepingNothing}` : text),
       (error: unknown) => {
         assert.ok(error instanceof ConfigError, String(error));
         assert.equal(error.code, 'config-invalid');
@@ -527,4 +532,33 @@ test('a file that is missing, or that everybody may change, is refused', async (
   chmodSync(policy, 0o644);
   chmodSync(file, 0o646);
   await assert.rejects(loadConfig(file), { code: 'config-exposed' });
+});
+
+test('whom masked values are sealed to: age recipients, or nobody by decision, once something is masked', () => {
+  const rules = 'masking:\n  rules:\n    - { name: cards, detect: [card], mode: redact }\n';
+  const base = 'dataDir: /var/lib/hoop\n';
+  const recipient = 'age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p';
+  const sealed = parse(`${base}evidence: { seal: { recipients: [${recipient}] } }\n${rules}`).evidence
+    .originals;
+  assert.deepEqual(Array.isArray(sealed) && sealed.map(({ text }: { text: string }) => text), [recipient]);
+  const discarded = parse(`${base}evidence: { seal: { discardOriginals: true } }\n${rules}`);
+  assert.equal(discarded.evidence.originals, 'discard');
+  const problem = (text: string): string => {
+    try {
+      parse(`${base}${text}`);
+    } catch (error) {
+      assert.ok(error instanceof ConfigError);
+      return error.problems.map(({ path: where, message }) => `${where}: ${message}`).join('\n');
+    }
+    return '';
+  };
+  assert.match(problem(rules), /^masking\.rules: .*evidence\.seal\.recipients/);
+  assert.match(
+    problem(`evidence: { seal: { recipients: [${recipient.slice(0, -1)}q] } }`),
+    /expected an age recipient/,
+  );
+  assert.match(
+    problem(`evidence: { seal: { recipients: [${recipient}], discardOriginals: true } }`),
+    /not both/,
+  );
 });
