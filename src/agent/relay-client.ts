@@ -51,9 +51,9 @@ export class RelayClient {
     this.#source = source;
   }
 
-  /** @throws RelayProblem; AgentError `relay-unreachable`, `relay-untrusted`, `relay-answer-invalid` */
-  async get<T>(path: string, schema: z.ZodType<T>): Promise<T> {
-    return this.#parse(await this.#call('GET', path), schema);
+  /** @throws RelayProblem; AgentError `relay-unreachable`, `relay-untrusted`, `relay-answer-invalid`; why `signal` aborted */
+  async get<T>(path: string, schema: z.ZodType<T>, signal?: AbortSignal): Promise<T> {
+    return this.#parse(await this.#call('GET', path, undefined, signal), schema);
   }
 
   /** @throws as `get` */
