@@ -18,7 +18,8 @@ import { Scanner } from './scan/scanner.ts';
 import { ScannedStream } from './stream.ts';
 
 export { compileConfig } from './rules.ts';
-export type { CompiledConfig, MaskingConfig } from './rules.ts';
+export type { CompiledConfig, MaskingConfig, MaskingRule } from './rules.ts';
+export type { Masking } from '../gate/masking.ts';
 
 /** For whom a session's masking is made. */
 export interface MaskingScope {

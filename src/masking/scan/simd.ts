@@ -4,14 +4,14 @@
  * 1. classes: each byte's membership of a class (digit, letter, separator, …) becomes one bit of that class's bit field. The
  *    marks of three bytes are found as Teddy does it (Hyperscan's literal matcher): for each of the three bytes two
  *    look-ups by nibble give the set of buckets, of eight, that the byte may belong to; all three agree on a bucket.
- * 2. places: 32 positions at a time, shifts and ands of the bit fields find runs and words. A short run of digits is an
+ * 2. places: 48 positions at a time, shifts and ands of the bit fields find runs and words. A short run of digits is an
  *    anchor only if nine digits stand there with separators among them, or three full stops.
  *
  * It finds every anchor that `nextAnchor` finds, but for numbers that are too short for any detector, and more, because
  * buckets hold more than their marks; detectors refuse those. The memory is shared by all sessions of the process: a block is
  * copied in, its anchors are read before anybody else runs.
  */
-import { either, get, i32, i64, i8x16, moduleBytes, set, splat64, when, whileLoop } from './wasm.ts';
+import { either, get, i32, i64, i8x16, moduleBytes, set, when, whileLoop } from './wasm.ts';
 import type { Code, ValueType } from './wasm.ts';
 
 /** Positions of a block. */
@@ -34,97 +34,189 @@ const fields = ['digit', 'letter', 'word', 'separator', 'stop', 'colon', 'hex', 
 type Field = (typeof fields)[number];
 const fieldAt = (field: Field): number => fieldsAt + fields.indexOf(field) * (fieldBytes + 16);
 
-// Parameters: bytes of the input; masks that switch kinds of anchors on (all ones) or off (zero).
+/** Kinds of anchors that a program looks for. */
+export interface AnchorKinds {
+  readonly numbers: boolean;
+  readonly words: boolean;
+  readonly colons: boolean;
+  readonly mails: boolean;
+  readonly marks: boolean;
+}
+
+// The parameter: bytes of the input. Then the locals.
 const length = 0;
-const wantNumbers = 1;
-const wantWords = 2;
-const wantColons = 3;
-const wantMails = 4;
-const place = 5;
-const bits = 6;
-const out = 7;
-const at = 8;
-const input = 9; // v128
-const lower = 10;
-const prior = 11;
-const marks = 12;
-const digits = 13; // i64
-const letters = 14;
-const starts = 15;
-const found = 16;
-const numbers = 17;
-const run = 18;
-const scratch = 19;
-const window = 20;
-const span = 21;
-const bit = 22;
-const tables = 23; // v128, six of them
+const place = 1;
+const bits = 2;
+const out = 3;
+const at = 4;
+const digits = 5;
+const letters = 6;
+const starts = 7;
+const found = 8;
+const numbers = 9;
+const run = 10;
+const scratch = 11;
+const window = 12;
+const span = 13;
+const bit = 14;
+const input = 15;
+const lower = 16;
+const marks = 17;
+/** Six look-up tables, then constants. */
+const tables = 18;
+const firstConstant = 24;
+const mostConstants = 24;
 const locals: readonly ValueType[] = [
-  ...(['i32', 'i32', 'i32', 'i32'] as const),
-  ...(['v128', 'v128', 'v128', 'v128'] as const),
-  ...(['i64', 'i64', 'i64', 'i64', 'i64', 'i64', 'i64', 'i64', 'i64', 'i64'] as const),
-  ...(['v128', 'v128', 'v128', 'v128', 'v128', 'v128'] as const),
+  ...Array.from({ length: 4 }, (): ValueType => 'i32'),
+  ...Array.from({ length: 10 }, (): ValueType => 'i64'),
+  ...Array.from({ length: 9 + mostConstants }, (): ValueType => 'v128'),
 ];
 
-const splat = i8x16.splat;
-const inRange = (value: Code, first: number, count: number): Code =>
-  i8x16.ltU(i8x16.sub(value, splat(first)), splat(count));
+/** Positions of a step of the second pass; with 8 before and 8 behind they are the 64 bits of one load. */
+const stepBytes = 48;
+/** The positions of a step, as the bits from 8 on. */
+const here = i64.const(((1n << BigInt(stepBytes)) - 1n) << 8n);
 
-/** Buckets that the byte `offset` behind each position may belong to. */
-const buckets = (offset: number): Code => {
-  const bytes = i8x16.load(get(place), inputAt + offset);
-  const table = (half: number): Code => get(tables + offset * 2 + half);
-  return i8x16.and(
-    i8x16.swizzle(table(0), i8x16.and(bytes, splat(0x0f))),
-    i8x16.swizzle(table(1), i8x16.shrU(bytes, i32.const(4))),
-  );
-};
-
-const store = (field: Field, mask: Code): Code => i32.store16(get(bits), i8x16.bitmask(mask), fieldAt(field));
-
-const classify: Code = [
-  set(input, i8x16.load(get(place), inputAt)),
-  set(lower, i8x16.or(get(input), splat(0x20))),
-  // a letter behind a backslash is the letter of an escape, not of a word
-  set(prior, i8x16.eq(i8x16.load(get(place), inputAt - 1), splat(0x5c))),
-  store('digit', inRange(get(input), 0x30, 10)),
-  store('letter', inRange(get(lower), 0x61, 26)),
-  store(
-    'word',
-    i8x16.or(inRange(get(input), 0x30, 10), i8x16.andNot(inRange(get(lower), 0x61, 26), get(prior))),
-  ),
-  store('separator', i8x16.or(inRange(get(input), 0x2d, 3), i8x16.eq(get(input), splat(0x20)))),
-  store('stop', i8x16.eq(get(input), splat(0x2e))),
-  store('colon', i8x16.eq(get(input), splat(0x3a))),
-  store('hex', i8x16.or(inRange(get(input), 0x30, 10), inRange(get(lower), 0x61, 6))),
-  store('xyz', inRange(get(lower), 0x78, 3)),
-  set(marks, i8x16.and(i8x16.and(buckets(0), buckets(1)), buckets(2))),
-  store(
-    'mark',
-    i8x16.or(
-      i8x16.ne(get(marks), splat(0)),
-      // the address sign stands alone: no bucket for it
-      i8x16.and(i8x16.eq(get(input), splat(0x40)), splat64(get(wantMails))),
-    ),
-  ),
-].flat();
-
-/** Bits of a field from eight positions before `place` on. */
-const around = (field: Field): Code => i64.load(get(bits), fieldAt(field) - 1);
-const ahead = (value: Code, count: number): Code =>
-  count === 0 ? value : i64.shrU(value, i64.const(BigInt(count)));
+const ahead = (value: Code, count: number): Code => i64.shrU(value, i64.const(BigInt(count)));
 const behind = (value: Code, count: number): Code => i64.shl(value, i64.const(BigInt(count)));
 const all = (...values: readonly Code[]): Code => values.reduce((a, b) => i64.and(a, b));
 const any = (...values: readonly Code[]): Code => values.reduce((a, b) => i64.or(a, b));
 const not = (value: Code): Code => i64.xor(value, i64.const(-1n));
+/** Bits of a field from eight positions before `place` on. */
+const around = (field: Field): Code => i64.load(get(bits), fieldAt(field) - 1);
+/** Bits of a field from the position `at` on; the upper seven are not valid. */
+const from = (field: Field): Code =>
+  i64.shrU(
+    i64.load(i32.shrU(get(at), i32.const(3)), fieldAt(field)),
+    i64.extend(i32.and(get(at), i32.const(7))),
+  );
+
+/** The program that finds these kinds and no others. */
+class Program {
+  readonly #kinds: AnchorKinds;
+  /** Bytes of the constant vectors, each in a local of its own. */
+  readonly #constants: number[] = [];
+
+  constructor(kinds: AnchorKinds) {
+    this.#kinds = kinds;
+  }
+
+  code(): Code {
+    const restart: Code = [...set(place, i32.const(0)), ...set(bits, i32.const(0))];
+    const classify = this.#classify();
+    return [
+      [0, 1, 2, 3, 4, 5].flatMap((index) =>
+        set(tables + index, i8x16.load(i32.const(0), tablesAt + index * 16)),
+      ),
+      this.#constants.flatMap((byte, index) => set(firstConstant + index, i8x16.splat(byte))),
+      restart,
+      whileLoop(i32.ltU(get(place), get(length)), classify, advance(16)),
+      restart,
+      set(out, i32.const(outputAt)),
+      whileLoop(i32.ltU(get(place), get(length)), this.#locate(), advance(stepBytes)),
+      i32.shrU(i32.add(get(out), i32.const(-outputAt)), i32.const(2)),
+    ].flat();
+  }
+
+  #splat(byte: number): Code {
+    let index = this.#constants.indexOf(byte);
+    if (index === -1) index = this.#constants.push(byte) - 1;
+    if (index >= mostConstants) throw new RangeError('more constants than locals');
+    return get(firstConstant + index);
+  }
+
+  /** Bytes from `first` on, `count` of them. */
+  #range(value: Code, first: number, count: number): Code {
+    return i8x16.leU(i8x16.sub(value, this.#splat(first)), this.#splat(count - 1));
+  }
+
+  #is(byte: number, offset = 0): Code {
+    return i8x16.eq(offset === 0 ? get(input) : i8x16.load(get(place), inputAt + offset), this.#splat(byte));
+  }
+
+  /** Buckets that the byte `offset` behind each position may belong to. */
+  #buckets(offset: number): Code {
+    const bytes = offset === 0 ? get(input) : i8x16.load(get(place), inputAt + offset);
+    const nibble = this.#splat(0x0f);
+    const low = i8x16.swizzle(get(tables + offset * 2), i8x16.and(bytes, nibble));
+    const high = i8x16.swizzle(
+      get(tables + offset * 2 + 1),
+      i8x16.and(i8x16.shrU16(bytes, i32.const(4)), nibble),
+    );
+    return i8x16.and(low, high);
+  }
+
+  /** First pass: sixteen bytes to bits. */
+  #classify(): Code {
+    const { numbers: number, words, colons, mails, marks: marked } = this.#kinds;
+    const store = (wanted: boolean, field: Field, mask: () => Code): Code =>
+      wanted ? i32.store16(get(bits), i8x16.bitmask(mask()), fieldAt(field)) : [];
+    const isDigit = this.#range(get(input), 0x30, 10);
+    const isLetter = this.#range(get(lower), 0x61, 26);
+    return [
+      set(input, i8x16.load(get(place), inputAt)),
+      words || colons ? set(lower, i8x16.or(get(input), this.#splat(0x20))) : [],
+      store(number || words, 'digit', () => isDigit),
+      store(words, 'letter', () => isLetter),
+      // a letter behind a backslash is the letter of an escape, not of a word
+      store(words, 'word', () => i8x16.or(isDigit, i8x16.andNot(isLetter, this.#is(0x5c, -1)))),
+      store(number || words, 'separator', () => i8x16.or(this.#range(get(input), 0x2d, 3), this.#is(0x20))),
+      store(number, 'stop', () => this.#is(0x2e)),
+      store(colons, 'colon', () => this.#is(0x3a)),
+      store(colons, 'hex', () => i8x16.or(isDigit, this.#range(get(lower), 0x61, 6))),
+      store(words, 'xyz', () => this.#range(get(lower), 0x78, 3)),
+      marked ? set(marks, i8x16.and(i8x16.and(this.#buckets(0), this.#buckets(1)), this.#buckets(2))) : [],
+      store(marked || mails, 'mark', () => {
+        const mail = i8x16.or(
+          this.#is(0x40),
+          i8x16.and(i8x16.and(this.#is(0x25), this.#is(0x34, 1)), this.#is(0x30, 2)),
+        );
+        const mark = i8x16.not(i8x16.eq(get(marks), this.#splat(0)));
+        return marked && mails ? i8x16.or(mark, mail) : marked ? mark : mail;
+      }),
+    ].flat();
+  }
+
+  /** Second pass: the bits of a step to positions. */
+  #locate(): Code {
+    const { numbers: number, words, colons, mails, marks: marked } = this.#kinds;
+    const kinds: Code[] = [];
+    if (marked || mails) kinds.push(around('mark'));
+    if (number) kinds.push(all(get(starts), get(run)));
+    if (words) kinds.push(wordAnchors);
+    if (colons) kinds.push(colonAnchors);
+    return [
+      number || words ? set(digits, around('digit')) : [],
+      words ? set(letters, around('letter')) : [],
+      number ? numberAnchors : [],
+      set(found, all(here, any(i64.const(0n), ...kinds))),
+      number ? set(numbers, all(get(numbers), not(get(found)))) : [],
+      set(scratch, number ? i64.or(get(found), get(numbers)) : get(found)),
+      whileLoop(
+        isSet(get(scratch)),
+        set(bit, i64.ctz(get(scratch))),
+        set(scratch, all(get(scratch), i64.sub(get(scratch), i64.const(1n)))),
+        set(at, i32.add(get(place), i32.wrap(i64.sub(get(bit), i64.const(8n))))),
+        when(number ? either(isFound, i32.const(1), worthwhile) : i32.const(1), emit),
+      ),
+    ].flat();
+  }
+}
+
+const isSet = (value: Code): Code => i32.eqz(i64.eqz(value));
+const isFound = i32.wrap(all(i64.shrU(get(found), get(bit)), i64.const(1n)));
+const emit: Code = [...i32.store(get(out), get(at), 0), ...set(out, i32.add(get(out), i32.const(4)))];
+const advance = (count: number): Code => [
+  ...set(place, i32.add(get(place), i32.const(count))),
+  ...set(bits, i32.add(get(bits), i32.const(count / 8))),
+];
 
 /** `LLdd`, `LL dd`, `LLLLLLdd`, `Xd`, `X-` at the beginning of a word. */
-const words = all(
-  get(wantWords),
+const wordAnchors = all(
   get(letters),
   not(behind(around('word'), 1)),
   any(
-    all(ahead(around('xyz'), 0), ahead(any(get(digits), around('separator')), 1)),
+    all(around('xyz'), ahead(any(get(digits), around('separator')), 1)),
     all(ahead(get(letters), 1), ahead(get(digits), 2), ahead(get(digits), 3)),
     all(ahead(get(letters), 1), ahead(around('separator'), 2), ahead(get(digits), 3), ahead(get(digits), 4)),
     all(
@@ -136,28 +228,31 @@ const words = all(
 );
 
 /** `::`, or `:` behind four hex digits. */
-const colons = all(
-  get(wantColons),
+const colonAnchors = all(
   around('colon'),
   any(ahead(around('colon'), 1), all(...[1, 2, 3, 4].map((count) => behind(around('hex'), count)))),
 );
 
-/** Starts of runs of one to seven digits behind which a separator and a digit stand, collected in `numbers`. */
-const shortRuns: Code = [
+/**
+ * `starts` of runs of digits; `run`: eight digits from here on; `numbers`: starts of runs of one to seven digits behind
+ * which a separator and a digit stand.
+ */
+const numberAnchors: Code = [
+  set(starts, all(get(digits), not(behind(get(digits), 1)), here)),
+  set(numbers, i64.const(0n)),
   set(scratch, all(around('separator'), behind(get(digits), 1), ahead(get(digits), 1))),
-  set(run, get(starts)),
-  ...[1, 2, 3, 4, 5, 6, 7].flatMap((count) => [
-    set(numbers, i64.or(get(numbers), all(get(run), ahead(get(scratch), count)))),
-    set(run, all(get(run), ahead(get(digits), count))),
-  ]),
+  when(
+    isSet(get(scratch)),
+    set(run, get(starts)),
+    ...[1, 2, 3, 4, 5, 6, 7].flatMap((count) => [
+      set(numbers, i64.or(get(numbers), all(get(run), ahead(get(scratch), count)))),
+      set(run, all(get(run), ahead(get(digits), count))),
+    ]),
+  ),
+  set(run, all(get(digits), ahead(get(digits), 1))),
+  set(run, all(get(run), ahead(get(run), 2))),
+  set(run, all(get(run), ahead(get(run), 4))),
 ].flat();
-
-/** Bits of a field from the position `at` on; the upper seven are not valid. */
-const from = (field: Field): Code =>
-  i64.shrU(
-    i64.load(i32.shrU(get(at), i32.const(3)), fieldAt(field)),
-    i64.extend(i32.and(get(at), i32.const(7))),
-  );
 
 /** 1 when nine digits, or three full stops, stand in the number that begins at `at`. */
 const worthwhile: Code = [
@@ -173,64 +268,10 @@ const worthwhile: Code = [
   ),
 ].flat();
 
-const emit: Code = [...i32.store(get(out), get(at), 0), ...set(out, i32.add(get(out), i32.const(4)))];
-
-/** Positions of 32 bytes, as the bits from 8 on. */
-const here = i64.const(0xff_ff_ff_ff_00n);
-
-const locate: Code = [
-  set(digits, around('digit')),
-  set(letters, around('letter')),
-  set(starts, all(get(wantNumbers), get(digits), not(behind(get(digits), 1)), here)),
-  set(numbers, i64.const(0n)),
-  when(not32(i64.eqz(get(starts))), shortRuns),
-  // runs of eight
-  set(run, all(get(digits), ahead(get(digits), 1))),
-  set(run, all(get(run), ahead(get(run), 2))),
-  set(run, all(get(run), ahead(get(run), 4))),
-  set(found, all(here, any(around('mark'), all(get(starts), get(run)), words, colons))),
-  set(numbers, all(get(numbers), not(get(found)))),
-  set(scratch, i64.or(get(found), get(numbers))),
-  whileLoop(
-    not32(i64.eqz(get(scratch))),
-    set(bit, i64.ctz(get(scratch))),
-    set(scratch, all(get(scratch), i64.sub(get(scratch), i64.const(1n)))),
-    set(at, i32.add(get(place), i32.wrap(i64.sub(get(bit), i64.const(8n))))),
-    either(i32.wrap(all(i64.shrU(get(found), get(bit)), i64.const(1n))), i32.const(1), worthwhile),
-    [0x04, 0x40],
-    emit,
-    [0x0b],
-  ),
-].flat();
-
-function not32(value: Code): Code {
-  return [...value, 0x45];
-}
-
-const advance = (count: number): Code => [
-  ...set(place, i32.add(get(place), i32.const(count))),
-  ...set(bits, i32.add(get(bits), i32.const(count / 8))),
-];
-const restart: Code = [...set(place, i32.const(0)), ...set(bits, i32.const(0))];
-
-const body: Code = [
-  ...[0, 1, 2, 3, 4, 5].map((index) => set(tables + index, i8x16.load(i32.const(0), tablesAt + index * 16))),
-  restart,
-  whileLoop(i32.ltU(get(place), get(length)), classify, advance(16)),
-  restart,
-  set(out, i32.const(outputAt)),
-  whileLoop(i32.ltU(get(place), get(length)), locate, advance(32)),
-  i32.shrU(i32.add(get(out), i32.const(-outputAt)), i32.const(2)),
-].flat();
-
 /** A set of three-byte marks as look-up tables, and the kinds of anchors that are asked for. */
-export interface AnchorTables {
+export interface AnchorTables extends AnchorKinds {
   /** Six tables of sixteen bytes. */
   readonly lookUp: Uint8Array;
-  readonly numbers: boolean;
-  readonly words: boolean;
-  readonly colons: boolean;
-  readonly mails: boolean;
 }
 
 /** Each bucket: which bytes may come first, second and third; `null` stands for any. */
@@ -251,29 +292,38 @@ export function lookUpTables(list: readonly Bucket[]): Uint8Array {
   return built;
 }
 
-type Scan = (bytes: number, numbers: bigint, words: bigint, colons: bigint, mails: bigint) => number;
-
+/** A program with its memory, shared by all sessions that look for the same kinds. */
 interface Engine {
-  readonly scan: Scan;
+  readonly scan: (bytes: number) => number;
   readonly memory: Uint8Array;
   readonly output: Int32Array;
+  /** Whose look-up tables are in the memory. */
+  loaded: AnchorTables | null;
 }
 
-let engine: Engine | null = null;
-/** Whose tables are in the memory. */
-let loaded: AnchorTables | null = null;
+const engines = new Map<string, Engine>();
 
-function openEngine(): Engine {
-  const source = { parameters: ['i32', 'i64', 'i64', 'i64', 'i64'] as const, locals, body };
-  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(moduleBytes(source, pages)));
-  const { memory, scan } = exports;
-  if (!(memory instanceof WebAssembly.Memory) || typeof scan !== 'function') throw new TypeError('no engine');
-  return {
-    scan: (...parameters) => Number(Reflect.apply(scan, undefined, parameters)),
-    memory: new Uint8Array(memory.buffer),
-    output: new Int32Array(memory.buffer, outputAt),
-  };
+function engineFor({ numbers: number, words, colons, mails, marks: marked }: AnchorKinds): Engine {
+  const kinds = { numbers: number, words, colons, mails, marks: marked };
+  const key = JSON.stringify(kinds);
+  let engine = engines.get(key);
+  if (engine === undefined) {
+    const source = { parameters: ['i32'] as const, locals, body: new Program(kinds).code() };
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(moduleBytes(source, pages)));
+    const { memory, scan } = exports;
+    if (!(memory instanceof WebAssembly.Memory) || !isScan(scan)) throw new TypeError('not the module');
+    engine = {
+      scan,
+      memory: new Uint8Array(memory.buffer),
+      output: new Int32Array(memory.buffer, outputAt),
+      loaded: null,
+    };
+    engines.set(key, engine);
+  }
+  return engine;
 }
+
+const isScan = (value: unknown): value is (bytes: number) => number => typeof value === 'function';
 
 /** The block that is being looked at: bytes `[from, to)` of the scanned buffer, at most a block and its margins. */
 export class AnchorBlock {
@@ -284,7 +334,7 @@ export class AnchorBlock {
 
   constructor(tables: AnchorTables) {
     this.#tables = tables;
-    this.#engine = engine ??= openEngine();
+    this.#engine = engineFor(tables);
   }
 
   load(bytes: Uint8Array, from: number, to: number): void {
@@ -292,7 +342,7 @@ export class AnchorBlock {
     this.#length = to - from;
     const { memory } = this.#engine;
     memory.set(bytes.subarray(from, to), inputAt);
-    memory.fill(0, inputAt + this.#length, inputAt + roundUp(this.#length) + 48);
+    memory.fill(0, inputAt + this.#length, inputAt + roundUp(this.#length) + 16);
   }
 
   /** Puts a byte of no class at this offset of the buffer, where it is in the block. */
@@ -303,18 +353,12 @@ export class AnchorBlock {
 
   /** Finds the anchors; returns how many. */
   find(): number {
-    const tables = this.#tables;
-    if (loaded !== tables) {
-      this.#engine.memory.set(tables.lookUp, tablesAt);
-      loaded = tables;
+    const engine = this.#engine;
+    if (engine.loaded !== this.#tables) {
+      engine.memory.set(this.#tables.lookUp, tablesAt);
+      engine.loaded = this.#tables;
     }
-    return this.#engine.scan(
-      roundUp(this.#length),
-      tables.numbers ? -1n : 0n,
-      tables.words ? -1n : 0n,
-      tables.colons ? -1n : 0n,
-      tables.mails ? -1n : 0n,
-    );
+    return engine.scan(roundUp(this.#length));
   }
 
   /** Offset in the buffer of anchor `index`. */
@@ -323,5 +367,5 @@ export class AnchorBlock {
   }
 }
 
-/** To the end of a step of 32, and 64 more, so that no bit of an earlier block is seen behind the last. */
-const roundUp = (length: number): number => ((length + 31) & ~31) + 64;
+/** To the end of the last step, and the bits behind it, so that no bit of an earlier block is seen there. */
+const roundUp = (length: number): number => length - (length % 16) + 16 + stepBytes + 16;

@@ -18,11 +18,7 @@ export function anchorTables(rules: Int32Array): AnchorTables {
   const joined = tokens.filter((mark) => mark.endsWith('_'));
   const rest = tokens.filter((mark) => ![...upper, ...ended, ...joined].includes(mark));
   const key = wants('secret', 'parameter-password') ? secretMarks.flatMap(bothCases) : [];
-  const signs = [
-    ...(wants('private-key') ? ['---'] : []),
-    ...(wants('url-password') ? ['://'] : []),
-    ...(wants('email') ? ['%40'] : []),
-  ];
+  const signs = [...(wants('private-key') ? ['---'] : []), ...(wants('url-password') ? ['://'] : [])];
   const buckets: (Bucket | null)[] = [
     bucketOf(signs),
     wants('phone') ? ['+(', digits.slice(1), null] : null,
@@ -33,8 +29,10 @@ export function anchorTables(rules: Int32Array): AnchorTables {
     bucketOf(joined),
     bucketOf(key),
   ];
+  const used = buckets.filter((bucket) => bucket !== null);
   return {
-    lookUp: lookUpTables(buckets.filter((bucket) => bucket !== null)),
+    lookUp: lookUpTables(used),
+    marks: used.length > 0,
     numbers: wants(...numberDetectors),
     words: wants('iban', 'uk-nino', 'es-dni', 'it-codice-fiscale'),
     colons: wants('ipv6'),

@@ -65,6 +65,7 @@ export const i32 = {
   shrU: binary(0x76),
   ltU: binary(0x49),
   geU: binary(0x4f),
+  eqz: unary(0x45),
   wrap: unary(0xa7),
 };
 
@@ -87,21 +88,19 @@ export const i64 = {
 export const i8x16 = {
   load: (address: Code, offset = 0): Code => [...address, 0xfd, 0, 0, ...unsigned(offset)],
   splat: (value: number): Code => [...i32.const(value), 0xfd, 15],
-  swizzle: vector(14),
+  /** Relaxed: indices have to be below 16. */
+  swizzle: vector(0x100),
   eq: vector(35),
-  ne: vector(36),
-  ltU: vector(38),
+  leU: vector(42),
   bitmask: vector(100),
-  shrU: vector(109),
+  /** Of sixteen bits: the upper bits of a byte are those of its neighbour. */
+  shrU16: vector(141),
   sub: vector(113),
   not: vector(77),
   and: vector(78),
   andNot: vector(79),
   or: vector(80),
 };
-
-/** Both halves of a vector from one i64. */
-export const splat64 = (value: Code): Code => [...value, 0xfd, 18];
 
 export const get = (local: number): Code => [0x20, ...unsigned(local)];
 export const set = (local: number, value: Code): Code => [...value, 0x21, ...unsigned(local)];
