@@ -120,7 +120,7 @@ async function sealAsFound(
   if (header.session !== session || header.index !== index) return found;
   // From a sealing that did not come as far as the log. The originals stay in the segment: the key was in memory alone.
   await rm(path.join(directory, originalsName(index)), { force: true });
-  const file = await write(directory, index, raw.subarray(0, length), null);
+  const file = await write({ directory, index, length, originals: null }, 'normal');
   await publish(directory, index, file);
   await syncDirectory(directory);
   const segment = { index, ...file, firstMicros, lastMicros, commands, redactions };

@@ -14,17 +14,14 @@
  */
 import { hash } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { promisify } from 'node:util';
-import { constants, zstdCompress } from 'node:zlib';
 import { EvidenceError } from '../error.ts';
+import { compress } from './compression.ts';
+import type { CompressionPriority } from './compression.ts';
 import { openName, originalsName, sealedName, unfinishedName, unfinishedOriginalsName } from './layout.ts';
 import { takeOriginals } from './original-records.ts';
 import type { OpenOriginals } from './segment-file.ts';
-
-const compressZstd = promisify(zstdCompress);
-/** zstd's fast end: sealing competes with the data path for processor time. */
-const level = 1;
 
 export interface SealedFile {
   /** Of the stored file, hexadecimal. */
@@ -36,22 +33,8 @@ export interface SealedFile {
   readonly sealed: string | null;
 }
 
-/** One frame, with content size and checksum; in the thread pool, in one piece. */
-export function compressSegment(raw: Buffer): Promise<Buffer> {
-  return compressZstd(raw, {
-    // The worst case of zstd, so that one piece is enough.
-    chunkSize: raw.length + (raw.length >>> 8) + 1024,
-    pledgedSrcSize: raw.length,
-    params: {
-      [constants.ZSTD_c_compressionLevel]: level,
-      [constants.ZSTD_c_checksumFlag]: 1,
-      [constants.ZSTD_c_contentSizeFlag]: 1,
-    },
-  });
-}
-
 /** The first `length` bytes of an open segment. @throws EvidenceError `recording-damaged` when it is shorter */
-export async function readOpen(directory: string, index: number, length: number): Promise<Buffer> {
+async function readOpen(directory: string, index: number, length: number): Promise<Buffer> {
   const handle = await open(path.join(directory, openName(index)), 'r');
   try {
     const raw = Buffer.allocUnsafeSlow(length);
@@ -71,38 +54,45 @@ export async function readOpen(directory: string, index: number, length: number)
   }
 }
 
-/**
- * Step 1.
- * @param originals what of `raw` holds originals, and opens them; they go into a file of their own. Null: they stay
- */
+/** A closed segment, as its recorder left it. */
+export interface OpenSegment {
+  readonly directory: string;
+  readonly index: number;
+  /** The file may hold more, which then counts for nothing. */
+  readonly length: number;
+  /** What of it holds originals, and opens them; they go into a file of their own. Null: they stay. */
+  readonly originals: OpenOriginals | null;
+}
+
+/** Step 1. @throws EvidenceError `recording-damaged` when the file is shorter than `length` */
 export async function write(
-  directory: string,
-  index: number,
-  raw: Buffer,
-  originals: OpenOriginals | null,
+  { directory, index, length, originals }: OpenSegment,
+  priority: CompressionPriority,
 ): Promise<SealedFile> {
-  const split = originals === null ? null : takeOriginals(raw, originals);
-  const segment = split?.segment ?? raw;
-  const compressed = await compressSegment(segment);
+  const file = path.join(directory, openName(index));
+  const split =
+    originals === null ? null : takeOriginals(await readOpen(directory, index, length), originals);
   const age = split === null ? null : originals!.seal.encrypt(split.originals);
-  if (age !== null) await store(path.join(directory, unfinishedOriginalsName(index)), age);
-  await store(path.join(directory, unfinishedName(index)), compressed);
+  if (age !== null)
+    await store(path.join(directory, unfinishedOriginalsName(index)), async (handle) => {
+      await handle.writeFile(age);
+      await handle.datasync();
+    });
+  const compressed = await store(path.join(directory, unfinishedName(index)), ({ fd }) =>
+    compress(split?.segment ?? { file, length }, fd, priority),
+  );
   return {
-    sha256: digest(compressed),
-    bytes: compressed.length,
-    rawBytes: segment.length,
-    sealed: age === null ? null : digest(age),
+    ...compressed,
+    rawBytes: split?.segment.length ?? length,
+    sealed: age === null ? null : hash('sha256', age, 'hex'),
   };
 }
 
-const digest = (bytes: Buffer): string => hash('sha256', bytes, 'hex');
-
-async function store(file: string, bytes: Buffer): Promise<void> {
+async function store<Result>(file: string, fill: (handle: FileHandle) => Promise<Result>): Promise<Result> {
   try {
     const handle = await open(file, 'w', 0o600);
     try {
-      await handle.writeFile(bytes);
-      await handle.datasync();
+      return await fill(handle);
     } finally {
       await handle.close();
     }

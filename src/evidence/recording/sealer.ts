@@ -4,15 +4,17 @@
  *
  * Compressing competes with the data path for the processor, so while segments close by size (a sign of bulk) it waits:
  * until no segment has done so for a moment, or the backlog passes its bound, or its oldest segment its age. The backlog is
- * files on disk, not memory. A segment that cannot be sealed (disk full, log refuses) is tried again and again, its
- * session's later segments after it; other sessions go on.
+ * files on disk, not memory. Even then it compresses in a thread of low priority (`compression.ts`), which runs while the
+ * processor has time to spare; at four times these bounds, or when the relay stops, in one of normal priority. A segment
+ * that cannot be sealed (disk full, log refuses) is tried again and again, its session's later segments after it; other
+ * sessions go on.
  */
 import type { NewEntry } from '../entry.ts';
 import { relayActor } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
 import { syncDirectory } from './group-sync.ts';
 import type { OpenOriginals } from './segment-file.ts';
-import { publish, readOpen, removeOpen, write, type SealedFile } from './sealed-file.ts';
+import { publish, removeOpen, write, type SealedFile } from './sealed-file.ts';
 
 /** A closed segment that waits to be sealed. */
 export interface ClosedSegment {
@@ -57,6 +59,8 @@ interface Job {
   committed: boolean;
 }
 
+/** So many times beyond its bounds, sealing no longer gives way to the data path. */
+const overdueFactor = 4;
 /** Segments that share a directory sync and the log's group commit. */
 const roundSegments = 16;
 
@@ -171,7 +175,7 @@ export class Sealer {
           await step(job).catch((error: unknown) => this.#fail(error, session, failed));
       }
     };
-    await each(writeAndPublish);
+    await each((job) => this.#writeAndPublish(job));
     const synced = new Map<string, Promise<void>>();
     await each(({ segment: { directory } }) => {
       const sync = synced.get(directory) ?? syncDirectory(directory);
@@ -183,6 +187,23 @@ export class Sealer {
       await removeOpen(job.segment.directory, job.segment.index);
       this.#finish(job);
     });
+  }
+
+  async #writeAndPublish(job: Job): Promise<void> {
+    if (job.sealed !== null) return;
+    const { directory, index, length, sealed: originals } = job.segment;
+    const priority = this.#urgent || this.#overdue(job) ? 'normal' : 'low';
+    const file = await write({ directory, index, length, originals }, priority);
+    await publish(directory, index, file);
+    job.sealed = file;
+  }
+
+  #overdue({ submittedAt }: Job): boolean {
+    const { backlogBytes, maxAgeMs } = this.#options;
+    return (
+      this.#backlogBytes > overdueFactor * backlogBytes ||
+      performance.now() - submittedAt > overdueFactor * maxAgeMs
+    );
   }
 
   /** Step 3: all entries at once, so that the log syncs once; in order, so that a session's are in order. */
@@ -220,14 +241,6 @@ export class Sealer {
     this.#retryAt.set(session, performance.now() + this.#options.retryMs);
     this.#options.onError?.(error, session);
   }
-}
-
-async function writeAndPublish(job: Job): Promise<void> {
-  if (job.sealed !== null) return;
-  const { directory, index, length, sealed } = job.segment;
-  const file = await write(directory, index, await readOpen(directory, index, length), sealed);
-  await publish(directory, index, file);
-  job.sealed = file;
 }
 
 const closedError = (): EvidenceError =>
