@@ -14,6 +14,7 @@ import type {
   ReviewListener,
   Verdict,
 } from './gate.ts';
+import { KnownStatements } from './known-statements.ts';
 import type { Masking, RedactionPlace } from './masking.ts';
 import type { ConnectionInfo, Recorder, TextDigest } from './recorder.ts';
 import type { HeldReview, ReviewAnswer } from './reviews.ts';
@@ -29,11 +30,6 @@ const forbidden = 'Ask whoever keeps the policies; hoop policy check explains th
 const nobodyAsked = 'It needs a review, and nobody can be asked for one.';
 const tooLong = 'It needs a review, and is too long to be read.';
 const policyChanged = 'The policies have changed since the review was requested. Send it again.';
-
-interface Statement {
-  readonly facts: CommandFacts;
-  readonly parameterTypes: readonly number[];
-}
 
 interface Held {
   readonly given: GivenCommand;
@@ -52,7 +48,7 @@ export class GatedConnection implements ConnectionGate {
   readonly #decide: (facts: CommandFacts) => ExecuteDecision;
   readonly #tally: GateTally;
   readonly #number: number;
-  readonly #statements = new Map<number, Statement>();
+  readonly #statements = new KnownStatements();
   #encoding = 'UTF8';
   /** Who asked for release last, and when. */
   #asked: Releasable | null = null;
@@ -84,7 +80,7 @@ export class GatedConnection implements ConnectionGate {
 
   statement(text: Uint8Array, parameterTypes: readonly number[], facts: CommandFacts): number {
     const statement = this.#session.nextStatement();
-    this.#statements.set(statement, { facts, parameterTypes });
+    this.#statements.add(statement, parameterTypes, facts);
     try {
       this.#recorder.statement(this.#number, statement, text, parameterTypes, facts);
     } catch (error) {
