@@ -14,20 +14,25 @@ const remembered = 10_000;
 
 /** @param append to this process's log */
 export function tellingLogins(append: Append, logins: Pick<Logins, 'entryOf'>): Append {
-  const told = new Set<string>();
+  /** By login, the groups that the log has of it. */
+  const told = new Map<string, string>();
+  const remember = (login: string, groups: string): void => {
+    told.delete(login);
+    told.set(login, groups);
+    if (told.size > remembered) told.delete(told.keys().next().value!);
+  };
   return async (entry) => {
     const login = loginNamedBy(entry);
-    if (login !== null && !told.has(login)) {
+    const known = login === null ? undefined : told.get(login);
+    // Whose say counts rests on the groups, which another relay may have renewed.
+    if (login !== null && (known === undefined || entry.kind === 'review.decided')) {
       const telling = await logins.entryOf(login as LoginId);
-      if (telling !== null) await append({ ...telling, renews: login });
+      const groups = JSON.stringify(telling?.groups ?? []);
+      if (telling !== null && groups !== known) await append({ ...telling, renews: login });
+      remember(login, groups);
     }
     const appended = await append(entry);
-    const known = entry.kind === 'login' ? entry.login : login;
-    if (known !== null) {
-      told.delete(known);
-      told.add(known);
-      if (told.size > remembered) told.delete(told.values().next().value!);
-    }
+    if (entry.kind === 'login') remember(entry.login, JSON.stringify(entry.groups));
     return appended;
   };
 }

@@ -32,6 +32,13 @@ export type FailureCode =
   | 'session-never-closed' // open when the relay started again
   | 'session-closed-late' // the same, and closed after it
   | 'session-totals-mismatch'
+  // reviews
+  | 'review-unknown' // an entry or a recorded command names one that the log does not have
+  | 'review-mismatch' // held, requested, decided and recorded are not the same
+  | 'review-decision-invalid' // by the requester, for a group of others, twice, or too late
+  | 'review-outcome-mismatch' // the decisions do not add up to what the entry says
+  | 'review-reused' // two commands by one review
+  | 'command-unapproved' // a command went by a review that did not approve it
   // recordings
   | 'segment-out-of-order'
   | 'segment-missing'
@@ -52,6 +59,7 @@ export type WarningCode =
   | 'request-time' // signed long before or after it was used
   | 'session-unfinished' // still open, or its end is not signed yet
   | 'originals-lost' // with a machine that died: masked values of an interrupted session whose originals never reached the disk
+  | 'review-unfinished' // its session is over and it has no end
   | 'recording-leftover' // what a segment was made from, though its session is closed
   | 'recording-uncommitted' // of a session that only the journal names
   | 'journal-torn'

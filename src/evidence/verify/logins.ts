@@ -1,7 +1,7 @@
 /** Logins as the log tells them: whose key signs what. */
 import type { Entry, EntryOf } from '../entry.ts';
 import type { Findings } from './finding.ts';
-import { openKillRequest, openSessionRequest, thumbprintOf } from './signed-request.ts';
+import { openDecisionRequest, openKillRequest, openSessionRequest, thumbprintOf } from './signed-request.ts';
 
 interface KnownLogin {
   readonly entry: EntryOf<'login'>;
@@ -18,7 +18,7 @@ const requestSkewMs = 300_000;
 /** Between the relay's look at a login and the entry that follows from it: meanwhile somebody may have signed out. */
 const admittedMs = 60_000;
 
-type Signed = EntryOf<'session.opened'> | EntryOf<'session.killed'>;
+type Signed = EntryOf<'session.opened'> | EntryOf<'session.killed'> | EntryOf<'review.decided'>;
 
 /** Memory grows with the logins that live at one time, not with the log. */
 export class Logins {
@@ -54,6 +54,11 @@ export class Logins {
     else login.endedMs = Date.parse(entry.time);
   }
 
+  /** Groups of a login as the log told them last; null when it does not know the login. */
+  groupsOf(login: string): readonly string[] | null {
+    return this.#known.get(login)?.entry.groups ?? null;
+  }
+
   /** Signature → key → login → person, and that the request says what the entry says. */
   checkRequest(entry: Signed, index: number): void {
     const place = { index, session: entry.session };
@@ -79,10 +84,7 @@ export class Logins {
         place,
       );
     const { key, thumbprint } = login.entry;
-    const claims =
-      entry.kind === 'session.opened'
-        ? openSessionRequest(entry.request, key, thumbprint)
-        : openKillRequest(entry.request, key, thumbprint);
+    const claims = openRequest(entry, key, thumbprint);
     if (claims === null) {
       this.#findings.failure(
         'signature-invalid',
@@ -92,14 +94,7 @@ export class Logins {
       return;
     }
     this.signatures += 1;
-    const subject = 'target' in claims ? claims.target : claims.session;
-    const meant = entry.kind === 'session.opened' ? entry.target : entry.session;
-    const task = 'task' in claims ? (claims.task ?? null) : null;
-    if (
-      subject !== meant ||
-      (claims.reason ?? null) !== entry.reason ||
-      task !== ('task' in entry ? entry.task : null)
-    )
+    if (!claims.agrees || claims.reason !== entry.reason)
       this.#findings.failure(
         'request-mismatch',
         `${entry.kind} says something else than the request that was signed`,
@@ -124,7 +119,42 @@ export class Logins {
   }
 }
 
-type ByPerson = Extract<Entry, { kind: 'login' | 'session.opened' | 'session.killed' }>;
+interface Claimed {
+  readonly jti: string;
+  readonly iat: number;
+  readonly reason: string | null;
+  /** What is signed is what the entry says, but for the reason. */
+  readonly agrees: boolean;
+}
+
+/** Null when the signature or anything about the request is not as it must be. */
+function openRequest(entry: Signed, key: EntryOf<'login'>['key'], thumbprint: string): Claimed | null {
+  switch (entry.kind) {
+    case 'session.opened': {
+      const claims = openSessionRequest(entry.request, key, thumbprint);
+      return (
+        claims && claimed(claims, claims.target === entry.target && (claims.task ?? null) === entry.task)
+      );
+    }
+    case 'session.killed': {
+      const claims = openKillRequest(entry.request, key, thumbprint);
+      return claims && claimed(claims, claims.session === entry.session);
+    }
+    case 'review.decided': {
+      const claims = openDecisionRequest(entry.request, key, thumbprint);
+      const { review, decision, digest } = entry;
+      const agrees = claims?.review === review && claims.decision === decision && claims.digest === digest;
+      return claims && claimed(claims, agrees);
+    }
+  }
+}
+
+const claimed = (
+  { jti, iat, reason }: { jti: string; iat: number; reason?: string | undefined },
+  agrees: boolean,
+): Claimed => ({ jti, iat, reason: reason ?? null, agrees });
+
+type ByPerson = Extract<Entry, { kind: 'login' | 'session.opened' | 'session.killed' | 'review.decided' }>;
 
 const samePerson = (a: ByPerson, b: ByPerson): boolean =>
   a.actor.issuer === b.actor.issuer && a.actor.subject === b.actor.subject;

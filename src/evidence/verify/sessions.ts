@@ -8,6 +8,7 @@ import type { Findings, Place } from './finding.ts';
 
 interface OpenSession {
   readonly openedAtMs: number;
+  readonly owner: SessionOwner;
   /** Place of `session.opened` in the log. */
   readonly index: number;
   nextSegment: number;
@@ -16,6 +17,13 @@ interface OpenSession {
   abandoned: boolean;
   /** Segments with masked values whose originals are nowhere. */
   originalsLost: { readonly lost: number; readonly place: Place }[];
+}
+
+/** Who opened a session, and where to. */
+export interface SessionOwner {
+  readonly issuer: string;
+  readonly subject: string;
+  readonly target: string;
 }
 
 /** What is on disk for a session that the log names. */
@@ -48,7 +56,7 @@ export class Sessions {
     for (const session of this.#open.values()) session.abandoned = true;
   }
 
-  opened({ session, time }: EntryOf<'session.opened'>, index: number): void {
+  opened({ session, time, actor, target }: EntryOf<'session.opened'>, index: number): void {
     if (this.#open.has(session) || this.#finished.has(session)) {
       this.#findings.failure('session-reopened', `session ${session} was opened before`, { index, session });
       return;
@@ -56,6 +64,7 @@ export class Sessions {
     const totals = { segments: 0, commands: 0, bytes: 0, rawBytes: 0, redactions: 0 };
     this.#open.set(session, {
       openedAtMs: Date.parse(time),
+      owner: { issuer: actor.issuer, subject: actor.subject, target },
       index,
       nextSegment: 0,
       totals,
@@ -138,6 +147,11 @@ export class Sessions {
         );
       }
     }
+  }
+
+  /** Null when the session is not open. */
+  owner(session: string): SessionOwner | null {
+    return this.#open.get(session)?.owner ?? null;
   }
 
   get unfinished(): number {

@@ -5,6 +5,7 @@
 import { createPublicKey, hash, verify } from 'node:crypto';
 import type { z } from 'zod';
 import { SessionKillClaims, SessionOpenClaims } from '../../wire/api.ts';
+import { ReviewDecisionClaims } from '../../wire/reviews.ts';
 import type { EntryOf } from '../entry.ts';
 
 type LoginKey = EntryOf<'login'>['key'];
@@ -61,3 +62,9 @@ export const openKillRequest = (
   key: LoginKey,
   thumbprint: string,
 ): z.infer<typeof SessionKillClaims> | null => open(jws, key, thumbprint, SessionKillClaims);
+
+export const openDecisionRequest = (
+  jws: string,
+  key: LoginKey,
+  thumbprint: string,
+): ReviewDecisionClaims | null => open(jws, key, thumbprint, ReviewDecisionClaims);

@@ -12,6 +12,7 @@ import { FindingList, RelationFindings, type Finding, type Findings } from './fi
 import { checkJournal, laterSessions } from './journal.ts';
 import { Logins } from './logins.ts';
 import { checkRecordings } from './recordings.ts';
+import { Reviews } from './reviews.ts';
 import { checkSegment } from './segments.ts';
 import { Sessions } from './sessions.ts';
 import { TreeCheck } from './tree.ts';
@@ -82,7 +83,7 @@ export async function verify(options: VerifyOptions): Promise<Report> {
       () => history.entriesMissing(),
     );
     await tree.finish(checkpoint.root);
-    history.sessions.finish();
+    history.finish();
     if (options.recordings !== false) await history.checkRecordings(log, checkpoint.size);
     await checkJournal(log, checkpoint.size, findings);
   }
@@ -167,6 +168,7 @@ class EntryCheck {
   readonly #relations: RelationFindings;
   readonly sessions: Sessions;
   readonly #logins: Logins;
+  readonly #reviews: Reviews;
   #entries = 0;
   #segments = 0;
   #from: string | null = null;
@@ -178,6 +180,7 @@ class EntryCheck {
     this.#relations = new RelationFindings(findings);
     this.sessions = new Sessions(this.#relations);
     this.#logins = new Logins(findings, this.#relations);
+    this.#reviews = new Reviews(this.#relations);
   }
 
   check(bytes: Buffer, index: number): void | Promise<void> {
@@ -216,13 +219,20 @@ class EntryCheck {
         return this.#checkSegment(entry, index);
       case 'session.closed':
         return this.sessions.closed(entry, index);
-      case 'command.held':
       case 'command.blocked':
-      case 'review.requested':
-      case 'review.decided':
-      case 'review.ended':
-      case 'review.refused':
         return this.sessions.mentioned(entry, index);
+      case 'command.held':
+        this.#reviews.held(entry, index);
+        return this.sessions.mentioned(entry, index);
+      case 'review.requested':
+        return this.#reviews.requested(entry, this.sessions.owner(entry.session), index);
+      case 'review.decided':
+        this.#logins.checkRequest(entry, index);
+        return this.#reviews.decided(entry, this.#logins.groupsOf(entry.login), index);
+      case 'review.ended':
+        return this.#reviews.ended(entry, index);
+      // The session may be another relay's: whoever is asked to decide writes down that it refused.
+      case 'review.refused':
       case 'relay.recovered':
       case 'config.changed':
       case 'issuer.keys':
@@ -237,13 +247,20 @@ class EntryCheck {
     const { directory, recordings, sessions } = this.#options;
     if (openedAtMs === null || recordings === false || sessions?.has(entry.session) === false) return;
     this.#segments += 1;
+    const take = this.#reviews.recordsOf({ index, session: entry.session, segment: entry.index });
     const contents = await checkSegment(
       directory,
       openedAtMs,
       { entry, index },
-      { findings: this.#findings, take: () => undefined },
+      { findings: this.#findings, take },
     );
     if (contents !== null) this.sessions.lostOriginals(entry, contents.originalsLost, index);
+  }
+
+  /** The log has ended. */
+  finish(): void {
+    this.sessions.finish();
+    this.#reviews.finish((session) => this.sessions.extent(session)?.open === false);
   }
 
   entriesMissing(): void {
