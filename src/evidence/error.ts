@@ -12,6 +12,7 @@ export type EvidenceErrorCode =
   | 'entry-invalid' // a program asked for an entry that the format forbids
   | 'recording-failed' // a record could not be written, or stalled past its bound; the session must end
   | 'recording-damaged' // bytes of a recording that are not the format
+  | 'originals-locked' // no identity at hand opens the sealed originals, or they are not what was sealed
   | 'evidence-not-found';
 
 export class EvidenceError extends HoopError<EvidenceErrorCode> {}

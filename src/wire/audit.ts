@@ -6,6 +6,8 @@
  * - `GET /v1/audit/sessions/:id` → `SessionSummaryView`
  * - `GET /v1/audit/sessions/:id/transcript` → `TranscriptItem` of `evidence/read`, as JSON lines
  * - `GET /v1/audit/events` → `EvidenceEvent` of `evidence/read`, as JSON lines; filters of `AuditQuery`
+ * - `GET /v1/audit/sessions/:id/originals` → `SealedSegment` of `evidence/read`, as JSON lines; `?segment=`; still sealed. Needs
+ *   the right to unseal; its entry says so
  * - `GET /v1/audit/tail` → the same from now on, until the caller hangs up; empty lines keep it alive
  * - `GET /v1/audit/files` → `EvidenceFile` as JSON lines: all that verification needs
  * - `GET /v1/audit/file?path=` → one of them
@@ -86,9 +88,25 @@ export const EventView = z.object({
   tag: textOrNull,
   rows: numberOrNull,
   errorCode: textOrNull,
+  effects: z.array(z.string()).nullable().default(null),
+  relations: z.array(z.string()).nullable().default(null),
+  functions: z.array(z.string()).nullable().default(null),
+  review: textOrNull.default(null),
+  redactions: numberOrNull.default(null),
   details: z.record(z.string(), z.unknown()).nullable(),
 });
 export type EventView = z.infer<typeof EventView>;
+
+const redactionParts = ['row', 'message', 'statement', 'text', 'parameter', 'input', 'startup'] as const;
+const redaction = {
+  rule: z.string(),
+  row: count.nullable(),
+  column: count.nullable(),
+  offset: count,
+  length: count,
+  /** Sealed index in its segment; null: the original was not kept. */
+  sealed: count.nullable(),
+};
 
 const place = { micros: count, connection: count, command: count };
 const said = {
@@ -109,6 +127,12 @@ export const TranscriptView = z.discriminatedUnion('kind', [
     text: z.string(),
     parameters: z.array(textOrNull).nullable(),
   }),
+  z.object({
+    ...place,
+    kind: z.literal('masked'),
+    part: z.enum(redactionParts),
+    places: z.array(z.object(redaction)),
+  }),
   z.object({ ...place, kind: z.literal('columns'), names: z.array(z.string()) }),
   z.object({ ...place, kind: z.literal('row'), values: z.array(textOrNull) }),
   z.object({ ...place, kind: z.literal('complete'), tag: z.string() }),
@@ -119,3 +143,21 @@ export const TranscriptView = z.discriminatedUnion('kind', [
   z.object({ ...place, kind: z.literal('unreadable') }),
 ]);
 export type TranscriptView = z.infer<typeof TranscriptView>;
+
+const base64 = z.string().regex(/^[A-Za-z0-9+/]*={0,2}$/);
+
+/** The redactions of one segment and their originals, sealed; explained at `SealedSegment` of `evidence/read`. */
+export const SealedSegmentView = z.object({
+  session: ulid,
+  segment: count,
+  redactions: z.array(
+    z.object({ ...redaction, part: z.enum(redactionParts), connection: count, subject: count }),
+  ),
+  age: base64.nullable(),
+  sealKey: base64.nullable(),
+  originals: z.array(z.object({ first: count, bytes: base64 })),
+});
+export type SealedSegmentView = z.infer<typeof SealedSegmentView>;
+
+/** Query of `GET /v1/audit/sessions/:id/originals`. */
+export const OriginalsQuery = z.strictObject({ segment: z.coerce.number().int().nonnegative().optional() });

@@ -17,7 +17,8 @@ function whatOf(event: EventView): string {
   }
   const result = event.errorCode ?? event.tag ?? '';
   const parameters = event.parameters === null ? '' : ` ${JSON.stringify(event.parameters)}`;
-  return `${outcomeColour(event.outcome)}${result === '' ? '' : ` ${visible(result)}`}  ${oneLine(event.text)}${visible(parameters)}`;
+  const masked = (event.redactions ?? 0) > 0 ? colour.dim(`  masked ${event.redactions}`) : '';
+  return `${outcomeColour(event.outcome)}${result === '' ? '' : ` ${visible(result)}`}  ${oneLine(event.text)}${visible(parameters)}${masked}`;
 }
 
 const oneLine = (text: string | null): string => visible((text ?? '').replaceAll(/\s+/g, ' ').trim());

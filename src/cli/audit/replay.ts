@@ -10,6 +10,8 @@ export class TranscriptText {
     number,
     { names: readonly string[]; rows: (readonly (string | null)[])[]; begun: boolean }
   >();
+  /** Masked values by rule, of the command that runs on each connection. */
+  readonly #masked = new Map<number, Map<string, number>>();
   #connections = 0;
 
   /** @param width of the terminal; null: tables are tab-separated */
@@ -24,12 +26,15 @@ export class TranscriptText {
         return this.#endResult(item.connection) + this.#beginResult(item.connection, item.names);
       case 'row':
         return this.#row(item.connection, item.values);
+      case 'masked':
+        this.#count(item);
+        return '';
       default:
         return this.#endResult(item.connection) + this.#line(item);
     }
   }
 
-  #line(item: Exclude<TranscriptView, { kind: 'columns' | 'row' }>): string {
+  #line(item: Exclude<TranscriptView, { kind: 'columns' | 'row' | 'masked' }>): string {
     const mark = this.#connections > 1 || item.connection > 1 ? colour.dim(`[${item.connection}] `) : '';
     switch (item.kind) {
       case 'connected':
@@ -51,13 +56,28 @@ export class TranscriptText {
         return multiline(item.data);
       case 'outcome':
         return item.outcome === 'succeeded' || item.outcome === 'failed'
-          ? ''
-          : `${mark}${colour.red(visible(item.outcome))} ${visible(item.errorCode ?? '')}\n`;
+          ? this.#maskedLine(item.connection, mark)
+          : `${mark}${colour.red(visible(item.outcome))} ${visible(item.errorCode ?? '')}\n${this.#maskedLine(item.connection, mark)}`;
       case 'unreadable':
         return colour.red(`-- connection ${item.connection}: what follows cannot be shown\n`);
       default:
         return item satisfies never;
     }
+  }
+
+  #count({ connection, places }: Extract<TranscriptView, { kind: 'masked' }>): void {
+    const counts = this.#masked.get(connection) ?? new Map<string, number>();
+    this.#masked.set(connection, counts);
+    for (const { rule } of places) counts.set(rule, (counts.get(rule) ?? 0) + 1);
+  }
+
+  /** What was masked until now, once. */
+  #maskedLine(connection: number, mark: string): string {
+    const counts = this.#masked.get(connection);
+    this.#masked.delete(connection);
+    if (counts === undefined) return '';
+    const said = [...counts].map(([rule, count]) => `${count} ${visible(rule)}`).join(', ');
+    return `${mark}${colour.dim(`masked: ${said}`)}\n`;
   }
 
   #beginResult(connection: number, names: readonly string[]): string {

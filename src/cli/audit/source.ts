@@ -6,10 +6,12 @@ import type { RelayClient } from '../../agent/relay-client.ts';
 import { HoopError } from '../../errors.ts';
 import { readEvents } from '../../evidence/read/events.ts';
 import { followEvents } from '../../evidence/read/follow.ts';
+import { readSealed } from '../../evidence/read/originals.ts';
 import { readSessions, recordingOf } from '../../evidence/read/sessions.ts';
 import { readTranscript } from '../../evidence/read/transcript.ts';
 import {
   EventView,
+  SealedSegmentView,
   SessionList,
   SessionSummaryView,
   TranscriptView,
@@ -17,7 +19,13 @@ import {
 } from '../../wire/audit.ts';
 
 export type AuditErrorCode =
-  'session-not-recorded' | 'audit-line-invalid' | 'vkey-unknown' | 'export-exists' | 'evidence-unreadable';
+  | 'identity-invalid' // a file that should hold age identities does not
+  | 'identity-exists'
+  | 'session-not-recorded'
+  | 'audit-line-invalid'
+  | 'vkey-unknown'
+  | 'export-exists'
+  | 'evidence-unreadable';
 
 export class AuditError extends HoopError<AuditErrorCode> {}
 
@@ -43,6 +51,8 @@ export interface AuditSource {
   /** From now on, until `signal`. A null says that it has begun, and later that nothing happens. */
   tail(query: AuditQuery, signal: AbortSignal): AsyncIterable<EventView | null>;
   transcript(session: SessionSummaryView): AsyncIterable<TranscriptView>;
+  /** What the session masked, still sealed. @param segment only this one; null: all */
+  originals(session: SessionSummaryView, segment: number | null): AsyncIterable<SealedSegmentView>;
 }
 
 /** An empty line is a null. */
@@ -89,6 +99,11 @@ export class DirectorySource implements AuditSource {
     for await (const item of readTranscript(recordingOf(this.#directory, session)))
       yield TranscriptView.parse(item);
   }
+
+  async *originals(session: SessionSummaryView, segment: number | null): AsyncGenerator<SealedSegmentView> {
+    for await (const sealed of readSealed(recordingOf(this.#directory, session), segment))
+      yield SealedSegmentView.parse(sealed);
+  }
 }
 
 export class RelaySource implements AuditSource {
@@ -120,6 +135,11 @@ export class RelaySource implements AuditSource {
 
   transcript({ session }: SessionSummaryView): AsyncGenerator<TranscriptView> {
     return this.#lines(`/v1/audit/sessions/${session}/transcript`, TranscriptView);
+  }
+
+  originals({ session }: SessionSummaryView, segment: number | null): AsyncGenerator<SealedSegmentView> {
+    const query = segment === null ? '' : `?segment=${segment}`;
+    return this.#lines(`/v1/audit/sessions/${session}/originals${query}`, SealedSegmentView);
   }
 
   async *#lines<T>(path: string, schema: z.ZodType<T>, signal?: AbortSignal): AsyncGenerator<T> {

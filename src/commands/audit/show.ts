@@ -30,13 +30,15 @@ export default class AuditShow extends AuditCommand {
         if (event.kind === 'command') commands.push(event);
       this.print('');
       this.printTable(
-        ['command', 'began', 'ms', 'outcome', 'result', 'text', 'parameters'],
+        ['command', 'began', 'ms', 'outcome', 'result', 'does', 'masked', 'text', 'parameters'],
         commands.map((command) => [
           String(command.command),
           command.time,
           command.durationMs === null ? null : command.durationMs.toFixed(1),
           command.outcome,
           command.errorCode ?? command.tag,
+          command.effects?.join(' ') ?? null,
+          command.redactions === 0 ? null : String(command.redactions ?? ''),
           command.text,
           command.parameters === null ? null : JSON.stringify(command.parameters),
         ]),

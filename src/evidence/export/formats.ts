@@ -52,6 +52,11 @@ const csvColumns: readonly (readonly [string, (event: EvidenceEvent) => Cell])[]
   ['log_index', (event) => event.logIndex],
   ['details', (event) => json(event.details)],
   ['text_bytes', (event) => event.textBytes],
+  ['effects', (event) => event.effects?.join(' ') ?? null],
+  ['relations', (event) => json(event.relations)],
+  ['functions', (event) => json(event.functions)],
+  ['review', (event) => event.review],
+  ['redactions', (event) => event.redactions],
 ];
 
 /** RFC 4180: CRLF, quotes doubled. */

@@ -3,7 +3,7 @@
  * their outcomes.
  */
 import type { OutcomeKind } from '../../model/outcome.ts';
-import type { Content, SegmentRecord } from '../recording/records.ts';
+import type { Content, RecordedFacts, SegmentRecord } from '../recording/records.ts';
 import { EvidenceError } from '../error.ts';
 import { decodeParameters, decodeText } from './postgres-content.ts';
 import { SegmentCursor } from './segment-cursor.ts';
@@ -24,6 +24,10 @@ export interface Command {
   /** Result formats that the client asked for (PostgreSQL Bind); empty: text. */
   readonly resultFormats: readonly number[];
   readonly verdict: 'allow' | 'deny';
+  /** What it does, as the relay could tell; null in a recording that does not say. */
+  readonly facts: RecordedFacts | null;
+  /** The review that decided it. */
+  readonly review: string | null;
 }
 
 /** `unfinished`: the record ends without saying (the session is open, or was interrupted). */
@@ -33,6 +37,8 @@ export interface CommandOutcome {
   readonly tag: string | null;
   readonly rows: number | null;
   readonly errorCode: string | null;
+  /** Values that were masked in what it said and in what came back. */
+  readonly redactions: number;
 }
 
 export const unfinished: CommandOutcome = {
@@ -41,6 +47,7 @@ export const unfinished: CommandOutcome = {
   tag: null,
   rows: null,
   errorCode: null,
+  redactions: 0,
 };
 
 interface Statement {
@@ -48,6 +55,7 @@ interface Statement {
   /** Its text stands apart, and was told only once. */
   readonly apart: boolean;
   readonly parameterTypes: readonly number[];
+  readonly facts: RecordedFacts | null;
 }
 
 /** Takes records in order; knows what later records refer to. */
@@ -55,6 +63,8 @@ export class CommandAssembler {
   readonly #statements = new Map<number, Statement>();
   readonly #blobs = new Map<number, Buffer[]>();
   readonly #encodings = new Map<number, string>();
+  /** Of the segment at hand. */
+  readonly #facts = new Map<number, RecordedFacts>();
 
   /** @returns the command, when the record is one. @throws EvidenceError `recording-damaged` */
   take(record: SegmentRecord): Command | null {
@@ -62,6 +72,7 @@ export class CommandAssembler {
       case 'segment':
         // Each segment tells the statements that it uses: a long session of many does not fill the memory.
         for (const [statement, { apart }] of this.#statements) if (!apart) this.#statements.delete(statement);
+        this.#facts.clear();
         return null;
       case 'connection':
         this.#encodings.set(record.connection, record.parameters.get('client_encoding') ?? 'UTF8');
@@ -77,7 +88,13 @@ export class CommandAssembler {
         if (this.#statements.has(record.statement)) return null;
         const text = Buffer.from(this.#content(record.text));
         const apart = !Buffer.isBuffer(record.text);
-        this.#statements.set(record.statement, { text, apart, parameterTypes: record.parameterTypes });
+        const { parameterTypes, facts } = record;
+        this.#statements.set(record.statement, { text, apart, parameterTypes, facts: this.#factsOf(facts) });
+        return null;
+      }
+      case 'facts': {
+        const { effects, relations, functions, programs } = record;
+        this.#facts.set(record.facts, { effects, relations, functions, programs });
         return null;
       }
       case 'command':
@@ -110,7 +127,13 @@ export class CommandAssembler {
       resultFormats: bound?.resultFormats ?? [],
       statement,
       verdict,
+      facts: this.#factsOf(record.facts) ?? known?.facts ?? null,
+      review: record.review,
     };
+  }
+
+  #factsOf(number: number | null): RecordedFacts | null {
+    return number === null ? null : (this.#facts.get(number) ?? null);
   }
 
   #blob(blob: number, offset: number, bytes: Buffer): void {
@@ -132,10 +155,26 @@ export class CommandAssembler {
   }
 }
 
-/** What an `outcome` record says. */
-export function outcomeOf(record: Extract<SegmentRecord, { kind: 'outcome' }>): CommandOutcome {
-  const { outcome: kind, t: endedMicros, tag, rows, errorCode } = record;
-  return { kind, endedMicros, tag, rows, errorCode };
+/** Takes records in order; knows how commands ended, and how much of them was masked. */
+export class OutcomeAssembler {
+  /** By command, while it runs. */
+  readonly #redactions = new Map<number, number>();
+
+  /** @returns the outcome, when the record is one */
+  take(record: SegmentRecord): CommandOutcome | null {
+    if (record.kind === 'redactions' && record.part !== 'statement' && record.part !== 'startup')
+      this.#redactions.set(record.subject, this.redactions(record.subject) + record.count);
+    if (record.kind !== 'outcome') return null;
+    const { outcome: kind, t: endedMicros, tag, rows, errorCode, command } = record;
+    const redactions = this.redactions(command);
+    this.#redactions.delete(command);
+    return { kind, endedMicros, tag, rows, errorCode, redactions };
+  }
+
+  /** So far. */
+  redactions(command: number): number {
+    return this.#redactions.get(command) ?? 0;
+  }
 }
 
 /**
@@ -149,6 +188,7 @@ export async function* readCommands(
   const assembler = new CommandAssembler();
   const ahead = new SegmentCursor(directory).records();
   const outcomes = new Map<number, CommandOutcome>();
+  const ends = new OutcomeAssembler();
   const outcomeFor = async (command: number): Promise<CommandOutcome> => {
     for (;;) {
       const outcome = outcomes.get(command);
@@ -157,8 +197,9 @@ export async function* readCommands(
         return outcome;
       }
       const next = await ahead.next();
-      if (next.done === true) return unfinished;
-      if (next.value.kind === 'outcome') outcomes.set(next.value.command, outcomeOf(next.value));
+      if (next.done === true) return { ...unfinished, redactions: ends.redactions(command) };
+      const ended = ends.take(next.value);
+      if (ended !== null && next.value.kind === 'outcome') outcomes.set(next.value.command, ended);
     }
   };
   for await (const record of new SegmentCursor(directory).records()) {

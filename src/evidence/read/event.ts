@@ -32,6 +32,15 @@ export interface EvidenceEvent {
   readonly tag: string | null;
   readonly rows: number | null;
   readonly errorCode: string | null;
+  /** What the command does: `read`, `write`, … */
+  readonly effects: readonly string[] | null;
+  /** Relations and functions that it names. */
+  readonly relations: readonly string[] | null;
+  readonly functions: readonly string[] | null;
+  /** The review that decided it, or that the entry is about. */
+  readonly review: string | null;
+  /** Values that were masked in it and in its results; of `session.closed`: in the session. */
+  readonly redactions: number | null;
   /** What else the entry holds, by its own names. */
   readonly details: Readonly<Record<string, unknown>> | null;
 }
@@ -54,6 +63,11 @@ const nothing = {
   tag: null,
   rows: null,
   errorCode: null,
+  effects: null,
+  relations: null,
+  functions: null,
+  review: null,
+  redactions: null,
   details: null,
 } satisfies Omit<EvidenceEvent, 'time' | 'kind'>;
 
@@ -66,7 +80,8 @@ export function commandEvent(
   command: Command,
   outcome: CommandOutcome,
 ): EvidenceEvent {
-  const { endedMicros, kind, tag, rows, errorCode } = outcome;
+  const { endedMicros, kind, tag, rows, errorCode, redactions } = outcome;
+  const { facts, review } = command;
   return {
     ...nothing,
     ...about(session),
@@ -84,6 +99,11 @@ export function commandEvent(
     tag,
     rows,
     errorCode,
+    effects: facts?.effects ?? null,
+    relations: facts?.relations ?? null,
+    functions: facts?.functions ?? null,
+    review,
+    redactions,
   };
 }
 
@@ -103,6 +123,9 @@ export function entryEvent(
     ...('reason' in entry && { reason: entry.reason }),
     ...('connection' in entry && { connection: entry.connection, command: entry.command, text: entry.text }),
     ...('outcome' in entry && { outcome: entry.outcome }),
+    ...('review' in entry && { review: entry.review }),
+    ...('effects' in entry && { effects: entry.effects }),
+    ...('totals' in entry && { redactions: entry.totals.redactions }),
   };
   const rest = Object.entries(entry).filter(([name]) => !stamp.has(name) && !(name in nothing));
   const details = Object.fromEntries(rest);

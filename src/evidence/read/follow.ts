@@ -4,7 +4,7 @@
  */
 import type { EvidenceEvent } from './event.ts';
 import { commandEvent } from './event.ts';
-import { CommandAssembler, outcomeOf, type Command } from './commands.ts';
+import { CommandAssembler, OutcomeAssembler, type Command } from './commands.ts';
 import { EntryEvents } from './entry-events.ts';
 import { readEntries } from './entries.ts';
 import { wanted } from './events.ts';
@@ -54,6 +54,7 @@ class FollowedSession {
   readonly summary: SessionSummary;
   readonly #cursor: SegmentCursor;
   readonly #assembler = new CommandAssembler();
+  readonly #ends = new OutcomeAssembler();
   readonly #running = new Map<number, Command>();
 
   constructor(evidence: string, summary: SessionSummary) {
@@ -66,10 +67,11 @@ class FollowedSession {
     for await (const record of this.#cursor.records()) {
       const begun = this.#assembler.take(record);
       if (begun !== null) this.#running.set(begun.command, begun);
-      if (record.kind !== 'outcome') continue;
+      const outcome = this.#ends.take(record);
+      if (outcome === null || record.kind !== 'outcome') continue;
       const ended = this.#running.get(record.command);
       this.#running.delete(record.command);
-      if (ended !== undefined) yield commandEvent(this.summary, ended, outcomeOf(record));
+      if (ended !== undefined) yield commandEvent(this.summary, ended, outcome);
     }
   }
 }

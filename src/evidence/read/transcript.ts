@@ -12,8 +12,10 @@ import {
   type Column,
 } from '../../protocols/postgres/messages/query.ts';
 import { formatValue } from '../../protocols/postgres/messages/values.ts';
+import type { RedactionPart } from '../recording/redactions.ts';
 import type { SegmentRecord } from '../recording/records.ts';
-import { CommandAssembler, outcomeOf, type Command, type CommandOutcome } from './commands.ts';
+import { CommandAssembler, type Command, type CommandOutcome } from './commands.ts';
+import { RuleNames, type NamedRedaction } from './originals.ts';
 import { SegmentCursor } from './segment-cursor.ts';
 
 /** What happened; `micros` since `session.opened`. */
@@ -26,6 +28,8 @@ export type TranscriptItem = {
   | { readonly kind: 'connected'; readonly parameters: Readonly<Record<string, string>> }
   | { readonly kind: 'disconnected'; readonly reason: string }
   | { readonly kind: 'command'; readonly text: string; readonly parameters: Command['parameters'] }
+  /** What follows was masked, here. `part` `statement`: `command` is the statement's id. */
+  | { readonly kind: 'masked'; readonly part: RedactionPart; readonly places: readonly NamedRedaction[] }
   | { readonly kind: 'columns'; readonly names: readonly string[] }
   | { readonly kind: 'row'; readonly values: readonly (string | null)[] }
   | { readonly kind: 'complete'; readonly tag: string }
@@ -71,6 +75,7 @@ interface ConnectionState {
 
 class Transcript {
   readonly #assembler = new CommandAssembler();
+  readonly #rules = new RuleNames();
   readonly #connections = new Map<number, ConnectionState>();
   readonly #commands = new Map<number, Command>();
   /** Row descriptions by statement: a client may ask for one once and run the statement often. */
@@ -95,10 +100,21 @@ class Transcript {
         return;
       case 'outcome': {
         this.#commands.delete(record.command);
-        const { kind: outcome, errorCode } = outcomeOf(record);
+        const { outcome, errorCode } = record;
         yield { ...place(record), kind: 'outcome', outcome, errorCode };
         return;
       }
+      case 'rule':
+        this.#rules.take(record);
+        return;
+      case 'redactions':
+        yield {
+          ...place(record, record.subject),
+          kind: 'masked',
+          part: record.part,
+          places: [...this.#rules.places(record)],
+        };
+        return;
       case 'input':
       case 'output':
         yield* this.#bytes(record);

@@ -6,17 +6,19 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
+import type { z } from 'zod';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { EntryOf, NewEntry } from '../../evidence/entry.ts';
 import { EvidenceError } from '../../evidence/error.ts';
 import { readEvents } from '../../evidence/read/events.ts';
 import { evidenceFiles, parseEvidencePath } from '../../evidence/read/files.ts';
 import { followEvents } from '../../evidence/read/follow.ts';
+import { readSealed } from '../../evidence/read/originals.ts';
 import { readSessions, recordingOf, type SessionSummary } from '../../evidence/read/sessions.ts';
 import { readTranscript } from '../../evidence/read/transcript.ts';
 import type { Principal } from '../../model/principal.ts';
 import { hasErrno } from '../../errors.ts';
-import { AuditQuery } from '../../wire/audit.ts';
+import { AuditQuery, OriginalsQuery } from '../../wire/audit.ts';
 import { RelayError } from '../error.ts';
 
 /** Somebody who was authenticated, and what policy lets them read. */
@@ -24,6 +26,8 @@ export interface EvidenceReader {
   readonly principal: Principal;
   /** One session's record; with null: everything. */
   mayRead(session: SessionSummary | null): boolean;
+  /** The sealed originals of what the session masked. */
+  mayUnseal(session: SessionSummary): boolean;
 }
 
 export interface AuditRoutesOptions {
@@ -68,6 +72,14 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
     return sendLines(reply, readTranscript(recordingOf(directory, session)));
   });
 
+  app.get<ById>('/v1/audit/sessions/:id/originals', async (request, reply) => {
+    const query = parseWith(OriginalsQuery, request.query);
+    const [reader, session] = await one(options, request);
+    if (!reader.mayUnseal(session)) throw denied();
+    await reads.append(reader, 'unseal', { session: session.session }, query);
+    return sendLines(reply, readSealed(recordingOf(directory, session), query.segment ?? null));
+  });
+
   app.get('/v1/audit/events', async (request, reply) => {
     const [reader, query] = await range(options, request);
     await reads.append(reader, 'export', query);
@@ -110,8 +122,10 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
   });
 }
 
-function parseQuery(given: unknown): AuditQuery {
-  const parsed = AuditQuery.safeParse(given);
+const parseQuery = (given: unknown): AuditQuery => parseWith(AuditQuery, given);
+
+function parseWith<T>(schema: z.ZodType<T>, given: unknown): T {
+  const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
   const names = parsed.error.issues.map((issue) => issue.path.join('.') || issue.code).join(', ');
   throw new RelayError('request-invalid', `The filters cannot be read: ${names}.`);
@@ -167,10 +181,13 @@ class ReadEntries {
     reader: EvidenceReader,
     action: Action,
     { session, from, to, ...rest }: AuditQuery,
+    more: { readonly segment?: number | undefined } = {},
   ): Promise<void> {
     const { kind, issuer, subject, email } = reader.principal;
     const filters = Object.fromEntries(
-      Object.entries(rest).filter((filter): filter is [string, string] => filter[1] !== undefined),
+      Object.entries({ ...rest, ...more })
+        .filter(([, value]) => value !== undefined)
+        .map(([name, value]) => [name, String(value)]),
     );
     await this.#append({
       kind: 'evidence.read',

@@ -1,11 +1,16 @@
-/** Who may read evidence: whom policy lets `readEvidence`, of one session or of everything. */
+/**
+ * Who may read evidence: whom policy lets `readEvidence`, of one session or of everything; and who may have its sealed
+ * originals: whom it lets `unseal`.
+ */
 import type { FastifyRequest } from 'fastify';
 import type { Authenticated } from '../../identity/authenticator.ts';
 import { isSessionId, isTargetName } from '../../model/ids.ts';
+import type { SessionResource } from '../../policy/entities.ts';
 import type { Policies } from '../../policy/policies.ts';
 import { relayId } from '../../policy/schema.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { RelayConfig } from '../config/config.ts';
+import type { SessionSummary } from '../../evidence/read/sessions.ts';
 import type { EvidenceReader } from './audit.ts';
 
 export interface EvidenceReadersOptions {
@@ -16,25 +21,40 @@ export interface EvidenceReadersOptions {
   readonly authenticate: (request: FastifyRequest) => Promise<Authenticated>;
 }
 
-/** Authenticates a caller as a reader of evidence. A target that is no longer configured has no groups. */
+/** Authenticates a caller as a reader of evidence. */
 export function evidenceReaders({ config, policies, clock, authenticate }: EvidenceReadersOptions) {
   return async (request: FastifyRequest): Promise<EvidenceReader> => {
     const { principal } = await authenticate(request);
+    const circumstancesNow = () => ({ timeMs: clock.wallMs(), sourceAddress: request.ip });
     return {
       principal,
+      mayUnseal: (session) => {
+        const resource = sessionResource(config, session);
+        if (resource === null) return false;
+        const decision = policies().unseal(principal, resource, circumstancesNow());
+        return decision.allows('unseal', principal, resource.session);
+      },
       mayRead: (session) => {
-        const circumstances = { timeMs: clock.wallMs(), sourceAddress: request.ip };
+        const circumstances = circumstancesNow();
         if (session === null)
           return policies()
             .readEvidence(principal, null, circumstances)
             .allows('readEvidence', principal, relayId);
-        const { session: id, target: name, protocol, principal: owner } = session;
-        if (!isSessionId(id) || !isTargetName(name)) return false;
-        const target = { name, protocol, groups: config.targets.get(name)?.groups ?? [] };
+        const resource = sessionResource(config, session);
+        if (resource === null) return false;
         return policies()
-          .readEvidence(principal, { session: id, target, owner }, circumstances)
-          .allows('readEvidence', principal, id);
+          .readEvidence(principal, resource, circumstances)
+          .allows('readEvidence', principal, resource.session);
       },
     };
   };
+}
+
+/** A target that is no longer configured has no groups. Null: what the log names is no session of a target. */
+function sessionResource(
+  config: EvidenceReadersOptions['config'],
+  { session, target: name, protocol, principal: owner }: SessionSummary,
+): SessionResource | null {
+  if (!isSessionId(session) || !isTargetName(name)) return null;
+  return { session, target: { name, protocol, groups: config.targets.get(name)?.groups ?? [] }, owner };
 }

@@ -27,7 +27,9 @@ const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
   };
   return {
     principal,
-    mayRead: (session) => subject === 'lea' || (session !== null && session.principal.subject === subject),
+    mayUnseal: () => subject === 'uma',
+    mayRead: (session) =>
+      subject === 'uma' || subject === 'lea' || (session !== null && session.principal.subject === subject),
   };
 };
 

@@ -1,0 +1,139 @@
+/**
+ * What a session masked, and the originals as they are stored: sealed. Opening them needs an auditor's identity, which
+ * never comes to a relay: `openOriginals` runs where the auditor is.
+ */
+import path from 'node:path';
+import { Decrypter } from 'age-encryption';
+import { EvidenceError } from '../error.ts';
+import { decodeItem } from '../recording/decode.ts';
+import { originalsName } from '../recording/layout.ts';
+import { openOriginals as openRecord, segmentKey } from '../recording/originals.ts';
+import { placesOf, type Redaction, type RedactionsRecord, type SegmentRecord } from '../recording/records.ts';
+import type { RedactionPart } from '../recording/redactions.ts';
+import { readIfThere } from '../regular-file.ts';
+import { SegmentCursor } from './segment-cursor.ts';
+
+/** A masked value, with its rule by name. */
+export type NamedRedaction = Omit<Redaction, 'rule'> & { readonly rule: string };
+
+/** Names of masking rules as a recording tells them. */
+export class RuleNames {
+  readonly #names = new Map<number, string>();
+
+  take({ rule, name }: Extract<SegmentRecord, { kind: 'rule' }>): void {
+    this.#names.set(rule, name);
+  }
+
+  *places(record: RedactionsRecord): Generator<NamedRedaction> {
+    for (const place of placesOf(record))
+      yield { ...place, rule: this.#names.get(place.rule) ?? `rule ${place.rule}` };
+  }
+}
+
+/** Where a value was masked: `subject` is the command's number, or the statement's. */
+export type PlacedRedaction = NamedRedaction & {
+  readonly part: RedactionPart;
+  readonly connection: number;
+  readonly subject: number;
+};
+
+/** The redactions of one segment and, in one of the two forms of FORMAT.md, their originals. Bytes are base64. */
+export interface SealedSegment {
+  readonly session: string;
+  readonly segment: number;
+  readonly redactions: readonly PlacedRedaction[];
+  /** `<index>.age`; null where there is none. */
+  readonly age: string | null;
+  /** Of a segment that is open, or that recovery sealed: its key, and the records that hold originals. */
+  readonly sealKey: string | null;
+  readonly originals: readonly { readonly first: number; readonly bytes: string }[];
+}
+
+/** Far more than the originals of a segment take. */
+const largestAgeBytes = 64 * 1024 * 1024;
+
+/**
+ * The segments of a session that masked something.
+ * @param directory the session's
+ * @param only this segment; null for all
+ * @throws EvidenceError `recording-damaged`
+ */
+export async function* readSealed(directory: string, only: number | null): AsyncGenerator<SealedSegment> {
+  const rules = new RuleNames();
+  let segment: Mutable<SealedSegment> | null = null;
+  const complete = async (): Promise<SealedSegment | null> => {
+    if (segment === null || segment.redactions.length === 0) return null;
+    if (only !== null && segment.segment !== only) return null;
+    const file = await readIfThere(path.join(directory, originalsName(segment.segment)), largestAgeBytes);
+    return { ...segment, age: file?.toString('base64') ?? null };
+  };
+  for await (const record of new SegmentCursor(directory).records()) {
+    if (record.kind === 'segment') {
+      const whole = await complete();
+      if (whole !== null) yield whole;
+      const { session, index } = record;
+      segment = { session, segment: index, redactions: [], age: null, sealKey: null, originals: [] };
+    }
+    if (segment !== null) take(record, segment, rules);
+  }
+  const last = await complete();
+  if (last !== null) yield last;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer Item)[] ? Item[] : T[K] };
+
+function take(record: SegmentRecord, segment: Mutable<SealedSegment>, rules: RuleNames): void {
+  if (record.kind === 'rule') rules.take(record);
+  else if (record.kind === 'seal-key') segment.sealKey = record.wrapped.toString('base64');
+  else if (record.kind === 'originals')
+    segment.originals.push({ first: record.first, bytes: record.bytes.toString('base64') });
+  else if (record.kind === 'redactions') {
+    const { part, connection, subject } = record;
+    for (const place of rules.places(record))
+      segment.redactions.push({ ...place, part, connection, subject });
+  }
+}
+
+/**
+ * Opens a segment's originals, by sealed index.
+ * @param identities `AGE-SECRET-KEY-1…`
+ * @throws EvidenceError `originals-locked`: none of the identities opens them, or they were changed
+ */
+export async function openOriginals(
+  { session, segment, age, sealKey, originals }: SealedSegment,
+  identities: readonly string[],
+): Promise<Map<number, Buffer>> {
+  const opened = new Map<number, Buffer>();
+  try {
+    if (age !== null) takeItems(await decrypt(identities, age), opened);
+    if (sealKey === null) return opened;
+    const key = segmentKey(await decrypt(identities, sealKey), session, segment);
+    for (const { first, bytes } of originals)
+      takeItems(openRecord(key, first, Buffer.from(bytes, 'base64')), opened);
+    return opened;
+  } catch (cause) {
+    throw new EvidenceError(
+      'originals-locked',
+      `the originals of segment ${segment} cannot be opened with this identity`,
+      { hint: 'use the identity of one of the relay’s evidence.seal.recipients', cause },
+    );
+  }
+}
+
+async function decrypt(identities: readonly string[], file: string): Promise<Buffer> {
+  const decrypter = new Decrypter();
+  for (const identity of identities) decrypter.addIdentity(identity);
+  return Buffer.from(await decrypter.decrypt(Buffer.from(file, 'base64')));
+}
+
+/** `[sealed index, original]`, one after another. */
+function takeItems(sequence: Buffer, opened: Map<number, Buffer>): void {
+  for (let at = 0; at < sequence.length;) {
+    const item = decodeItem(sequence, at);
+    if (item === null || !Array.isArray(item.value)) throw new Error('not a sequence of originals');
+    const [index, original] = item.value;
+    if (typeof index !== 'number' || !Buffer.isBuffer(original)) throw new Error('not an original');
+    opened.set(index, original);
+    at = item.end;
+  }
+}
