@@ -17,6 +17,9 @@ export const base64 = 32;
 /** Blank, quote or bracket: ends an unquoted value. */
 export const delimiter = 64;
 
+/** A byte of a host name: letter, digit, hyphen, or part of a character outside ASCII. */
+export const hostName = 128;
+
 /** Flags of each byte. */
 export const classes = new Uint8Array(256);
 const mark = (text: string, flag: number): void => {
@@ -29,6 +32,8 @@ mark('abcdefABCDEF', hexLetter);
 mark("._%+-'&!#$*^~", localPart);
 mark('+/=', base64);
 mark(' \t\r\n"\'`<>()[]{},;|\\', delimiter);
+mark('0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-', hostName);
+for (let byte = 128; byte < 256; byte++) classes[byte]! |= hostName;
 for (let byte = 0; byte < 32; byte++) classes[byte]! |= delimiter;
 classes[127]! |= delimiter;
 
@@ -38,6 +43,8 @@ export const isWord = (byte: number | undefined): boolean =>
   byte !== undefined && (classes[byte]! & (digit | letter)) !== 0;
 
 const backslash = 0x5c;
+/** A backslash (a delimiter), a hex digit or `u` may belong to an escape. */
+const escaping = digit | letter | delimiter;
 /** n, r, t, b, f, v: letters of one-character escapes. */
 const escapes = new Uint8Array(256);
 for (const char of 'nrtbfv') escapes[char.charCodeAt(0)] = 1;
@@ -54,7 +61,8 @@ function escaped(bytes: Uint8Array, at: number, start: number): boolean {
  * when it stands in none.
  */
 export function afterEscape(bytes: Uint8Array, at: number, start: number): number {
-  if (at > start && bytes[at - 1] === backslash) {
+  if (at === start || (classes[bytes[at - 1]!]! & escaping) === 0) return at;
+  if (bytes[at - 1] === backslash) {
     if (!escaped(bytes, at, start)) return at;
     if (escapes[bytes[at]!] === 1) return at + 1;
     return bytes[at] === 0x75 ? at + 5 : at;

@@ -21,28 +21,35 @@ import { confirmCodiceFiscale, confirmEsNie, confirmIban, confirmUkNino, esDniEn
 
 const groups = new DigitGroups();
 
-const numberIds: readonly (readonly [number, IdEnd])[] = [
-  [id['us-ssn'], ids.usSsn],
-  [id['uk-nhs'], ids.ukNhs],
-  [id['de-steuer-id'], ids.deSteuerId],
-  [id['fr-nir'], ids.frNir],
-  [id['nl-bsn'], ids.nlBsn],
-  [id['pl-pesel'], ids.plPesel],
-  [id['se-personnummer'], ids.sePersonnummer],
-  [id['br-cpf'], ids.brCpf],
-  [id['in-aadhaar'], ids.inAadhaar],
+/** Identifiers of digits, and the lengths that their first group may have. */
+const numberIds: readonly (readonly [number, IdEnd, readonly number[]])[] = [
+  [id['us-ssn'], ids.usSsn, [3, 9]],
+  [id['uk-nhs'], ids.ukNhs, [3, 10]],
+  [id['de-steuer-id'], ids.deSteuerId, [2, 11]],
+  [id['fr-nir'], ids.frNir, [1, 13, 15]],
+  [id['nl-bsn'], ids.nlBsn, [9]],
+  [id['pl-pesel'], ids.plPesel, [11]],
+  [id['se-personnummer'], ids.sePersonnummer, [6, 8, 10, 12]],
+  [id['br-cpf'], ids.brCpf, [3, 11]],
+  [id['in-aadhaar'], ids.inAadhaar, [4, 12]],
 ];
-const wordIds: readonly (readonly [number, Confirm])[] = [
-  [id['iban'], confirmIban],
-  [id['uk-nino'], confirmUkNino],
-  [id['es-dni'], confirmEsNie],
-  [id['it-codice-fiscale'], confirmCodiceFiscale],
+const longestFirstGroup = 15;
+
+interface Asked<Function> {
+  readonly detector: number;
+  readonly confirm: Function;
+}
+const wordIds: readonly Asked<Confirm>[] = [
+  { detector: id['iban'], confirm: confirmIban },
+  { detector: id['uk-nino'], confirm: confirmUkNino },
+  { detector: id['es-dni'], confirm: confirmEsNie },
+  { detector: id['it-codice-fiscale'], confirm: confirmCodiceFiscale },
 ];
-const markDetectors: readonly (readonly [number, Confirm])[] = [
-  [id['jwt'], confirmJwt],
-  [id['token'], confirmToken],
-  [id['parameter-password'], confirmParameterPassword],
-  [id['secret'], confirmSecret],
+const markDetectors: readonly Asked<Confirm>[] = [
+  { detector: id['jwt'], confirm: confirmJwt },
+  { detector: id['token'], confirm: confirmToken },
+  { detector: id['parameter-password'], confirm: confirmParameterPassword },
+  { detector: id['secret'], confirm: confirmSecret },
 ];
 
 /** Asks the detectors that have a rule. Not reentrant: one object for each session, one caller at a time. */
@@ -51,16 +58,21 @@ export class Candidates {
   readonly #rules: Int32Array;
   readonly #found: Match = { start: 0, end: 0 };
   readonly #tried: Match = { start: 0, end: 0 };
-  readonly #numberIds: readonly (readonly [number, IdEnd])[];
-  readonly #wordIds: readonly (readonly [number, Confirm])[];
-  readonly #marks: readonly (readonly [number, Confirm])[];
+  /** By length of the first group. */
+  readonly #numberIds: readonly (readonly Asked<IdEnd>[])[];
+  readonly #wordIds: readonly Asked<Confirm>[];
+  readonly #marks: readonly Asked<Confirm>[];
   #detector = -1;
 
   /** @param rules by index of `detectorNames` */
   constructor(rules: Int32Array) {
     this.#rules = rules;
-    const wanted = ([detector]: readonly [number, unknown]): boolean => this.#wants(detector);
-    this.#numberIds = numberIds.filter(wanted);
+    const wanted = ({ detector }: Asked<unknown>): boolean => this.#wants(detector);
+    this.#numberIds = Array.from({ length: longestFirstGroup + 1 }, (_, length) =>
+      numberIds
+        .filter(([detector, , lengths]) => this.#wants(detector) && lengths.includes(length))
+        .map(([detector, confirm]) => ({ detector, confirm })),
+    );
     this.#wordIds = wordIds.filter(wanted);
     this.#marks = markDetectors.filter(wanted);
   }
@@ -94,15 +106,23 @@ export class Candidates {
     else if (byte === 0x3a) {
       this.#try(id['url-password'], confirmUrlPassword, bytes, at, start, end);
       this.#try(id['ipv6'], confirmIpv6, bytes, at, start, end);
-    } else if ((kind & letter) !== 0 && !wordBefore(bytes, at, start))
-      for (const [detector, confirm] of this.#wordIds) this.#try(detector, confirm, bytes, at, start, end);
-    if ((kind & (letter | digit)) !== 0 && isMark(bytes, at, end))
-      for (const [detector, confirm] of this.#marks) this.#try(detector, confirm, bytes, at, start, end);
+    } else if ((kind & letter) !== 0 && this.#wordIds.length > 0 && !wordBefore(bytes, at, start))
+      this.#tryAll(this.#wordIds, bytes, at, start, end);
+    if (this.#marks.length > 0 && (kind & (letter | digit)) !== 0 && isMark(bytes, at, end))
+      this.#tryAll(this.#marks, bytes, at, start, end);
     return this.#detector !== -1;
   }
 
   #wants(detector: number): boolean {
     return this.#rules[detector] !== -1;
+  }
+
+  #tryAll(asked: readonly Asked<Confirm>[], bytes: Uint8Array, at: number, start: number, end: number): void {
+    for (let index = 0; index < asked.length; index++) {
+      const { detector, confirm } = asked[index]!;
+      if (confirm(bytes, at, start, end, this.#tried))
+        this.#take(detector, this.#tried.start, this.#tried.end);
+    }
   }
 
   #try(detector: number, confirm: Confirm, bytes: Uint8Array, at: number, start: number, end: number): void {
@@ -124,12 +144,21 @@ export class Candidates {
     const at = afterEscape(bytes, anchor, start);
     if (at >= end || (classes[bytes[at]!]! & digit) === 0 || wordBefore(bytes, at, start)) return;
     groups.parse(bytes, at, end);
-    if (isDate(groups)) return;
-    if (this.#wants(id['card'])) this.#takeNumber(id['card'], cardEnd(bytes, start, groups), bytes, end);
-    for (const [detector, idEnd] of this.#numberIds)
-      this.#takeNumber(detector, idEnd(bytes, start, groups), bytes, end);
-    if (this.#wants(id['es-dni'])) this.#takeNumber(id['es-dni'], esDniEnd(bytes, end, groups), bytes, end);
-    if (this.#wants(id['ipv4'])) this.#takeNumber(id['ipv4'], ipv4End(bytes, start, end, groups), bytes, end);
+    const first = groups.lengths[0]!;
+    if (first === 4 && isDate(groups)) return;
+    if ((first === 4 || first >= 13) && this.#wants(id['card']))
+      this.#takeNumber(id['card'], cardEnd(bytes, start, groups), bytes, end);
+    if (first <= longestFirstGroup) {
+      const asked = this.#numberIds[first]!;
+      for (let index = 0; index < asked.length; index++) {
+        const { detector, confirm } = asked[index]!;
+        this.#takeNumber(detector, confirm(bytes, start, groups), bytes, end);
+      }
+    }
+    if (first === 8 && this.#wants(id['es-dni']))
+      this.#takeNumber(id['es-dni'], esDniEnd(bytes, end, groups), bytes, end);
+    if (groups.count >= 4 && this.#wants(id['ipv4']))
+      this.#takeNumber(id['ipv4'], ipv4End(bytes, start, end, groups), bytes, end);
     if (this.#wants(id['phone'])) this.#phone(bytes, start, end);
   }
 

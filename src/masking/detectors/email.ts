@@ -2,7 +2,17 @@
  * E-mail addresses as they are used (RFC 5321 without quoted local parts and literals), with letters outside ASCII
  * (RFC 6531). Anchored at `@`. `logo@2x.png` and `git@github.com:…` are none.
  */
-import { afterEscape, classes, digit, isDigit, latin, letter, localPart, matchesWord } from './bytes.ts';
+import {
+  afterEscape,
+  classes,
+  digit,
+  hostName,
+  isDigit,
+  latin,
+  letter,
+  localPart,
+  matchesWord,
+} from './bytes.ts';
 import type { Confirm, Match } from './match.ts';
 
 const localBytes = 64;
@@ -70,15 +80,11 @@ function domainEnd(bytes: Uint8Array, at: number, end: number): number {
   let label = at;
   let found = -1;
   for (;;) {
-    const byte = next < most ? bytes[next]! : 0;
-    if (byte >= 0x80 || (classes[byte]! & (digit | letter)) !== 0 || byte === hyphen) {
-      next++;
-      continue;
-    }
+    while (next < most && (classes[bytes[next]!]! & hostName) !== 0) next++;
     const length = next - label;
     if (length === 0 || length > 63 || bytes[label] === hyphen) return found;
     if (label > at && isTopLevel(bytes, label, next)) found = next;
-    if (byte !== stop) return found;
+    if (next >= most || bytes[next] !== stop) return found;
     label = ++next;
   }
 }

@@ -59,7 +59,7 @@ const months = 'ABCDEHLMPRST';
 
 /** Italy, codice fiscale: sixteen characters with a check letter. */
 export const confirmCodiceFiscale: Confirm = (bytes, at, _start, end, match) => {
-  if (at + 16 > end || wordAt(bytes, at + 16, end)) return false;
+  if (at + 16 > end || !isLetter(bytes[at + 5]) || wordAt(bytes, at + 16, end)) return false;
   let sum = 0;
   for (let index = 0; index < 15; index++) {
     const byte = upper(bytes[at + index]!);
@@ -82,8 +82,10 @@ const ninoNever = new Set(['BG', 'GB', 'NK', 'KN', 'TN', 'NT', 'ZZ']);
 /** United Kingdom, national insurance number: `AB123456C` or `AB 12 34 56 C`, upper case. */
 export const confirmUkNino: Confirm = (bytes, at, _start, end, match) => {
   if (at + 9 > end) return false;
-  const prefix = String.fromCharCode(bytes[at]!, bytes[at + 1]!);
-  if (!/^[A-Z]{2}$/.test(prefix) || ninoNever.has(prefix)) return false;
+  const [first, second] = [bytes[at]!, bytes[at + 1]!];
+  if (first < 65 || first > 90 || second < 65 || second > 90) return false;
+  const prefix = String.fromCharCode(first, second);
+  if (ninoNever.has(prefix)) return false;
   if (ninoNotFirst.includes(prefix[0]!) || ninoNotFirst.includes(prefix[1]!) || prefix[1] === 'O')
     return false;
   const spaced = bytes[at + 2] === space;

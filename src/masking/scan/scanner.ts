@@ -98,10 +98,7 @@ export class Scanner {
     for (let from = first; from < last; from += blockBytes) {
       const to = Math.min(last, from + blockBytes);
       this.#block.load(bytes, Math.max(first, from - marginBytes), Math.min(last, to + marginBytes));
-      for (let next = Math.max(0, value - 1); next < count && starts[next]! <= to + marginBytes; next++) {
-        this.#block.cut(starts[next]! - 1);
-        this.#block.cut(ends[next]!);
-      }
+      this.#block.cut(starts, ends, Math.max(0, value - 1), count);
       const anchors = this.#block.find();
       for (let index = 0; index < anchors; index++) {
         const at = this.#block.anchor(index);

@@ -345,10 +345,18 @@ export class AnchorBlock {
     memory.fill(0, inputAt + this.#length, inputAt + roundUp(this.#length) + 16);
   }
 
-  /** Puts a byte of no class at this offset of the buffer, where it is in the block. */
-  cut(offset: number): void {
-    const index = offset - this.#from;
-    if (index >= 0 && index < this.#length) this.#engine.memory[inputAt + index] = 0;
+  /** Puts a byte of no class before and behind each value, from value `first` on, as far as the block reaches. */
+  cut(starts: Int32Array, ends: Int32Array, first: number, count: number): void {
+    const { memory } = this.#engine;
+    const from = this.#from;
+    const length = this.#length;
+    for (let value = first; value < count; value++) {
+      const before = starts[value]! - 1 - from;
+      const after = ends[value]! - from;
+      if (before >= length) break;
+      if (before >= 0) memory[inputAt + before] = 0;
+      if (after >= 0 && after < length) memory[inputAt + after] = 0;
+    }
   }
 
   /** Finds the anchors; returns how many. */
