@@ -124,6 +124,11 @@ const SessionOpened = z.object({
   deadline: time,
   /** Ids of the policies that determined the decision. */
   policies,
+  /** Rules of masking that do not hold for this person here, and the groups that make it so; absent when all hold. */
+  exemptions: z
+    .array(z.object({ rule: z.string(), groups: z.array(z.string()).min(1) }))
+    .min(1)
+    .optional(),
   /** The person's signed request, compact JWS as it came (`SessionOpenClaims`). */
   request: jws,
 });

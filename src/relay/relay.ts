@@ -244,7 +244,7 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
 }
 
 function openRegistry(
-  { config, policies, evidence, state, logger, metrics }: Parts,
+  { config, policies, evidence, keys, state, logger, metrics }: Parts,
   {
     processId,
     desk,
@@ -259,6 +259,7 @@ function openRegistry(
     clock: systemClock,
     policies: () => policies.current,
     reviews: (session) => desk.session(session),
+    maskingKey: keys.maskingKey,
     processId,
     tally: metrics.tally,
     protocol: (authorization, target) =>

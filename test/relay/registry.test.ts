@@ -17,6 +17,7 @@ import type { SessionEnd } from '../../src/model/outcome.ts';
 import { Policies } from '../../src/policy/policies.ts';
 import { parseConfig } from '../../src/relay/config/config.ts';
 import { RelayError } from '../../src/relay/error.ts';
+import { decimalOf, RecordedValues } from '../../src/protocols/postgres/recorded-values.ts';
 import { SessionRegistry } from '../../src/relay/sessions/registry.ts';
 import type { DueSession } from '../../src/relay/state/sessions.ts';
 import { ulid } from '../../src/system/ulid.ts';
@@ -63,6 +64,7 @@ async function relay(groups: string[] = ['engineering']) {
     processId: 'one',
     policies: () => Policies.parse([{ name: 'p', text: policy }]),
     reviews: null,
+    maskingKey: Buffer.alloc(32),
     sealer: new Sealer({ append }),
     state: {
       open: () => script.open(),
@@ -81,6 +83,7 @@ async function relay(groups: string[] = ['engineering']) {
     },
     protocol: () => ({
       name: 'postgres',
+      literals: { values: new RecordedValues(), decimalOf },
       probe: () => {
         happened.push('dial');
         return script.probe();

@@ -7,6 +7,8 @@
  */
 import type { ByteChannel } from '../../bytes/channel.ts';
 import type { ClosedRecording, SessionRecorder } from '../../evidence/recording/recorder.ts';
+import { MaskedRecorder } from '../../gate/masked-recorder.ts';
+import type { Masking } from '../../gate/masking.ts';
 import type { Reviews } from '../../gate/reviews.ts';
 import { SessionGate, type GateTally, type SessionGateOptions } from '../../gate/session-gate.ts';
 import type { Authorization } from '../../gate/authorization.ts';
@@ -45,6 +47,8 @@ export interface LiveSessionOptions extends SessionFacts {
   readonly recorder: (onFailure: (error: Error) => void) => SessionRecorder;
   /** Policy on its commands. */
   readonly execute: Pick<ExecutePolicy, 'decide'>;
+  /** Null: nothing is masked. */
+  readonly masking: Masking | null;
   /** Null: nobody can be asked. */
   readonly reviews: Reviews | null;
   readonly blocked: SessionGateOptions['blocked'];
@@ -76,10 +80,15 @@ export class LiveSession {
     this.facts = options;
     const onFailure = (error: Error): void => void this.end('evidence-failed', error);
     this.#recorder = options.recorder(onFailure);
+    const { masking, protocol } = options;
+    const masked =
+      masking === null
+        ? null
+        : new MaskedRecorder({ recorder: this.#recorder, masking, ...protocol.literals });
     this.gate = new SessionGate({
-      recorder: this.#recorder,
-      quoting: null,
-      masking: null,
+      recorder: masked ?? this.#recorder,
+      quoting: masked,
+      masking,
       decide: (facts) => options.execute.decide(facts),
       reviews: options.reviews,
       blocked: options.blocked,

@@ -7,6 +7,7 @@ import { CancelKeys } from '../../protocols/postgres/cancel-keys.ts';
 import { PostgresError, type PeerError } from '../../protocols/postgres/error.ts';
 import { Catalogs } from '../../protocols/postgres/masking/catalog.ts';
 import { probePostgres } from '../../protocols/postgres/probe.ts';
+import { decimalOf, RecordedValues } from '../../protocols/postgres/recorded-values.ts';
 import { relayPostgres } from '../../protocols/postgres/relay.ts';
 import { ScramKeys } from '../../protocols/postgres/scram.ts';
 import type { SqlClassifier } from '../../protocols/postgres/sql/classifier.ts';
@@ -54,6 +55,7 @@ export function postgresProtocol(options: PostgresProtocolOptions): SessionProto
   });
   return {
     name: 'postgres',
+    literals: { values: new RecordedValues(), decimalOf },
     probe: () => probe(options, reached),
     serve: (client: ByteChannel, gate: ConnectionGate): ServedConnection => {
       const relay = relayPostgres({

@@ -1,10 +1,13 @@
 /** What a session needs of the protocol of its target; one implementation for each protocol hoop speaks. */
 import type { ByteChannel } from '../../bytes/channel.ts';
 import type { ConnectionGate } from '../../gate/gate.ts';
+import type { MaskedRecorderOptions } from '../../gate/masked-recorder.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
 
 export interface SessionProtocol {
   readonly name: 'postgres';
+  /** How literals are found in what a client sends, so that they are masked in the record. */
+  readonly literals: Pick<MaskedRecorderOptions, 'values' | 'decimalOf'>;
   /**
    * Reaches the target once with the relay's credential, and says what it is (`PostgreSQL 15.18`).
    * @throws RelayError `target-unreachable`, without the credential and without the target's address

@@ -13,9 +13,11 @@ import { SessionRecorder, type ClosedRecording } from '../../evidence/recording/
 import type { Sealer } from '../../evidence/recording/sealer.ts';
 import { relayActor } from '../../evidence/entry.ts';
 import type { GateTally } from '../../gate/session-gate.ts';
+import type { Masking } from '../../gate/masking.ts';
 import type { Reviews } from '../../gate/reviews.ts';
 import { Authorization } from '../../gate/authorization.ts';
 import type { Authenticated } from '../../identity/authenticator.ts';
+import { compileMasking, type SessionRules } from '../../masking/masking.ts';
 import type { SessionId } from '../../model/ids.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
 import { ExecutePolicy } from '../../policy/execute-policy.ts';
@@ -41,6 +43,8 @@ export interface RegistryOptions {
   readonly processId: string;
   readonly clock: Clock;
   readonly protocol: (authorization: Authorization, target: TargetConfig) => SessionProtocol;
+  /** Of the hashes that masking puts in place of values. */
+  readonly maskingKey: Uint8Array;
   /** Of one session; null: this relay asks nobody. */
   readonly reviews: ((session: ReviewedSession) => Reviews) | null;
   readonly observe: RegistryObserver;
@@ -113,7 +117,13 @@ export class SessionRegistry {
     const { authorization, target, durationMs } = this.#authorize(open);
     const protocol = this.#options.protocol(authorization, target);
     const id = ulid(clock.wallMs()) as SessionId;
-    const entry = sessionOpened(id, open, authorization, clock.wallMs() + durationMs);
+    const { masking, exemptions } = this.#maskingFor(authorization, target);
+    const entry = {
+      ...sessionOpened(id, open, authorization, clock.wallMs() + durationMs),
+      ...(exemptions.length > 0 && {
+        exemptions: exemptions.map(({ rule, groups }) => ({ rule, groups: [...groups] })),
+      }),
+    };
     const startedAt = clock.monotonicMs();
     const { time } = await append(entry).catch((cause: unknown) => {
       throw new RelayError('evidence-unavailable', 'The relay cannot record, so it opens no session.', {
@@ -131,7 +141,7 @@ export class SessionRegistry {
       deadlineMs: Date.parse(entry.deadline),
     };
     const remainingMs = durationMs - (clock.monotonicMs() - startedAt);
-    const session = this.#make({ facts, protocol, target, remainingMs });
+    const session = this.#make({ facts, protocol, target, masking, remainingMs });
     try {
       // The log may have taken its time.
       if (this.#draining) throw draining();
@@ -171,7 +181,7 @@ export class SessionRegistry {
   endUnauthorized(): number {
     const { config, policies, clock } = this.#options;
     let ended = 0;
-    for (const session of [...this.#live.values()]) {
+    for (const session of this.#live.values()) {
       const { authorization, sourceAddress, reason, task, openedAtMs, deadlineMs } = session.facts;
       const target = config.targets.get(authorization.target);
       const durationSeconds = Math.ceil((deadlineMs - openedAtMs) / 1000);
@@ -221,7 +231,12 @@ export class SessionRegistry {
     return { authorization, target, durationMs };
   }
 
-  #make({ facts, protocol, target, remainingMs }: NewSession): LiveSession {
+  #maskingFor({ principal }: Authorization, target: TargetConfig): SessionRules {
+    const { config, maskingKey: hashKey } = this.#options;
+    return compileMasking(config.masking, { target, groups: principal.groups, hashKey });
+  }
+
+  #make({ facts, protocol, target, masking, remainingMs }: NewSession): LiveSession {
     const { config, clock, sealer, tally, policies, reviews, append } = this.#options;
     const { principal } = facts.authorization;
     const { id, sourceAddress, reason, task, deadlineMs } = facts;
@@ -244,6 +259,7 @@ export class SessionRegistry {
           task,
           wallMs: () => clock.wallMs(),
         }),
+        masking,
         reviews: reviews?.({ id, principal, target: target.name, reason, task, deadlineMs }) ?? null,
         blocked: async (command) => void (await append(blockedEntry(id, principal, command))),
         recorder: (onFailure) =>
@@ -325,6 +341,7 @@ interface NewSession {
   readonly facts: SessionFacts;
   readonly protocol: SessionProtocol;
   readonly target: TargetConfig;
+  readonly masking: Masking | null;
   readonly remainingMs: number;
 }
 
