@@ -30,7 +30,7 @@ export interface TestLogin {
   sign(claims: Record<string, unknown>): string;
 }
 
-interface TestSession {
+export interface TestSession {
   readonly session: string;
   readonly openedAtMs: number;
   readonly totals: {
@@ -40,6 +40,15 @@ interface TestSession {
     rawBytes: number;
     redactions: number;
   };
+}
+
+interface RecordedBy {
+  readonly review?: string;
+  readonly command?: number;
+  /** The text is a prepared statement's, of this id. */
+  readonly statement?: number;
+  readonly parameters?: Buffer;
+  readonly verdict?: 'allow' | 'deny';
 }
 
 const part = (value: unknown): string => Buffer.from(canonicalize(value)!).toString('base64url');
@@ -79,7 +88,7 @@ export class EvidenceFixture {
     await this.log.append({ kind: 'relay.started', actor: relayActor, version: '0.1.0', configDigest });
   }
 
-  async signIn(subject: string): Promise<TestLogin> {
+  async signIn(subject: string, groups = ['engineering']): Promise<TestLogin> {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const { x = '', y = '' } = publicKey.export({ format: 'jwk' });
     const key = { kty: 'EC', crv: 'P-256', x, y } as const;
@@ -96,7 +105,7 @@ export class EvidenceFixture {
       actor,
       login,
       renews: null,
-      groups: ['engineering'],
+      groups,
       method: 'device-code',
       key,
       thumbprint,
@@ -141,11 +150,25 @@ export class EvidenceFixture {
     return path.join(sessionDirectory(this.directory, openedAtMs, session), sealedName(index));
   }
 
-  async segment(of: TestSession, content = 'select 1'): Promise<void> {
+  /** @param by the command's review, numbers and verdict, where a test is about them */
+  async segment(of: TestSession, content = 'select 1', by: RecordedBy = {}): Promise<void> {
     const index = of.totals.segments;
     const raw = Buffer.concat([
       encode([0, 'segment', { v: 1, session: of.session, index, protocol: 'postgres' }]),
-      encode([5, 'command', 1, index + 1, Buffer.from(content), null, 'allow']),
+      ...(by.statement === undefined
+        ? []
+        : [encode([4, 'statement', 1, by.statement, Buffer.from(content), [], null])]),
+      encode([
+        5,
+        'command',
+        1,
+        by.command ?? index + 1,
+        by.statement ?? Buffer.from(content),
+        by.parameters ?? null,
+        by.verdict ?? 'allow',
+        null,
+        by.review ?? null,
+      ]),
     ]);
     const stored = zstdCompressSync(raw, { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
     const file = this.segmentPath(of, index);
