@@ -8,6 +8,7 @@ import { Gathering } from '../../bytes/gathering.ts';
 import type { ConnectionGate } from '../../gate/gate.ts';
 import { PostgresError } from './error.ts';
 import type { Exchange } from './exchange.ts';
+import type { LargeMessage } from './masking/large-message.ts';
 import type { ResultMasking } from './masking/result-masking.ts';
 import { sqlstateOf } from './messages/error.ts';
 import { headerBytes, maximumLength } from './messages/frame.ts';
@@ -100,6 +101,8 @@ export class Backend {
   /** What must wait until names of columns are known, see `waiting`. */
   #held: Buffer[] = [];
   #waiting = false;
+  /** A message that is masked in pieces. */
+  #large: LargeMessage | null = null;
 
   constructor(options: BackendOptions) {
     this.#gate = options.gate;
@@ -134,9 +137,8 @@ export class Backend {
     if (this.#passing > 0) {
       position = Math.min(this.#passing, chunk.length);
       this.#passing -= position;
-      this.#runCommand = this.#command;
-    }
-    this.#runStart = 0;
+      this.#goOn(chunk, 0, position);
+    } else this.#runStart = 0;
     while (this.#gathering !== null && position < chunk.length) position = this.#gather(chunk, position);
     if (this.#waiting) {
       if (position < chunk.length) this.#held.push(Buffer.from(chunk.subarray(position)));
@@ -164,8 +166,39 @@ export class Backend {
     // Only the header of a message that passes in pieces was gathered.
     const end = position + Math.min(this.#passing, chunk.length - position);
     this.#passing -= end - position;
-    this.#runCommand = this.#command;
+    this.#goOn(chunk, position, end);
     return end;
+  }
+
+  /** More of a message that passes in pieces. */
+  #goOn(chunk: Buffer, start: number, end: number): void {
+    if (this.#large === null) {
+      this.#runStart = start;
+      this.#runCommand = this.#command;
+      return;
+    }
+    this.#runStart = end;
+    this.#feed(this.#large, chunk.subarray(start, end));
+    if (this.#passing === 0) this.#large = null;
+  }
+
+  #feed(large: LargeMessage, piece: Buffer): void {
+    if (this.discarding) return;
+    const bytes = large.push(piece);
+    if (bytes.length > 0) this.#deliver(this.#gate.output(this.#command, bytes), large.missing > 0);
+  }
+
+  /** A message begins that is too long to be held: its first bytes, to the end of the chunk. */
+  #begin(masking: ResultMasking, type: number, chunk: Buffer, start: number, end: number): void {
+    this.#maskRows(masking, chunk, start);
+    const row = this.#exchange.rowNumber;
+    this.#message(type, chunk, start, end);
+    this.#flushRun(chunk, start);
+    this.#command = this.#exchange.current;
+    this.#runStart = chunk.length;
+    if (this.discarding) return;
+    this.#large = masking.large(this.#command, type, end - start, row);
+    this.#feed(this.#large, chunk.subarray(start));
   }
 
   #walk(chunk: Buffer, from: number): void {
@@ -187,7 +220,8 @@ export class Backend {
           return this.#wait(masking, chunk, position);
         position = end;
       } else if (this.#inPieces(type, length)) {
-        this.#message(type, chunk, position, end);
+        if (masking === null) this.#message(type, chunk, position, end);
+        else this.#begin(masking, type, chunk, position, end);
         this.#passing = end - size;
         position = size;
       } else {

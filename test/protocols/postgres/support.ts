@@ -220,6 +220,7 @@ export class NotingGate implements ConnectionGate {
     start: number,
     end: number,
   ): void {
+    if (!this.keep) return;
     const original = Buffer.from(bytes.subarray(start, end)).toString('latin1');
     this.redactions.push({ command, rule, place: { ...place }, original });
   }

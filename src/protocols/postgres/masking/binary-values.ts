@@ -24,11 +24,11 @@ export class BinaryValues {
   }
 
   /** By detectors. */
-  look(typeOid: number, bytes: Buffer, start: number, end: number): Replacement {
+  look(typeOid: number, bytes: Buffer, start: number, end: number, fixed = false): Replacement {
     this.#rule = none;
     const type = typeFacts(typeOid);
     if (type.layout === Layout.bytea || type.layout === Layout.text)
-      return this.#scanned(Form.text, bytes, start, end, false);
+      return this.#scanned(Form.text, bytes, start, end, fixed);
     return this.#value(type, typeOid, bytes, start, end, 0);
   }
 

@@ -6,11 +6,14 @@
 import { PostgresError } from '../error.ts';
 import { headerBytes } from '../messages/frame.ts';
 import { BinaryValues } from './binary-values.ts';
+import { Way } from './columns.ts';
+import type { ColumnPlan } from './columns.ts';
 import type { CopyStatement } from './copy-statement.ts';
 import { Edits } from './edits.ts';
 import { FoundValues } from './found-values.ts';
 import type { HiddenText } from './hidden-text.ts';
-import { Form } from './types.ts';
+import type { LargeShape } from './large-message.ts';
+import { Form, typeFacts } from './types.ts';
 import type { TypeFacts } from './types.ts';
 import { allDigits } from './values.ts';
 import type { Replacement, ValueMasker } from './values.ts';
@@ -69,13 +72,28 @@ export class CopyMasker {
     this.#escape = markOf(statement?.escape ?? '"');
   }
 
-  /** Some column has a rule, so that rows have to be divided. */
-  get hasRules(): boolean {
-    return this.#plan.columns?.some(({ rule }) => rule !== -1) ?? false;
-  }
-
-  get binary(): boolean {
-    return this.#plan.binary;
+  /** A row that is too long to be held comes next. @throws PostgresError when it cannot be masked in pieces */
+  largeShape(): LargeShape {
+    const { binary, statement, columns } = this.#plan;
+    const row = this.#rowOf(0);
+    const headed = this.#firstRow++ === 0;
+    if (!binary) {
+      if (columns?.some(({ rule }) => rule !== -1) !== true)
+        return { kind: 'line', csv: statement?.format === 'csv', row };
+      throw new PostgresError(
+        'postgres-message-too-large',
+        'a row of this COPY is too long for the rules of its columns',
+        {
+          hint: 'Use SELECT, or leave the long column out.',
+        },
+      );
+    }
+    const plans = (columns ?? []).map(({ rule, exempt, typeOid, type }): ColumnPlan => {
+      const facts = type ?? typeFacts(0);
+      const way = rule === -1 && (exempt || !facts.scanned) ? Way.pass : Way.look;
+      return { way, rule, exempt, binary: true, typeOid: typeOid ?? 0, type: facts };
+    });
+    return { kind: 'tuple', columns: plans, row, headed };
   }
 
   /** As `RowMasker.mask`, for CopyData messages. */

@@ -30,9 +30,17 @@ export class JsonStrings {
     return inString;
   }
 
+  /** The value goes on at `start` of a buffer: what comes before it was walked to its end. */
+  goOn(bytes: Buffer, start: number): void {
+    this.#bytes = bytes;
+    this.#start = start;
+    this.#position = start;
+  }
+
   /** Forgets the buffer, whose place another may take. */
   forget(): void {
     this.#bytes = null;
+    this.#inString = false;
   }
 }
 
@@ -47,8 +55,10 @@ export class Unescaped {
   positions = new Int32Array(0);
   length = 0;
 
-  /** `style`: which escapes there are. */
-  read(source: Buffer, start: number, end: number, style: 'json' | 'copy'): void {
+  /**
+   * `style`: which escapes there are. `last`: nothing follows; else an escape that is not all here is left out.
+   */
+  read(source: Buffer, start: number, end: number, style: 'json' | 'copy', last = true): void {
     if (this.bytes.length < end - start) {
       this.bytes = Buffer.allocUnsafeSlow(2 * (end - start));
       this.positions = new Int32Array(2 * (end - start) + 1);
@@ -58,11 +68,12 @@ export class Unescaped {
     while (i < end) {
       this.positions[to] = i;
       const byte = source[i]!;
-      if (byte !== backslash || i + 1 >= end) {
+      if (byte !== backslash || (last && i + 1 >= end)) {
         this.bytes[to++] = byte;
         i++;
         continue;
       }
+      if (!last && i + 6 > end) break;
       const escape = source[i + 1]!;
       if (style === 'json' && escape === 0x75 && i + 6 <= end) {
         const code = Number.parseInt(source.toString('latin1', i + 2, i + 6), 16);
@@ -76,7 +87,7 @@ export class Unescaped {
         i += 2;
       }
     }
-    this.positions[to] = end;
+    this.positions[to] = i;
     this.length = to;
   }
 }

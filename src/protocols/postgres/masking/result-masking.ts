@@ -14,9 +14,14 @@ import type { ResultShape } from './columns.ts';
 import { CopyPlans } from './copy-plans.ts';
 import { CopyMasker } from './copy-rows.ts';
 import { HiddenText } from './hidden-text.ts';
+import { LargeMessage } from './large-message.ts';
+import type { LargeShape } from './large-message.ts';
 import { RowMasker } from './rows.ts';
 import { TextMasker } from './text-messages.ts';
 import { ValueMasker } from './values.ts';
+
+/** Message types, as ASCII. */
+const dataRow = 0x44, copyData = 0x64; // prettier-ignore
 
 /** Portals whose columns are kept; a client that opens more without end does not make the relay grow. */
 const shapesBound = 4096;
@@ -25,6 +30,7 @@ export class ResultMasking {
   /** What the client's commands will copy. */
   readonly copies: CopyPlans;
   readonly #values: ValueMasker;
+  readonly #hidden: HiddenText;
   readonly #rows: RowMasker;
   readonly #copyRows: CopyMasker;
   readonly #texts: TextMasker;
@@ -43,6 +49,7 @@ export class ResultMasking {
     this.#masking = masking;
     this.#values = new ValueMasker(gate, masking);
     const hidden = new HiddenText(this.#values);
+    this.#hidden = hidden;
     this.#rows = new RowMasker(this.#values, hidden);
     this.#copyRows = new CopyMasker(this.#values, hidden);
     this.#texts = new TextMasker(this.#values, hidden);
@@ -121,13 +128,13 @@ export class ResultMasking {
    * instead of them, or null when they were changed in place, if at all.
    */
   rows(command: number, bytes: Buffer, start: number, end: number, row: number): Buffer | null {
-    const shape = this.shapeOf(command);
+    const shape = this.#shapeOf(command);
     this.#values.command = command;
     return this.#rows.mask(bytes, start, end, shape, row);
   }
 
   /** @throws PostgresError when there is none */
-  shapeOf(command: number): ResultShape {
+  #shapeOf(command: number): ResultShape {
     const shape = this.#shapes.get(command);
     if (shape !== undefined) return shape;
     throw new PostgresError('postgres-unexpected-message', 'the target sent rows that it did not describe');
@@ -145,6 +152,21 @@ export class ResultMasking {
   copied(command: number, bytes: Buffer, start: number, end: number): Buffer | null {
     this.#values.command = command;
     return this.#copyRows.mask(bytes, start, end);
+  }
+
+  /**
+   * A message of `command` that is too long to be held: DataRow, CopyData or FunctionCallResponse.
+   * @throws PostgresError when it cannot be masked in pieces
+   */
+  large(command: number, type: number, bytes: number, row: number): LargeMessage {
+    this.#values.command = command;
+    const shape: LargeShape =
+      type === dataRow
+        ? { kind: 'row', columns: this.#shapeOf(command).columns, row }
+        : type === copyData
+          ? this.#copyRows.largeShape()
+          : { kind: 'value' };
+    return new LargeMessage(this.#values, this.#hidden, shape, bytes);
   }
 
   /** One whole message with text in it, see `text-messages.ts`; as `rows`. */

@@ -36,6 +36,15 @@ export class ValueMasker {
     this.#json.forget();
   }
 
+  /** A JSON value goes on at `start`, and is walked up to `end` before it goes on again. */
+  jsonGoesOn(bytes: Buffer, start: number): void {
+    this.#json.goOn(bytes, start);
+  }
+
+  jsonWalked(bytes: Buffer, start: number, end: number): void {
+    this.#json.inString(bytes, start, end);
+  }
+
   /** The value at hand; -1 and -1 where it stands in no row. */
   at(row: number, column: number, origin: number): void {
     this.#place.row = row;

@@ -2,7 +2,13 @@
  * A masking engine in a few lines, for tests of the protocol side: e-mail addresses, card numbers (16 digits that begin
  * with 4) and US SSNs. What it finds is as exact as the tests' own values.
  */
-import type { ColumnSource, Findings, Masking, ValueKind, ValueStream } from '../../../../src/gate/masking.ts';
+import type {
+  ColumnSource,
+  Findings,
+  Masking,
+  ValueKind,
+  ValueStream,
+} from '../../../../src/gate/masking.ts';
 import { ColumnPattern, NamePattern } from '../../../../src/masking/columns.ts';
 import { hash, redact, redactPartly } from '../../../../src/masking/modes.ts';
 import type { MaskMode } from '../../../../src/masking/modes.ts';
