@@ -28,6 +28,8 @@ const policy = `
 
 export interface StageOptions {
   readonly postgres?: PostgresOptions;
+  /** Cedar, instead of the stage's own. */
+  readonly policy?: string;
   /** One that runs already, instead; the stage does not stop it. */
   readonly server?: PostgresServer;
   /** More keys of relay.yaml, or others instead. */
@@ -92,7 +94,7 @@ async function people(
   const installation = await Installation.create({
     directory,
     targets: { db: { ...address, databases: 'any', password: passwordOf('app') } },
-    policy,
+    policy: options.policy ?? policy,
     config: { ...(tls === null ? {} : { tls: tls.files }), ...options.config },
     ...(tls === null ? {} : { caFile: tls.caFile }),
   });
