@@ -119,9 +119,13 @@ export class SessionGate {
   whenRecorded(releasable: Releasable, again: boolean): void {
     if (this.#stopped || (again && this.#waiting.includes(releasable))) return;
     this.#waiting.push(releasable);
-    if (this.#scheduled || this.#syncing) return;
+    if (!this.#syncing) this.#soon();
+  }
+
+  #soon(): void {
+    if (this.#scheduled) return;
     this.#scheduled = true;
-    this.#options.schedule(this.#flush);
+    this.options.schedule(this.#flush);
   }
 
   /** It asked in this tick, and must wait for something else first; it asks again then. */
@@ -183,8 +187,8 @@ export class SessionGate {
         this.#syncing = false;
         if (this.#stopped) return;
         this.#release();
-        // What arrived meanwhile forms the next group at once.
-        this.flush();
+        // What arrived meanwhile forms the next group, with what can be read by then: fewer syncs, and fuller ones.
+        if (this.#waiting.length > 0) this.#soon();
       },
       (error: unknown) => this.fail(error),
     );

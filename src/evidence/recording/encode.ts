@@ -61,6 +61,11 @@ export class Batch {
     this.#buffer[this.#length++] = 0xf6;
   }
 
+  true(): void {
+    this.#reserve(1);
+    this.#buffer[this.#length++] = 0xf5;
+  }
+
   byteString(bytes: Uint8Array): void {
     this.#reserve(9 + bytes.length);
     this.#head(0x40, bytes.length);

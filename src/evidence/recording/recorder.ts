@@ -23,6 +23,8 @@ import type { OriginalsPolicy } from './originals.ts';
 import { longestOriginalBytes, Redactions } from './redactions.ts';
 import { ToldFacts } from './told-facts.ts';
 import * as words from './words.ts';
+import { appendFlushMark } from './flush-mark.ts';
+import { appendHeader } from './segment-header.ts';
 import { SegmentFile } from './segment-file.ts';
 import type { Sealer } from './sealer.ts';
 
@@ -85,6 +87,8 @@ export class SessionRecorder implements Recorder {
   #segment: SegmentFile | null = null;
   /** Index of the segment that the batch goes to. */
   #index = 0;
+  /** Every flush is brought to disk before anything of it is released. */
+  readonly #synced: boolean;
   #t = 0;
   /** Of the open segment's header. */
   #firstT = 0;
@@ -99,6 +103,7 @@ export class SessionRecorder implements Recorder {
 
   constructor(options: RecorderOptions) {
     this.#options = options;
+    this.#synced = options.durability === 'disk';
     this.#directory = sessionDirectory(options.directory, options.openedAtMs, options.session);
     this.#openedMonotonicMs = options.clock.monotonicMs();
     this.#redactions = new Redactions(options.originals ?? 'discard', options.session);
@@ -274,8 +279,9 @@ export class SessionRecorder implements Recorder {
     try {
       this.#redactions.tell(batch, this.#t);
       const originals = this.#redactions.sealInto(batch, this.#t);
-      this.#segment ??= new SegmentFile(this.#directory, this.#index, this.#firstT);
+      this.#segment ??= new SegmentFile(this.#directory, this.#index, this.#firstT, this.#synced);
       if (originals !== null) this.#segment.originals(originals, batch.length, this.#redactions.segmentSeal!);
+      if (this.#synced) appendFlushMark(batch, this.#t);
       this.#segment.append(batch.memory, batch.length);
     } catch (cause) {
       throw this.#fail('could not be written', cause);
@@ -287,7 +293,7 @@ export class SessionRecorder implements Recorder {
     this.#batchCommands = 0;
     this.#sync.wrote(this.#segment);
     if (this.#segment.length >= segmentBytes) this.#closeSegment(true);
-    if (this.#options.durability === 'process') this.#sync.background();
+    if (!this.#synced) this.#sync.background();
   }
 
   sync(): Promise<void> {
@@ -339,18 +345,8 @@ export class SessionRecorder implements Recorder {
     if (this.#segment !== null) return batch;
     this.#firstT = this.#t;
     this.#redactions.begin(this.#index);
-    batch.array(3);
-    batch.uint(this.#t);
-    batch.encoded(words.segment);
-    batch.map(4);
-    batch.encoded(words.version);
-    batch.uint(1);
-    batch.encoded(words.index);
-    batch.uint(this.#index);
-    batch.encoded(words.session);
-    batch.text(this.#options.session);
-    batch.encoded(words.protocol);
-    batch.text(this.#options.protocol);
+    const { session, protocol } = this.#options;
+    appendHeader(batch, this.#t, { session, index: this.#index, protocol, allocated: this.#synced });
     this.#ageTimer ??= setTimeout(
       () => this.#aged(),
       this.#options.segmentAgeMs ?? defaultSegmentAgeMs,

@@ -5,6 +5,8 @@
 import type { OutcomeKind } from '../../model/outcome.ts';
 import { EvidenceError } from '../error.ts';
 import { decodeItem, type Cbor } from './decode.ts';
+import type { SegmentHeader } from './segment-header.ts';
+import { vouches, type FlushMark } from './flush-mark.ts';
 import type { RedactionPart } from './redactions.ts';
 
 /** Content over 65,536 bytes: stands in `blob` records before this one. */
@@ -49,7 +51,8 @@ export interface Redaction {
 
 /** `t`: microseconds since `session.opened`. Numbers of connections and commands are those of the session. */
 export type SegmentRecord =
-  | { kind: 'segment'; t: number; session: string; index: number; protocol: string }
+  | ({ kind: 'segment'; t: number } & SegmentHeader)
+  | ({ kind: 'flushed'; t: number } & FlushMark)
   | {
       kind: 'connection';
       t: number;
@@ -133,11 +136,12 @@ export interface SegmentExtent {
 
 /** Measures a segment as it was found; never throws. */
 export function measureSegment(segment: Buffer): SegmentExtent {
-  let [length, firstMicros, lastMicros, commands, redactions] = [0, 0, 0, 0, 0];
+  let [at, firstMicros, lastMicros, commands, redactions] = [0, 0, 0, 0, 0];
   let header: SegmentExtent['header'] = null;
+  let whole: SegmentExtent = { length: 0, header, firstMicros, lastMicros, commands, redactions };
   try {
-    while (length < segment.length) {
-      const item = decodeItem(segment, length);
+    while (at < segment.length) {
+      const item = decodeItem(segment, at);
       if (item === null) break;
       const record = parseRecord(item.value);
       if (header === null) {
@@ -148,12 +152,15 @@ export function measureSegment(segment: Buffer): SegmentExtent {
       if (record !== null) lastMicros = Math.max(lastMicros, record.t);
       if (record?.kind === 'command') commands++;
       if (record?.kind === 'redactions') redactions += record.count;
-      length = item.end;
+      if (record?.kind === 'flushed' && !vouches(record, segment, whole.length, at)) break;
+      at = item.end;
+      if (header.allocated && record?.kind !== 'flushed') continue;
+      whole = { length: at, header, firstMicros, lastMicros, commands, redactions };
     }
   } catch {
     // The first bytes that are no record: a torn write.
   }
-  return { length, header, firstMicros, lastMicros, commands, redactions };
+  return whole;
 }
 
 /** Null for a kind of a later version. @throws EvidenceError `recording-damaged` */
@@ -163,7 +170,7 @@ export function parseRecord(value: Cbor): SegmentRecord | null {
   const kind = text(value[1]);
   switch (kind) {
     case 'segment':
-      return parseHeader(t, value[2]);
+      return parseHeader(t, value[2], value[3]);
     case 'connection': {
       const about = map(value[3]);
       const parameters = new Map([...map(about.get('parameters'))].map(([k, v]) => [text(k), text(v)]));
@@ -186,6 +193,8 @@ export function parseRecord(value: Cbor): SegmentRecord | null {
       return parseOutcome(t, value);
     case 'blob':
       return { kind, t, blob: uint(value[2]), offset: uint(value[3]), bytes: bytes(value[4]) };
+    case 'flushed':
+      return { kind, t, bytes: uint(value[2]), crc: uint(value[3]) };
     case 'gap':
       return { kind, t, reason: text(value[2]) };
     case 'facts':
@@ -203,11 +212,13 @@ export function parseRecord(value: Cbor): SegmentRecord | null {
   }
 }
 
-function parseHeader(t: number, value: Cbor): SegmentRecord {
+function parseHeader(t: number, value: Cbor, allocated: Cbor | undefined): SegmentRecord {
   const about = map(value);
   if (about.get('v') !== 1) throw damaged('its version is not 1');
   const [session, index] = [text(about.get('session')), uint(about.get('index'))];
-  return { kind: 'segment', t, session, index, protocol: text(about.get('protocol')) };
+  const protocol = text(about.get('protocol'));
+  if (allocated !== undefined && allocated !== true) throw damaged('its header is torn');
+  return { kind: 'segment', t, session, index, protocol, allocated: allocated === true };
 }
 
 function parseCommand(t: number, value: readonly Cbor[]): SegmentRecord {

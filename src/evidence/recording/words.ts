@@ -18,6 +18,8 @@ export const redactions = encodedText('redactions');
 export const sealKey = encodedText('seal-key');
 export const originals = encodedText('originals');
 
+export const flushed = encodedText('flushed');
+
 export const version = encodedText('v');
 export const session = encodedText('session');
 export const index = encodedText('index');

@@ -110,9 +110,9 @@ test('a write that fails half way is cut off: the record ends with the last whol
   let calls = 0;
   {
     using _ = replaceFs({
-      writeSync: ((fd: number, bytes: Buffer, offset: number, length: number) => {
+      writeSync: ((fd: number, bytes: Buffer, offset: number, length: number, position: number) => {
         if (calls++ > 0) throw Object.assign(new Error('I/O error'), { code: 'EIO' });
-        return writeSync(fd, bytes, offset, Math.floor(length / 2));
+        return writeSync(fd, bytes, offset, Math.floor(length / 2), position);
       }) as typeof writeSync,
     });
     assert.throws(() => recorder.flush(), failed);
@@ -132,8 +132,8 @@ test('short writes are gone on with', async () => {
   const { writeSync } = fs;
   {
     using _ = replaceFs({
-      writeSync: ((fd: number, bytes: Buffer, offset: number, length: number) =>
-        writeSync(fd, bytes, offset, Math.min(length, 7))) as typeof writeSync,
+      writeSync: ((fd: number, bytes: Buffer, offset: number, length: number, position: number) =>
+        writeSync(fd, bytes, offset, Math.min(length, 7), position)) as typeof writeSync,
     });
     fixture.recorder.output(1, 1, Buffer.from('a text longer than seven bytes'));
     fixture.recorder.flush();

@@ -28,12 +28,12 @@ export function interruptCalls(between: () => void): InterruptedCalls {
       between();
       return fd;
     }) as typeof openSync,
-    writeSync: ((fd: number, bytes: Buffer | string, offset: number, length: number) => {
+    writeSync: ((fd: number, bytes: Buffer | string, offset: number, length: number, position: number) => {
       if (typeof bytes === 'string') return writeSync(fd, bytes);
       between();
-      const half = writeSync(fd, bytes, offset, length >> 1);
+      const half = writeSync(fd, bytes, offset, length >> 1, position);
       between();
-      const rest = writeSync(fd, bytes, offset + half, length - half);
+      const rest = writeSync(fd, bytes, offset + half, length - half, position + half);
       between();
       return half + rest;
     }) as typeof writeSync,

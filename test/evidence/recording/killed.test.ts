@@ -43,7 +43,7 @@ test('dead at any step of recording and sealing, and again at any step of recove
     const photographs = await photographed(base, directory, (append, delivered) =>
       recordSession(directory, append, delivered),
     );
-    checkRecord(directory, [1, 2, 3, 4, 5, 6]);
+    await checkRecord(directory, [1, 2, 3, 4, 5, 6]);
     assert.ok(photographs.length > 40, `only ${photographs.length} steps`);
     for (const [at, { directory: found, delivered }] of photographs.entries()) {
       // Every fifth recovery is itself photographed around its steps, and each photograph recovered.
@@ -51,13 +51,13 @@ test('dead at any step of recording and sealing, and again at any step of recove
         const again = await photographed(base, found, (append) => recoverSession(found, append));
         for (const second of again) {
           await recoverSession(second.directory);
-          checkRecord(second.directory, delivered);
+          await checkRecord(second.directory, delivered);
           rmSync(second.directory, { recursive: true });
         }
       } else await recoverSession(found);
-      checkRecord(found, delivered);
+      await checkRecord(found, delivered);
       await recoverSession(found);
-      checkRecord(found, delivered);
+      await checkRecord(found, delivered);
       rmSync(found, { recursive: true });
     }
   } finally {
@@ -78,7 +78,7 @@ for (const at of [3, 17, 30, 38])
       const signal = await new Promise((resolve) => running.on('close', (_code, how) => resolve(how)));
       assert.equal(signal, 'SIGKILL');
       await recoverSession(directory);
-      checkRecord(
+      await checkRecord(
         directory,
         out
           .split('\n')

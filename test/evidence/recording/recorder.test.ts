@@ -66,7 +66,7 @@ test('what was flushed is in the open file before flush returns; closing seals i
   assert.deepEqual(
     records.map((record) => Object.fromEntries(Object.entries(record).filter(([key]) => key !== 't'))),
     [
-      { kind: 'segment', session, index: 0, protocol: 'postgres' },
+      { kind: 'segment', session, index: 0, protocol: 'postgres', allocated: false },
       {
         kind: 'connection',
         connection: 1,

@@ -9,7 +9,13 @@ import { addSegment, type UnfinishedSession } from '../../../src/evidence/log/re
 import { sessionDirectory } from '../../../src/evidence/recording/layout.ts';
 import { readRecords } from '../../../src/evidence/recording/records.ts';
 import { recover } from '../../../src/evidence/recording/recover.ts';
+import { parseRecipient } from '../../../src/evidence/recording/age.ts';
+import { openOriginals, readSealed } from '../../../src/evidence/read/originals.ts';
 import { openedAtMs, openFixture, session } from './fixture.ts';
+
+/** An auditor of these tests alone; the killed child seals to it, its parent opens. */
+const identity = 'AGE-SECRET-KEY-1LQXAYCXVX6TG2HGRQKKQNXVKTEL5ELTZPHENAQ38E2URTNQUHXSSSK0DU4';
+const auditors = [parseRecipient('age1r7z284p637v2y3vvd0p5ugpwfqlvdtauzunqkjut42wc7umv9s8sxw23uv')!];
 
 const logOf = (directory: string): string => path.join(directory, 'log.jsonl');
 
@@ -23,11 +29,14 @@ export async function recordSession(
   append: (entry: NewEntry) => Promise<void>,
   delivered: (command: number) => void,
 ): Promise<void> {
-  const { recorder, sealer } = openFixture({ directory }, { append });
+  const { recorder, sealer } = openFixture({ directory, originals: auditors }, { append });
   for (let command = 1; command <= 6; command++) {
     recorder.command(1, command, Buffer.from(`select ${command}`), null, 'allow', null, null);
     // Fills a segment: the next command begins another.
     if (command % 2 === 0) recorder.output(1, command, Buffer.alloc(1_100_000, 'z'));
+    const original = Buffer.from(`original ${command}`);
+    const place = { row: 0, column: 0, offset: 0, length: original.length };
+    recorder.redaction(1, command, 'rule', place, original);
     recorder.output(1, command, Buffer.from(`row ${command}`));
     recorder.flush();
     delivered(command);
@@ -75,7 +84,7 @@ export async function recoverSession(
 }
 
 /** The log and the files agree, nothing else is there, and all that was delivered is in the record. */
-export function checkRecord(directory: string, delivered: readonly number[]): void {
+export async function checkRecord(directory: string, delivered: readonly number[]): Promise<void> {
   const recording = sessionDirectory(directory, openedAtMs, session);
   const segments = segmentsIn(directory);
   assert.deepEqual(
@@ -83,9 +92,13 @@ export function checkRecord(directory: string, delivered: readonly number[]): vo
     segments.map((_, index) => index),
   );
   const files = existsSync(recording) ? readdirSync(recording).toSorted() : [];
-  assert.deepEqual(files, segments.map(({ index }) => `${index}.cbor.zst`).toSorted());
+  const expected = segments.flatMap(({ index, sealed }) => [
+    `${index}.cbor.zst`,
+    ...(sealed === null ? [] : [`${index}.age`]),
+  ]);
+  assert.deepEqual(files, expected.toSorted());
   const rows = new Set<string>();
-  for (const { index, sha256, bytes, rawBytes, commands } of segments) {
+  for (const { index, sha256, bytes, rawBytes, commands, redactions, sealed } of segments) {
     const stored = readFileSync(path.join(recording, `${index}.cbor.zst`));
     assert.equal(createHash('sha256').update(stored).digest('hex'), sha256);
     assert.equal(stored.length, bytes);
@@ -94,11 +107,29 @@ export function checkRecord(directory: string, delivered: readonly number[]): vo
     const records = [...readRecords(raw)];
     assert.deepEqual(
       { ...records[0], t: 0 },
-      { kind: 'segment', t: 0, session, index, protocol: 'postgres' },
+      { kind: 'segment', t: 0, session, index, protocol: 'postgres', allocated: false },
     );
     assert.equal(records.filter(({ kind }) => kind === 'command').length, commands);
+    assert.equal(
+      records.reduce((sum, record) => sum + (record.kind === 'redactions' ? record.count : 0), 0),
+      redactions,
+    );
+    assert.equal(
+      records.some(({ kind }) => kind === 'originals'),
+      sealed === null && redactions > 0,
+    );
+    if (sealed !== null) {
+      const age = readFileSync(path.join(recording, `${index}.age`));
+      assert.equal(createHash('sha256').update(age).digest('hex'), sealed);
+    }
     for (const record of records)
       if (record.kind === 'output' && record.bytes.length < 100) rows.add(String(record.bytes));
   }
   for (const command of delivered) assert.ok(rows.has(`row ${command}`), `row ${command} was delivered`);
+  const originals = new Set<string>();
+  for await (const segment of readSealed(recording, null))
+    for (const original of (await openOriginals(segment, [identity])).values())
+      originals.add(String(original));
+  for (const command of delivered)
+    assert.ok(originals.has(`original ${command}`), `what row ${command} masked can be opened`);
 }
