@@ -42,11 +42,11 @@ export function* sqlLines(text: string, surface: TextSurface): Generator<string>
 }
 
 /**
- * One line for lists: escapes as above, every run of white space one blank, cut.
+ * One line for lists: escapes as above, every run of blanks and line ends one blank, cut.
  * @param excerpt false: there is more than `text`
  */
 export function sqlExcerpt(text: string, isAll: boolean, longest = 60): string {
-  const line = [...escaped(text.replaceAll(/\s+/g, ' ').trim())].map(({ shown }) => shown).join('');
+  const line = [...escaped(text.replaceAll(/[ \t\r\n]+/g, ' ').trim())].map(({ shown }) => shown).join('');
   const characters = Array.from(line);
   if (characters.length <= longest) return isAll ? line : `${line} …`;
   return `${characters.slice(0, longest - 1).join('')}…`;
