@@ -12,7 +12,7 @@ import { confirmJwt } from './jwt.ts';
 import type { Confirm, Match } from './match.ts';
 import * as ids from './national-ids.ts';
 import type { IdEnd } from './national-ids.ts';
-import { isMark } from '../scan/anchors.ts';
+import { isIdWord, isMark } from '../scan/anchors.ts';
 import { confirmInternational, phoneEnd } from './phone.ts';
 import { confirmPrivateKey } from './private-key.ts';
 import { confirmParameterPassword, confirmSecret, confirmUrlPassword } from './secrets.ts';
@@ -106,7 +106,7 @@ export class Candidates {
     else if (byte === 0x3a) {
       this.#try(id['url-password'], confirmUrlPassword, bytes, at, start, end);
       this.#try(id['ipv6'], confirmIpv6, bytes, at, start, end);
-    } else if ((kind & letter) !== 0 && this.#wordIds.length > 0 && !wordBefore(bytes, at, start))
+    } else if ((kind & letter) !== 0 && this.#wordIds.length > 0 && isIdWord(bytes, at, start, end))
       this.#tryAll(this.#wordIds, bytes, at, start, end);
     if (this.#marks.length > 0 && (kind & (letter | digit)) !== 0 && isMark(bytes, at, end))
       this.#tryAll(this.#marks, bytes, at, start, end);

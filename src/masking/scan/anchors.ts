@@ -103,9 +103,10 @@ function isNumber(bytes: Uint8Array, at: number, end: number): boolean {
 }
 
 /** A word that begins with `LLdd`, `LL dd`, `LLLLLLdd`, or with X, Y, Z and a digit. */
-function isIdWord(bytes: Uint8Array, at: number, start: number, end: number): boolean {
-  if (wordBefore(bytes, at, start)) return false;
+export function isIdWord(bytes: Uint8Array, at: number, start: number, end: number): boolean {
   const one = byteAt(bytes, at + 1, end);
+  if ((classes[one]! & (letter | digit)) === 0 && one !== 0x2d) return false;
+  if (wordBefore(bytes, at, start)) return false;
   const upper = bytes[at]! & 0xdf;
   if (upper >= 0x58 && upper <= 0x5a && ((one >= 0x30 && one <= 0x39) || one === 0x2d)) return true;
   if (!isLetterAt(bytes, at + 1, end)) return false;

@@ -13,21 +13,21 @@ export function anchorTables(rules: Int32Array): AnchorTables {
   const wants = (...names: readonly DetectorName[]): boolean =>
     names.some((name) => rules[detectorId[name]] !== -1);
   const tokens = wants('token') ? tokenMarks : [];
-  const upper = tokens.filter((mark) => /^[A-Z]/.test(mark) && !/[-_.]$/.test(mark));
+  const upper = tokens.filter((mark) => /[A-Z]$/.test(mark));
   const ended = tokens.filter((mark) => /[-.]$/.test(mark));
   const joined = tokens.filter((mark) => mark.endsWith('_'));
   const rest = tokens.filter((mark) => ![...upper, ...ended, ...joined].includes(mark));
-  const key = wants('secret', 'parameter-password') ? secretMarks.flatMap(bothCases) : [];
+  const words = wants('secret', 'parameter-password') ? secretMarks : [];
+  const wordBuckets = [words.slice(0, 2), words.slice(2)].map((some) => bucketOf(some.flatMap(bothCases)));
   const signs = [...(wants('private-key') ? ['---'] : []), ...(wants('url-password') ? ['://'] : [])];
   const buckets: (Bucket | null)[] = [
     bucketOf(signs),
     wants('phone') ? ['+(', digits.slice(1), null] : null,
-    bucketOf(wants('jwt') ? ['eyJ'] : []),
-    bucketOf(upper),
+    bucketOf(wants('jwt') ? ['eyJ', ...upper] : upper),
     bucketOf(rest),
     bucketOf(ended),
     bucketOf(joined),
-    bucketOf(key),
+    ...wordBuckets,
   ];
   const used = buckets.filter((bucket) => bucket !== null);
   return {
