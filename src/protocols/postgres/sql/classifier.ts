@@ -113,7 +113,8 @@ class Classifier implements SqlClassifier {
   describe(text: Uint8Array): readonly DescribedStatement[] {
     const whole = Buffer.from(text.buffer, text.byteOffset, text.length);
     const facts = this.classify(text);
-    const statements = facts.effects.includes('unknown') ? null : this.#parser.parse(text);
+    const readable = text.length <= longestText && readingsOf(text) !== null;
+    const statements = readable ? this.#parser.parse(text) : null;
     if (statements === null) return [{ text: whole.toString('utf8').trim(), facts }];
     return statements.map(({ start, end }) => {
       const part = whole.subarray(start, end);

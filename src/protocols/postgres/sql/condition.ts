@@ -14,17 +14,23 @@ export function isUnbounded(condition: Tree | undefined, target: ReadonlySet<str
     if (logical['boolop'] === 'OR_EXPR') return parts.some((part) => isUnbounded(part, target));
     return parts.every((part) => isUnbounded(part, target));
   }
-  return isTautology(condition) || !namesColumn(condition, target);
+  return isTautology(condition, target) || !namesColumn(condition, target);
 }
 
 /** `a = a` and its like. */
-function isTautology(condition: Tree): boolean {
+function isTautology(condition: Tree, target: ReadonlySet<string>): boolean {
   const comparison = unwrap(condition, 'A_Expr');
-  if (comparison === null || unwrap(comparison['lexpr'], 'ColumnRef') === null) return false;
-  const name = namesOf(comparison['name']).at(-1);
-  const left = namesOf(unwrap(comparison['lexpr'], 'ColumnRef')?.['fields']);
-  const right = namesOf(unwrap(comparison['rexpr'], 'ColumnRef')?.['fields']);
-  return (name === '=' || name === '<=' || name === '>=') && left.length > 0 && left.at(-1) === right.at(-1);
+  const operator = namesOf(comparison?.['name']).at(-1) ?? '';
+  if (!['=', '<=', '>='].includes(operator)) return false;
+  const left = columnName(comparison?.['lexpr'], target);
+  return left !== null && left === columnName(comparison?.['rexpr'], target);
+}
+
+/** A column as it is written, but for the target's own name before it; null: it is none. */
+function columnName(tree: Tree | undefined, target: ReadonlySet<string>): string | null {
+  const path = namesOf(unwrap(tree, 'ColumnRef')?.['fields']);
+  if (path.length === 2 && target.has(path[0]!)) path.shift();
+  return path.length === 0 ? null : JSON.stringify(path);
 }
 
 /** Some column in it may be the target's: unqualified, or qualified by its name. */

@@ -18,7 +18,7 @@ const words = (text: string): string[] => text.trim().split(/\s+/);
 const categories: readonly (readonly [readonly Effect[], string])[] = [
   [
     [], // volatile only because the answer differs from call to call
-    `clock_timestamp current_query currtid2 currval gen_random_uuid lastval lo_get lo_lseek lo_lseek64 lo_tell lo_tell64
+    `amvalidate clock_timestamp current_query currtid2 currval gen_random_uuid lastval lo_get lo_lseek lo_lseek64 lo_tell lo_tell64
     loread pg_blocking_pids pg_collation_actual_version pg_control_checkpoint pg_control_init pg_control_recovery
     pg_control_system pg_current_logfile pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn
     pg_database_collation_actual_version pg_database_size pg_get_backend_memory_contexts pg_get_multixact_members

@@ -5,12 +5,15 @@
  * in the same packet, so neither is believed: a text is read in every way that is possible, or not at all.
  */
 
-/** The largest text whose operators and comments need not be counted: their scanning time grows with the square. */
+/** The largest text of which nothing is counted. */
 const harmlessBytes = 4096;
-const longestOperator = 256;
-const deepestComment = 64;
-/** Of a text over `harmlessBytes`; 1.2 µs each bounds the time of a parse to some 50 ms. */
-const mostTokens = 40_000;
+/** Of a text over `harmlessBytes`; about 1.5 µs each bound the time of a parse. */
+const mostTokens = 32_000;
+/**
+ * The scanner looks at a whole run of operator bytes for each operator and each beginning of a comment in it, so that its
+ * time grows with the square of the run. This is how many bytes it may look at in vain.
+ */
+const mostLookedAt = 4_000_000;
 
 export interface Readings {
   /** The text itself may be legal with standard_conforming_strings on (the default since 2010). */
@@ -58,7 +61,8 @@ const isDigit = (byte: number): boolean => byte >= 0x30 && byte <= 0x39;
 const isHex = (byte: number): boolean => isDigit(byte) || ((byte | 0x20) >= 0x61 && (byte | 0x20) <= 0x66);
 const isSpace = (byte: number): boolean => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d && byte !== 0x0b);
 const isNewline = (byte: number): boolean => byte === 0x0a || byte === 0x0d;
-const operatorBytes = new Set(Buffer.from('~!@#^&|`?+-*/%<>='));
+const isOperator = new Uint8Array(256);
+for (const byte of Buffer.from('~!@#^&|`?+-*/%<>=')) isOperator[byte] = 1;
 
 type Result = 'legal' | 'illegal' | 'refused';
 
@@ -68,6 +72,9 @@ class Lexer {
   readonly #escapes: boolean;
   #at = 0;
   #tokens = 0;
+  /** End of the run of operator bytes last seen, and how many bytes of runs were looked at. */
+  #runEnd = 0;
+  #lookedAt = 0;
   result: Result = 'legal';
   /** A plain literal ends elsewhere than it would under the other setting. */
   differs = false;
@@ -81,7 +88,8 @@ class Lexer {
 
   run(): Result {
     while (this.#at < this.#text.length && this.result === 'legal') this.#token();
-    if (this.#text.length > harmlessBytes && this.#tokens > mostTokens) this.result = 'refused';
+    const tooMuch = this.#tokens > mostTokens || this.#lookedAt > mostLookedAt;
+    if (this.#text.length > harmlessBytes && tooMuch) this.result = 'refused';
     return this.result;
   }
 
@@ -113,7 +121,7 @@ class Lexer {
     else if (byte === 0x24) this.#dollar();
     else if (byte === 0x2d && this.#byte(1) === 0x2d) this.#lineComment();
     else if (byte === 0x2f && this.#byte(1) === 0x2a) this.#comment();
-    else if (operatorBytes.has(byte)) this.#operators();
+    else if (isOperator[byte] === 1) this.#operators();
     else if (byte === 0x5c) this.result = 'illegal';
     else if (byte === 0x0b)
       this.result = 'refused'; // white space since PostgreSQL 16, an error before
@@ -122,8 +130,18 @@ class Lexer {
 
   #operators(): void {
     const start = this.#at;
-    while (operatorBytes.has(this.#byte()) && !this.#startsComment()) this.#at += 1;
-    if (this.#at - start > longestOperator) this.result = 'refused';
+    this.#lookAtRun();
+    while (isOperator[this.#byte()] === 1 && !this.#startsComment()) this.#at += 1;
+    // `+-+-` is four operators.
+    this.#lookedAt += (this.#runEnd - start) * (this.#at - start - 1);
+  }
+
+  #lookAtRun(): void {
+    if (this.#runEnd <= this.#at) {
+      this.#runEnd = this.#at;
+      while (isOperator[this.#text[this.#runEnd] ?? 0] === 1) this.#runEnd += 1;
+    }
+    this.#lookedAt += this.#runEnd - this.#at;
   }
 
   #startsComment(): boolean {
@@ -263,15 +281,16 @@ class Lexer {
     do {
       const byte = this.#byte();
       const next = this.#byte(1);
-      if (byte === 0x2f && next === 0x2a) depth += 1;
-      else if (byte === 0x2a && next === 0x2f) depth -= 1;
+      if (byte === 0x2f && next === 0x2a) {
+        depth += 1;
+        this.#lookAtRun();
+      } else if (byte === 0x2a && next === 0x2f) depth -= 1;
       else {
         this.#at += 1;
         continue;
       }
-      if (depth > deepestComment) this.result = 'refused';
       this.#at += 2;
-    } while (depth > 0 && this.#at < this.#text.length && this.result === 'legal');
-    if (depth > 0 && this.result === 'legal') this.result = 'illegal';
+    } while (depth > 0 && this.#at < this.#text.length);
+    if (depth > 0) this.result = 'illegal';
   }
 }

@@ -10,7 +10,7 @@ import { isNode, listOf, type Tree, type TreeNode } from './tree.ts';
 export interface ParsedStatement {
   /** `{"SelectStmt": {…}}`. */
   readonly tree: TreeNode;
-  /** Where it stands in the text, in bytes; comments and white space before it belong to it. */
+  /** Where it stands in the text, in bytes, without comments and white space before it. */
   readonly start: number;
   readonly end: number;
 }

@@ -117,11 +117,12 @@ class Reader {
     this.#facts.function(...path);
     this.#facts.add(...effectsOfFunction(path));
     if (path.at(-1) !== 'set_config') return;
-    // set_config('role', …) is SET ROLE; a name that is computed may be that too.
+    // set_config('role', …) is SET ROLE; so may be a name that is computed, or escaped.
     const constant = unwrap(listOf(node['args'])[0], 'A_Const')?.['sval'];
     const name = isNode(constant) ? (textOf(constant['sval']) ?? '') : null;
     this.#facts.literalsMatter = true;
-    if (name === null || isRoleSetting(name)) this.#facts.add('privilege');
+    if (name === null || isRoleSetting(name) || !/^[a-z_][a-z0-9_.]*$/i.test(name))
+      this.#facts.add('privilege');
   }
 
   #column(node: TreeNode): void {
