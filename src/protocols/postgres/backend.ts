@@ -297,6 +297,8 @@ export class Backend {
     const command = exchange.current;
     if (type === rowDescription && exchange.describing !== 0) {
       if (!masking.described(exchange.describing, chunk, start, end)) return false;
+    } else if (type === errorResponse || type === notice) {
+      if (!masking.tellable(chunk, start, end)) return false;
     } else if (type === commandComplete) masking.completed(command, chunk, start + headerBytes);
     else if (type === readyForQuery) masking.ready(command, chunk[start + headerBytes] === idle);
     else if (type === copyOutResponse) masking.copyBegins(command, chunk, start, end);
@@ -443,6 +445,9 @@ for (const type of bodyless) {
 }
 shortest[readyForQuery] = 5;
 longest[readyForQuery] = 5;
+
+/** Every message that is accepted of a target after start-up, by type byte; some are refused when they are looked at. */
+export const acceptedTypes: ReadonlySet<number> = new Set([...limits.keys(), ...bodyless, readyForQuery]);
 
 /** Before anything is allocated. @throws PostgresError */
 function checkedLength(type: number, length: number): number {

@@ -59,6 +59,9 @@ const answerLimit = 64 * 1024 * 1024;
 export class Catalog {
   readonly #options: CatalogOptions;
   readonly #relations = new Map<number, Relation>();
+  readonly #tables = new Map<string, ReadonlyMap<string, readonly Origin[]>>();
+  /** Of the relations: those that no committed transaction has made. */
+  readonly #absent = new Set<number>();
   #learnedMs = 0;
 
   constructor(options: CatalogOptions) {
@@ -73,9 +76,34 @@ export class Catalog {
     return relation === undefined ? undefined : (relation.get(attributeNumber) ?? none);
   }
 
+  /** Origins of a table's columns by name; undefined: they have to be learned first. Empty: there is no such table. */
+  table(schema: string, table: string): ReadonlyMap<string, readonly Origin[]> | undefined {
+    if (this.#options.nowMs() - this.#learnedMs > freshMs) this.forget();
+    return this.#tables.get(JSON.stringify([schema, table]));
+  }
+
+  /** @throws PostgresError, BytesError when it cannot be learned */
+  async learnTable(schema: string, table: string): Promise<void> {
+    await this.#connected(async (connection) => {
+      const named = await connection.rows(relationsNamed([table]));
+      const oids = named.filter((row) => row[1] === schema).map(([oid]) => Number(oid));
+      await this.#learn(connection, oids, 0);
+      const columns = oids.flatMap((oid) => [...this.#relations.get(oid)!].filter(([number]) => number > 0));
+      const byName = new Map(columns.map(([, origins]) => [origins[0]!.column, origins]));
+      this.#tables.set(JSON.stringify([schema, table]), byName);
+    });
+  }
+
+  /** What was asked for and is not there may be there the next time. */
+  forgetAbsent(): void {
+    for (const oid of this.#absent) this.#relations.delete(oid);
+    this.#absent.clear();
+  }
+
   /** Names may have changed. */
   forget(): void {
     this.#relations.clear();
+    this.#tables.clear();
   }
 
   /** @throws PostgresError, BytesError when it cannot be learned */
@@ -110,7 +138,7 @@ export class Catalog {
   }
 
   async #learn(connection: CatalogConnection, wanted: readonly number[], depth: number): Promise<void> {
-    if (this.#relations.size === 0) this.#learnedMs = this.#options.nowMs();
+    if (this.#relations.size + this.#tables.size === 0) this.#learnedMs = this.#options.nowMs();
     const oids = [...new Set(wanted)].filter((oid) => oid !== 0 && !this.#relations.has(oid));
     if (oids.length === 0) return;
     const family = await connection.rows(ancestorsOf(oids));
@@ -133,6 +161,7 @@ export class Catalog {
         relation.set(Number(number), origins);
       }
       this.#relations.set(oid, relation);
+      if (own.length === 0) this.#absent.add(oid);
       const kind = own[0]?.[3];
       if ((kind === 'v' || kind === 'm') && depth < deepest)
         await this.#view(connection, oid, relation, depth);

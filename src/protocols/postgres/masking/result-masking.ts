@@ -13,6 +13,8 @@ import { resultShape } from './columns.ts';
 import type { ResultShape } from './columns.ts';
 import { CopyPlans } from './copy-plans.ts';
 import { CopyMasker } from './copy-rows.ts';
+import { ErrorDetails } from './error-details.ts';
+import type { TableName } from './error-details.ts';
 import { HiddenText } from './hidden-text.ts';
 import { LargeMessage } from './large-message.ts';
 import type { LargeShape } from './large-message.ts';
@@ -21,7 +23,7 @@ import { TextMasker } from './text-messages.ts';
 import { ValueMasker } from './values.ts';
 
 /** Message types, as ASCII. */
-const dataRow = 0x44, copyData = 0x64; // prettier-ignore
+const dataRow = 0x44, errorResponse = 0x45, notice = 0x4e, copyData = 0x64; // prettier-ignore
 
 /** Portals whose columns are kept; a client that opens more without end does not make the relay grow. */
 const shapesBound = 4096;
@@ -33,6 +35,7 @@ export class ResultMasking {
   readonly #hidden: HiddenText;
   readonly #rows: RowMasker;
   readonly #copyRows: CopyMasker;
+  readonly #details: ErrorDetails;
   readonly #texts: TextMasker;
   readonly #masking: Masking;
   /** Columns of what is being answered, by command: a portal's, or those of a simple query's last statement. */
@@ -42,6 +45,8 @@ export class ResultMasking {
   #catalog: Catalog | null = null;
   /** Relations whose names are missing. */
   #missing: number[] = [];
+  /** A table whose columns are missing. */
+  #missingTable: TableName | null = null;
   /** A transaction has changed names and is not over. */
   #renaming = false;
 
@@ -52,6 +57,7 @@ export class ResultMasking {
     this.#hidden = hidden;
     this.#rows = new RowMasker(this.#values, hidden);
     this.#copyRows = new CopyMasker(this.#values, hidden);
+    this.#details = new ErrorDetails(masking, this.#values);
     this.#texts = new TextMasker(this.#values, hidden);
     this.copies = new CopyPlans(masking, (column) => this.#sources(column));
   }
@@ -79,6 +85,7 @@ export class ResultMasking {
     this.#missing = [];
     const shape = resultShape(this.#masking, columns, (column) => this.#sources(column));
     if (this.#missing.length > 0) return false;
+    this.#catalog?.forgetAbsent();
     if (this.#shapes.size >= shapesBound) this.#shapes.clear();
     this.#shapes.set(command, shape);
     return true;
@@ -98,7 +105,9 @@ export class ResultMasking {
   whenKnown(then: (error: Error | null) => void): void {
     const catalog = this.#catalog;
     if (catalog === null) throw unknownColumns();
-    catalog.learn(this.#missing).then(
+    const table = this.#missingTable;
+    this.#missingTable = null;
+    (table === null ? catalog.learn(this.#missing) : catalog.learnTable(table.schema, table.table)).then(
       () => then(null),
       (error: unknown) => then(unknownColumns(error)),
     );
@@ -169,9 +178,16 @@ export class ResultMasking {
     return new LargeMessage(this.#values, this.#hidden, shape, bytes);
   }
 
+  /** False: an error, or a notice, can only be told when its table is known, see `whenKnown`. */
+  tellable(bytes: Buffer, start: number, end: number): boolean {
+    this.#missingTable = this.#details.unknownTable(this.#catalog, bytes, start, end);
+    return this.#missingTable === null;
+  }
+
   /** One whole message with text in it, see `text-messages.ts`; as `rows`. */
   text(command: number, type: number, bytes: Buffer, start: number, end: number): Buffer | null {
     this.#values.command = command;
+    if (type === errorResponse || type === notice) this.#details.mask(this.#catalog, bytes, start, end);
     return this.#texts.mask(type, bytes, start, end);
   }
 }
