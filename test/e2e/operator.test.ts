@@ -120,6 +120,54 @@ forbid (principal in Group::"contractors", action == Action::"connect", resource
   assert.equal((await run('policy check --group engineering nowhere')).code, 2);
 });
 
+const check = (sql: string, ...flags: string[]) =>
+  hoop(['policy', 'check', '--group', 'engineering', 'db', ...flags, '--', ...sql.split(' ')], { env });
+
+test('policy on a command is explained, and a file of expectations compared', async () => {
+  appendFileSync(
+    path.join(relayDirectory, 'policy.cedar'),
+    `@id("deletes") @review("leads:2")
+forbid (principal, action == Action::"execute", resource) when { context.effects.contains("delete") };
+`,
+  );
+  const allowed = await check('select * from t');
+  assert.equal(allowed.code, 0, allowed.stderr);
+  assert.match(
+    allowed.stdout,
+    /^ {2}allow: .*\n\n {2}1 │ select \* from t\n {4}effects +read\n {4}relations +t\n/,
+  );
+  const held = await check('delete from t where id = 1', '--json');
+  assert.equal(held.code, 3, held.stderr);
+  const { decision, needed, command } = JSON.parse(held.stdout);
+  assert.deepEqual([decision, needed], ['review', [{ group: 'leads', count: 2 }]]);
+  assert.deepEqual(command.facts.effects, ['delete']);
+  assert.match((await check('delete from t')).stdout, /waits for: leads \(2\)[^]*forbid deletes/);
+
+  const file = path.join(directory, 'expectations.yaml');
+  const one =
+    '- { groups: [engineering], target: db, sql: delete from t, expect: review, needed: { leads: 2 } }\n';
+  writeFileSync(file, `tests:\n  ${one}`);
+  const passed = await run(`policy test ${file}`);
+  assert.deepEqual([passed.code, passed.stdout.endsWith('  1 as expected\n')], [0, true], passed.stderr);
+  writeFileSync(file, `tests:\n  ${one}  - { target: db, sql: select 1, expect: allow }\n`);
+  const failed = await run(`policy test ${file} --json`);
+  assert.equal(failed.code, 6, failed.stderr);
+  assert.deepEqual(
+    JSON.parse(failed.stdout).tests.map(({ passed: ok, line }: { passed: boolean; line: number }) => [
+      ok,
+      line,
+    ]),
+    [
+      [true, 2],
+      [false, 3],
+    ],
+  );
+  writeFileSync(file, 'tests:\n  - { taget: db }\n');
+  const wrong = await run(`policy test ${file}`);
+  assert.deepEqual([wrong.code, wrong.stdout], [2, '']);
+  assert.match(wrong.stderr, /expectations\.yaml:2:\d+: tests\.0/);
+});
+
 test('relay check: data on stdout, every problem with its place on stderr, exit code 2', async () => {
   const result = await json('relay check');
   assert.ok(typeof result === 'object' && result !== null && 'ok' in result && result.ok === true);
