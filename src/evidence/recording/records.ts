@@ -138,6 +138,8 @@ export interface SegmentExtent {
 export function measureSegment(segment: Buffer): SegmentExtent {
   let [at, firstMicros, lastMicros, commands, redactions] = [0, 0, 0, 0, 0];
   let header: SegmentExtent['header'] = null;
+  /** Originals that redactions name, and those that stand here: a flush that was torn between them was not acknowledged. */
+  let [named, held] = [0, 0];
   let whole: SegmentExtent = { length: 0, header, firstMicros, lastMicros, commands, redactions };
   try {
     while (at < segment.length) {
@@ -151,10 +153,13 @@ export function measureSegment(segment: Buffer): SegmentExtent {
       }
       if (record !== null) lastMicros = Math.max(lastMicros, record.t);
       if (record?.kind === 'command') commands++;
-      if (record?.kind === 'redactions') redactions += record.count;
+      if (record?.kind === 'redactions') {
+        redactions += record.count;
+        if (record.first !== null) named += record.count;
+      } else if (record?.kind === 'originals') held += record.count;
       if (record?.kind === 'flushed' && !vouches(record, segment, whole.length, at)) break;
       at = item.end;
-      if (header.allocated && record?.kind !== 'flushed') continue;
+      if (held < named || (header.allocated && record?.kind !== 'flushed')) continue;
       whole = { length: at, header, firstMicros, lastMicros, commands, redactions };
     }
   } catch {

@@ -140,7 +140,7 @@ async function sealedHolds(directory: string, index: number): Promise<boolean> {
   try {
     const sealed = await decompress(await readFile(path.join(directory, sealedName(index))));
     const { length } = measureSegment(open);
-    if (sealed.equals(open.subarray(0, sealed.length))) return length <= sealed.length;
+    if (length <= sealed.length && sealed.equals(open.subarray(0, sealed.length))) return true;
     return withoutOriginals(open.subarray(0, length)).equals(sealed);
   } catch {
     return false; // not there, or not ours: both files stay for people to look at

@@ -3,17 +3,12 @@ import type { EntryOf } from '../entry.ts';
 import { readRecords, type SegmentRecord } from '../recording/records.ts';
 import type { Findings, Place } from './finding.ts';
 
-export interface SegmentContents {
-  /** Masked values whose originals are neither in the segment nor, by its entry, in a file beside it. */
-  readonly originalsLost: number;
-}
-
 /** @param take gets every record */
 export function checkContents(
   raw: Buffer,
   entry: EntryOf<'segment'>,
   { findings, place, take }: { findings: Findings; place: Place; take: (record: SegmentRecord) => void },
-): SegmentContents {
+): void {
   let names = false;
   let first = true;
   const found = { commands: 0, redactions: 0, sealed: 0, held: 0, inOrder: true };
@@ -36,7 +31,12 @@ export function checkContents(
       'a segment holds another number of commands or redactions than was logged',
       place,
     );
-  return { originalsLost: entry.sealed === null ? Math.max(0, found.sealed - found.held) : 0 };
+  else if (entry.sealed === null && found.held < found.sealed)
+    findings.failure(
+      'originals-missing',
+      'a segment names originals of masked values that are nowhere',
+      place,
+    );
 }
 
 interface Counts {

@@ -58,7 +58,6 @@ export type WarningCode =
   | 'entry-unknown' // of a later program; its digest was checked, its meaning was not
   | 'request-time' // signed long before or after it was used
   | 'session-unfinished' // still open, or its end is not signed yet
-  | 'originals-lost' // with a machine that died: masked values of an interrupted session whose originals never reached the disk
   | 'review-unfinished' // its session is over and it has no end
   | 'recording-leftover' // what a segment was made from, though its session is closed
   | 'recording-uncommitted' // of a session that only the journal names

@@ -9,7 +9,7 @@ import type { EntryOf } from '../entry.ts';
 import { originalsName, sealedName, sessionDirectory } from '../recording/layout.ts';
 import type { SegmentRecord } from '../recording/records.ts';
 import { readIfThere } from '../regular-file.ts';
-import { checkContents, type SegmentContents } from './contents.ts';
+import { checkContents } from './contents.ts';
 import type { Findings } from './finding.ts';
 
 /** A segment closes at 1 MiB; one that claims more than this is not decompressed. */
@@ -23,14 +23,13 @@ const maxOriginalsBytes = maxStoredBytes;
 /**
  * @param evidence the evidence directory
  * @param take gets every record of a segment that is the one that was logged
- * @returns null when there is no such segment
  */
 export async function checkSegment(
   evidence: string,
   openedAtMs: number,
   { entry, index }: { entry: EntryOf<'segment'>; index: number },
   { findings, take }: { findings: Findings; take: (record: SegmentRecord) => void },
-): Promise<SegmentContents | null> {
+): Promise<void> {
   const directory = sessionDirectory(evidence, openedAtMs, entry.session);
   await checkOriginals(evidence, directory, { entry, index }, findings);
   const file = path.join(directory, sealedName(entry.index));
@@ -38,7 +37,7 @@ export async function checkSegment(
   const stored = await readIfThere(file, Math.min(entry.bytes, maxStoredBytes));
   if (stored === null) {
     findings.failure('segment-missing', 'a segment of the recording is missing', place);
-    return null;
+    return;
   }
   if (hash('sha256', stored, 'hex') !== entry.sha256) {
     findings.failure(
@@ -46,14 +45,14 @@ export async function checkSegment(
       'a segment of the recording is not the one that was logged',
       place,
     );
-    return null;
+    return;
   }
   const raw = decompress(stored, entry.rawBytes);
   if (raw === null || raw.length !== entry.rawBytes || stored.length !== entry.bytes) {
     findings.failure('segment-undecodable', 'a segment does not decompress to what was logged', place);
-    return null;
+    return;
   }
-  return checkContents(raw, entry, { findings, place, take });
+  checkContents(raw, entry, { findings, place, take });
 }
 
 async function checkOriginals(

@@ -4,7 +4,7 @@
  * recovery closes what the run before left open, and only then is `relay.started` written.
  */
 import type { Entry, EntryOf, SessionTotals } from '../entry.ts';
-import type { Findings, Place } from './finding.ts';
+import type { Findings } from './finding.ts';
 
 interface OpenSession {
   readonly openedAtMs: number;
@@ -15,8 +15,6 @@ interface OpenSession {
   totals: SessionTotals;
   /** The relay has started again since. */
   abandoned: boolean;
-  /** Segments with masked values whose originals are nowhere. */
-  originalsLost: { readonly lost: number; readonly place: Place }[];
 }
 
 /** Who opened a session, and where to. */
@@ -69,7 +67,6 @@ export class Sessions {
       nextSegment: 0,
       totals,
       abandoned: false,
-      originalsLost: [],
     });
   }
 
@@ -97,11 +94,6 @@ export class Sessions {
     return session.openedAtMs;
   }
 
-  /** Originals of a segment are nowhere: how bad that is, the session's end tells. */
-  lostOriginals({ session, index: segment }: EntryOf<'segment'>, lost: number, index: number): void {
-    if (lost > 0) this.#open.get(session)?.originalsLost.push({ lost, place: { index, session, segment } });
-  }
-
   closed(entry: EntryOf<'session.closed'>, index: number): void {
     const session = this.#open.get(entry.session);
     if (session === undefined) {
@@ -112,7 +104,6 @@ export class Sessions {
       const message = `session ${entry.session} was closed after the relay had started again`;
       this.#findings.failure('session-closed-late', message, { index, session: entry.session });
     }
-    this.#tellLost(session, entry.outcome === 'interrupted');
     const last = session.nextSegment === 0 ? null : session.nextSegment - 1;
     const wrong = sums.filter((sum) => entry.totals[sum] !== session.totals[sum]);
     if (last !== entry.lastSegment || wrong.length > 0) {
@@ -132,10 +123,8 @@ export class Sessions {
 
   /** The log has ended: what is still open? */
   finish(): void {
-    for (const [session, open] of this.#open) {
-      const { index, abandoned } = open;
+    for (const [session, { index, abandoned }] of this.#open) {
       const place = { index, session };
-      this.#tellLost(open, true);
       if (abandoned) {
         const message = `session ${session} never closed, though the relay has started again`;
         this.#findings.failure('session-never-closed', message, place);
@@ -163,15 +152,6 @@ export class Sessions {
     const open = this.#open.get(session);
     if (open === undefined) return this.#finished.get(session) ?? null;
     return { segments: open.nextSegment, openedAtMs: open.openedAtMs, open: true };
-  }
-
-  /** A machine that dies may keep what was masked and lose its original, written in the same moment; a relay may not. */
-  #tellLost({ originalsLost }: OpenSession, interrupted: boolean): void {
-    for (const { lost, place } of originalsLost) {
-      const message = `a segment names ${lost} originals of masked values that are nowhere`;
-      if (interrupted) this.#findings.warning('originals-lost', message, place);
-      else this.#findings.failure('originals-missing', message, place);
-    }
   }
 
   #unknown(entry: Extract<Entry, { session: string }>, index: number): void {

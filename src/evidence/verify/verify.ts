@@ -248,13 +248,7 @@ class EntryCheck {
     if (openedAtMs === null || recordings === false || sessions?.has(entry.session) === false) return;
     this.#segments += 1;
     const take = this.#reviews.recordsOf({ index, session: entry.session, segment: entry.index });
-    const contents = await checkSegment(
-      directory,
-      openedAtMs,
-      { entry, index },
-      { findings: this.#findings, take },
-    );
-    if (contents !== null) this.sessions.lostOriginals(entry, contents.originalsLost, index);
+    await checkSegment(directory, openedAtMs, { entry, index }, { findings: this.#findings, take });
   }
 
   /** The log has ended. */

@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { NewEntry } from '../../../src/evidence/entry.ts';
 import { Log } from '../../../src/evidence/log/log.ts';
 import { NoteSigner } from '../../../src/evidence/log/note.ts';
+import type { OriginalsPolicy } from '../../../src/evidence/recording/originals.ts';
 import { SessionRecorder } from '../../../src/evidence/recording/recorder.ts';
 import { unknownFacts } from '../../../src/model/command-facts.ts';
 import { Sealer } from '../../../src/evidence/recording/sealer.ts';
@@ -27,6 +28,8 @@ export class History implements AsyncDisposable {
   readonly directory = mkdtempSync(path.join(tmpdir(), 'hoop-history-'));
   /** Milliseconds since the epoch; time goes on only when told. */
   now = Date.UTC(2026, 10, 21, 12);
+  /** Of sessions opened from now on. */
+  originals: OriginalsPolicy | null = null;
   readonly clock = { wallMs: () => this.now, monotonicMs: () => this.now };
   #log: Log | null = null;
   #sealer: Sealer | null = null;
@@ -77,6 +80,7 @@ export class History implements AsyncDisposable {
       clock: this.clock,
       durability: 'process',
       sealer: this.#sealer!,
+      originals: this.originals,
       onFailure: (error) => {
         throw error;
       },

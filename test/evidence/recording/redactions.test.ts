@@ -10,7 +10,12 @@ import { Decrypter, generateIdentity, identityToRecipient } from 'age-encryption
 import type { EntryOf } from '../../../src/evidence/entry.ts';
 import { encryptAge, parseRecipient, type AgeRecipient } from '../../../src/evidence/recording/age.ts';
 import { decodeItem, type Cbor } from '../../../src/evidence/recording/decode.ts';
-import { placesOf, readRecords, type SegmentRecord } from '../../../src/evidence/recording/records.ts';
+import {
+  measureSegment,
+  placesOf,
+  readRecords,
+  type SegmentRecord,
+} from '../../../src/evidence/recording/records.ts';
 import type { RedactionPlace } from '../../../src/gate/masking.ts';
 import { missing } from '../../support/programs.ts';
 import { openFixture } from './fixture.ts';
@@ -228,4 +233,28 @@ test('age itself opens what was sealed', { skip: missing('age') }, async () => {
   writeFileSync(key, `${identity}\n`, { mode: 0o600 });
   const opened = execFileSync('age', ['-d', '-i', key, path.join(fixture.recordingDirectory, '0.age')]);
   assert.equal(opened.toString('hex'), '82004434313131');
+});
+
+test('a segment torn at any byte names no original that it does not hold', async () => {
+  const { recipient } = await auditor();
+  await using fixture = openFixture({ originals: [recipient] });
+  const { recorder, recordingDirectory } = fixture;
+  for (let row = 0; row < 4; row++) {
+    recorder.redaction(1, 1, 'card', atRow(row, 0, 4), bytes('4111'));
+    recorder.output(1, 1, bytes('****'));
+    if (row % 2 === 1) recorder.flush();
+  }
+  const whole = readFileSync(path.join(recordingDirectory, '0.cbor'));
+  const seen = new Set<number>();
+  for (let length = 0; length <= whole.length; length++) {
+    const measured = measureSegment(whole.subarray(0, length));
+    seen.add(measured.redactions);
+    let [named, held] = [0, 0];
+    for (const record of readRecords(whole.subarray(0, measured.length))) {
+      if (record.kind === 'redactions') named += record.count;
+      if (record.kind === 'originals') held += record.count;
+    }
+    assert.deepEqual([named, held], [measured.redactions, measured.redactions]);
+  }
+  assert.deepEqual([...seen], [0, 2, 4]);
 });
