@@ -90,7 +90,7 @@ export interface InstallationOptions {
   readonly policy: string;
   /** More keys of `relay.yaml`, or others instead; `tls` makes it an https relay. */
   readonly config?: Readonly<Record<string, unknown>> & {
-    readonly evidence?: Readonly<Record<string, string>>;
+    readonly evidence?: { readonly directory?: string } & Readonly<Record<string, unknown>>;
   };
   /** The authority of the relay's certificate. */
   readonly caFile?: string;
@@ -128,7 +128,7 @@ export class Installation {
   }: InstallationOptions): Promise<Installation> {
     const port = await freePort();
     const scheme = config !== undefined && 'tls' in config ? 'https' : 'http';
-    const evidence = config?.evidence?.['directory'] ?? path.join(directory, 'evidence');
+    const evidence = config?.evidence?.directory ?? path.join(directory, 'evidence');
     const made = new Installation(directory, `${scheme}://localhost:${port}`, evidence, caFile ?? null);
     writeFileSync(path.join(directory, 'policy.cedar'), policy);
     const entries = Object.entries(targets).map(([name, { password, ...address }]) => {

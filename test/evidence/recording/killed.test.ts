@@ -46,8 +46,8 @@ test('dead at any step of recording and sealing, and again at any step of recove
     await checkRecord(directory, [1, 2, 3, 4, 5, 6]);
     assert.ok(photographs.length > 40, `only ${photographs.length} steps`);
     for (const [at, { directory: found, delivered }] of photographs.entries()) {
-      // Every fifth recovery is itself photographed around its steps, and each photograph recovered.
-      if (at % 5 === 0) {
+      // Every ninth recovery is itself photographed around its steps, and each photograph recovered.
+      if (at % 9 === 0) {
         const again = await photographed(base, found, (append) => recoverSession(found, append));
         for (const second of again) {
           await recoverSession(second.directory);
