@@ -23,6 +23,8 @@ export interface ExecutePolicyOptions {
 
 /** Answers kept for a session; commands of more kinds than this are asked about again. */
 const mostAnswers = 4096;
+/** Characters of names in facts that are kept: a client must not fill memory with commands that name a thousand tables. */
+const mostNames = 2048;
 
 export class ExecutePolicy {
   readonly #options: ExecutePolicyOptions;
@@ -59,9 +61,12 @@ export class ExecutePolicy {
     const { principal, target, sourceAddress, reason, task } = this.#options;
     const circumstances = { timeMs: this.#timeMs, sourceAddress, reason, task, facts };
     const decision = this.#policies.execute(principal, target, circumstances);
-    if (decision.errors.length > 0) return decision;
+    if (decision.errors.length > 0 || lengthOf(facts) > mostNames) return decision;
     if (this.#answers.size >= mostAnswers) this.#answers.clear();
     this.#answers.set(facts, decision);
     return decision;
   }
 }
+
+const lengthOf = ({ relations, functions, programs }: CommandFacts): number =>
+  [...relations, ...functions, ...programs].reduce((sum, name) => sum + name.length, 0);

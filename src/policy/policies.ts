@@ -33,6 +33,9 @@ import { invalid, repeatedIds, validateAll } from './validation.ts';
 /** Decisions kept; far more than live principals × targets × actions of one relay. */
 const cacheEntries = 10_000;
 
+/** Characters of a question whose answer is kept; a client must not fill memory with long ones. */
+const longestShape = 8192;
+
 /** A question that is answered by yes or no. */
 export type PlainRequest = Exclude<PolicyRequest, { action: 'execute' }>;
 
@@ -251,6 +254,7 @@ export interface PolicyFileDigest {
 }
 
 function remember<T>(cache: Map<string, T>, shape: string, decision: T): void {
+  if (shape.length > longestShape) return;
   if (cache.size >= cacheEntries) cache.delete(cache.keys().next().value!);
   cache.set(shape, decision);
 }

@@ -243,3 +243,13 @@ test('more kinds of commands than a session keeps: still right', () => {
   for (const [index, kind] of kinds.entries())
     assert.equal(policy.decide(kind).kind, index % 20 === 7 ? 'deny' : 'allow');
 });
+
+test('commands that name very much are asked about each time and not kept', () => {
+  const policies = parse(permit + forbidDelete('', 'no', 'context.relations.contains("t7")'));
+  const policy = session(() => policies);
+  const many = facts(['read'], { relations: Array.from({ length: 3000 }, (_, index) => `u${index}`) });
+  const first = policy.decide(many);
+  assert.equal(first.kind, 'allow');
+  assert.notEqual(policy.decide(many), first);
+  assert.equal(policy.decide(facts(['read'], { relations: [...many.relations, 't7'] })).kind, 'deny');
+});
