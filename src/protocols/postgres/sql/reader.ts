@@ -3,10 +3,11 @@
  * hides a function call or a statement; what a kind of statement means stands in `statements.ts`.
  *
  * Not seen through: operators and casts (they may call functions of the database), views, triggers, defaults and rules
- * behind a name, and the functional notation of a function of the database on a relation's row (`t.f` for `f(t)`).
+ * behind a name, and a function of the database called on a relation's row by functional notation (`t.f` for `f(t)`).
  */
 import { FactsBuilder } from './facts.ts';
-import { effectsOfColumnName, effectsOfFieldName, effectsOfFunction } from './functions.ts';
+import { effectsOfFieldName, effectsOfFunction } from './functions.ts';
+import { effectsOfColumn, functionAliases, type FunctionAliases } from './notation.ts';
 import { isRoleSetting, statementRules } from './statements.ts';
 import { isList, isNode, listOf, namesOf, textOf, unwrap, type Tree, type TreeNode } from './tree.ts';
 
@@ -20,16 +21,17 @@ interface Scope {
 export function readStatement(tree: TreeNode, facts: FactsBuilder): void {
   const [kind] = Object.keys(tree);
   if (kind === undefined || !statementRules.has(kind)) facts.add('unknown');
-  else new Reader(facts).node(tree);
+  else new Reader(facts, functionAliases(tree)).node(tree);
 }
 
 class Reader {
   readonly #facts: FactsBuilder;
+  readonly #aliases: FunctionAliases;
   #scope: Scope | null = null;
 
-  constructor(facts: FactsBuilder, scope: Scope | null = null) {
+  constructor(facts: FactsBuilder, aliases: FunctionAliases) {
     this.#facts = facts;
-    this.#scope = scope;
+    this.#aliases = aliases;
   }
 
   #any(tree: Tree | undefined): void {
@@ -127,7 +129,7 @@ class Reader {
 
   #column(node: TreeNode): void {
     const path = namesOf(node['fields']);
-    for (const name of path.slice(1)) this.#notation(name, effectsOfColumnName(name));
+    if (path.length > 1) this.#notation(path.at(-1)!, effectsOfColumn(path, this.#aliases));
   }
 
   #indirection(node: TreeNode): void {
@@ -160,7 +162,7 @@ class Reader {
    */
   #explain(node: TreeNode): void {
     const inner = new FactsBuilder();
-    new Reader(inner, this.#scope).node({ query: node['query'] });
+    new Reader(inner, this.#aliases).node({ query: node['query'] });
     this.#facts.absorb(inner, listOf(node['options']).some(isAnalyze));
   }
 }

@@ -151,9 +151,31 @@ const pieces = fc.constantFrom(
 );
 
 test(
-  'quotes end where they end for the server, under both settings of standard_conforming_strings',
+  'a function of the database called by attribute notation on single values is seen',
   options,
   async () => {
+    await withClient(async (client) => {
+      await client.query(
+        "CREATE FUNCTION purge(int) RETURNS text LANGUAGE sql AS $$ SELECT 'purged ' || $1 $$",
+      );
+      for (const text of [
+        'SELECT x.purge FROM generate_series(1, 2) AS x',
+        'SELECT generate_series.purge FROM generate_series(1, 2)',
+        'SELECT x.purge FROM unnest(ARRAY[1, 2]) AS x(y)',
+        'SELECT (SELECT x.purge) FROM generate_series(1, 2) AS x',
+      ]) {
+        const { rows } = await client.query<Record<string, string>>(text);
+        assert.equal(Object.values(rows[0]!)[0], 'purged 1', text);
+        assert.deepEqual(effectsOf(text), ['code', 'read'], text);
+      }
+    });
+  },
+);
+
+test(
+  'quotes end where they end for the server, under both settings of standard_conforming_strings',
+  options,
+  async (t) => {
     await withClient(async (on) => {
       await withClient(async (off) => {
         await on.query('SET standard_conforming_strings = on');
