@@ -121,6 +121,7 @@ export async function startStage(options: StageOptions = {}) {
     script,
     troubles,
     policies,
+    principalOf,
     signIn: (name: Name, groups?: string[]) => signIn(parts, name, groups),
     decide: (name: Name, review: string, claims: Partial<ReviewDecisionClaims> = {}) =>
       decide(parts, name, review, claims),
@@ -155,6 +156,9 @@ interface Parts {
   readonly desk: ReviewDesk;
 }
 
+const principalOf = (name: Name, groups: string[]) =>
+  mintPrincipal({ kind: 'person', issuer, subject: name, email: `${name}@example.com`, groups });
+
 async function signIn(parts: Parts, name: Name, groups: string[] = people[name]): Promise<Person> {
   const { state, clock, append, callers } = parts;
   const known = callers.get(name);
@@ -162,7 +166,7 @@ async function signIn(parts: Parts, name: Name, groups: string[] = people[name])
   const key = await importLoginKey(await generateLoginKey());
   const login = ulid(clock.wallMs()) as LoginId;
   const email = `${name}@example.com`;
-  const principal = mintPrincipal({ kind: 'person', issuer, subject: name, email, groups });
+  const principal = principalOf(name, groups);
   const entry: LoginEntry = {
     kind: 'login',
     actor: { kind: 'person', issuer, subject: name, email },
