@@ -4,7 +4,7 @@
  * until its end comes.
  */
 import type { Findings, ValueStream } from '../gate/masking.ts';
-import { classes, dash, digit, letter } from './detectors/bytes.ts';
+import { base64, classes, dash, digit, letter } from './detectors/bytes.ts';
 import { keyEnd } from './detectors/private-key.ts';
 import { FindingList } from './findings.ts';
 import type { Scanner } from './scan/scanner.ts';
@@ -121,4 +121,4 @@ export class ScannedStream implements ValueStream {
 }
 
 const isTokenByte = (byte: number): boolean =>
-  (classes[byte]! & (digit | letter | dash)) !== 0 || byte === stop;
+  (classes[byte]! & (digit | letter | dash | base64)) !== 0 || byte === stop;

@@ -135,6 +135,19 @@ test('an escape of JSON or COPY before a value is no part of it', () => {
   assert.deepEqual(found(every, `${long}\\nDE89370400440532013000`), ['iban:DE89370400440532013000']);
 });
 
+test('a secret is masked whole however long it is', () => {
+  const secret = 'Zq8x7Y2pLm4Nr6Tv0Ws'.repeat(100);
+  for (const [before, after] of [
+    ['api_key=', ' x'],
+    ['"token": "', '"'],
+    ['host=h password=', ' user=u'],
+  ])
+    assert.deepEqual(
+      found(every, `${before}${secret}${after}`).map((each) => each.split(':')[1]),
+      [secret],
+    );
+});
+
 test('findings do not overlap, and what two detectors found is covered', () => {
   assert.deepEqual(found(every, 'DE89370400440532013000@example.com'), [
     'email:DE89370400440532013000@example.com',

@@ -2,7 +2,7 @@
  * From a candidate's place to a confirmed finding: the byte there says which detectors to ask; the longest match counts.
  * Nothing is allocated.
  */
-import { afterEscape, classes, digit, letter, wordAt, wordBefore } from './bytes.ts';
+import { afterEscape, classes, digit, isDigit, letter, wordAt, wordBefore } from './bytes.ts';
 import { cardEnd } from './card.ts';
 import { detectorId as id, detectorNames } from './catalog.ts';
 import { DigitGroups } from './digit-groups.ts';
@@ -143,6 +143,7 @@ export class Candidates {
   #number(bytes: Uint8Array, anchor: number, start: number, end: number): void {
     const at = afterEscape(bytes, anchor, start);
     if (at >= end || (classes[bytes[at]!]! & digit) === 0 || wordBefore(bytes, at, start)) return;
+    if (at - 1 > start && bytes[at - 1] === 0x2e && isDigit(bytes[at - 2])) return; // behind a decimal point
     groups.parse(bytes, at, end);
     const first = groups.lengths[0]!;
     if (first === 4 && isDate(groups)) return;

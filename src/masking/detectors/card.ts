@@ -3,7 +3,7 @@
  * with a length that this issuer uses, and Luhn's check digit. Lengths that bar codes and identifiers of databases
  * have as well (13 digits of Visa, 19 digits) count in groups, or where a word says that it is a card.
  */
-import { Context, isDigit } from './bytes.ts';
+import { Context } from './bytes.ts';
 import { luhn, numberOf } from './digit-groups.ts';
 import type { DigitGroups } from './digit-groups.ts';
 
@@ -29,12 +29,9 @@ const shapes = [
   [4, 4, 4, 1],
 ] as const;
 
-const full = 0x2e;
-
 /** The end of the card number that begins at the first group, or -1. */
 export function cardEnd(bytes: Uint8Array, start: number, groups: DigitGroups): number {
   const at = groups.starts[0]!;
-  if (at - 1 > start && bytes[at - 1] === full && isDigit(bytes[at - 2])) return -1; // digits behind a decimal point
   const first = groups.lengths[0]!;
   if (first >= 13) {
     if (first > 19 || !luhn(groups.digits, first)) return -1;

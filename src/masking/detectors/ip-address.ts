@@ -1,10 +1,11 @@
 /**
- * IP addresses. Of IPv4, dotted quads that are no version: one part of 32 or more, or a private `10.…`. Of IPv6 (RFC 4291),
+ * IP addresses. Of IPv4, dotted quads that are no version: one part of 32 or more, or `10.0.` in front. Of IPv6 (RFC 4291),
  * eight groups, or `::` behind a first group that routed, unique local, link-local and multicast addresses have.
  * Loopback and unspecified addresses identify nobody and are left.
  */
 import { Context, classes, digit, hexLetter, isDigit, isWord, wordAt, wordBefore } from './bytes.ts';
 import type { Confirm } from './match.ts';
+import { numberOf } from './digit-groups.ts';
 import type { DigitGroups } from './digit-groups.ts';
 
 const hex = digit | hexLetter;
@@ -28,10 +29,13 @@ export function ipv4End(bytes: Uint8Array, start: number, end: number, groups: D
     for (let step = 0; step < length; step++) value = value * 10 + groups.digits[place + step]!;
     if (value > 255 || (length > 1 && groups.digits[place] === 0)) return -1;
     if (index === 0 && value === 0) return -1;
-    telling ||= value >= 32 || (index === 0 && value === 10);
+    telling ||= value >= 32;
     place += length;
   }
-  if (!telling || numberedLoopback(groups) || versionWords.precedes(bytes, at, start)) return -1;
+  const internal =
+    groups.lengths[0] === 2 && groups.lengths[1] === 1 && numberOf(groups.digits, 0, 3) === 100;
+  if ((!telling && !internal) || numberedLoopback(groups) || versionWords.precedes(bytes, at, start))
+    return -1;
   return after;
 }
 

@@ -12,7 +12,8 @@ const slash = 0x2f;
 const equals = 0x3d;
 const backslash = 0x5c;
 const longestUserInfo = 512;
-const longestSecret = 512;
+/** So much of a value decides whether it is a secret. */
+const tellingBytes = 64;
 
 /** The password of a URL; `at` is the colon of `://`. */
 export const confirmUrlPassword: Confirm = (bytes, at, _start, end, match) => {
@@ -58,21 +59,22 @@ export const secretMarks: readonly string[] = ['pas', 'pwd', 'sec', 'tok', 'bea'
 export const confirmParameterPassword: Confirm = (bytes, at, start, end, match) => {
   const after = wordEnd(bytes, at, end, passwordWords);
   if (after === -1 || !assigned(bytes, after, end, match)) return false;
-  return amongParameters(bytes, at, start, Math.min(end, match.end + neighbourBytes));
+  return (
+    amongParameters(bytes, at, start, Math.min(end, match.end + neighbourBytes)) && whole(bytes, end, match)
+  );
 };
 
 /** A random-looking value assigned to a key word at `at`. */
 export const confirmSecret: Confirm = (bytes, at, start, end, match) => {
   const password = wordEnd(bytes, at, end, passwordWords);
-  if (password !== -1) return assigned(bytes, password, end, match) && chosen(bytes, match);
+  if (password !== -1)
+    return assigned(bytes, password, end, match) && chosen(bytes, match) && whole(bytes, end, match);
   let after = wordEnd(bytes, at, end, secretWords);
   if (after === -1 && matchesWord(bytes, at, end, keyWord) && behindPrefix(bytes, at, start)) after = at + 3;
   if (after === -1) return false;
   const bearer = (bytes[at]! | 0x20) === 0x62;
-  return (
-    (bearer ? behindBearer(bytes, after, end, match) : assigned(bytes, after, end, match)) &&
-    random(bytes, match)
-  );
+  const there = bearer ? behindBearer(bytes, after, end, match) : assigned(bytes, after, end, match);
+  return there && random(bytes, match) && whole(bytes, end, match);
 };
 
 function wordEnd(bytes: Uint8Array, at: number, end: number, words: readonly Uint8Array[]): number {
@@ -114,49 +116,61 @@ function blanksEnd(bytes: Uint8Array, at: number, end: number): number {
   return next;
 }
 
-/** To the closing quote, or to a delimiter, `&`, or the end. */
+/** The value from `at` on, or as much of it as tells what it is. */
 function valueFrom(bytes: Uint8Array, at: number, end: number, quote: number, match: Match): boolean {
-  const most = Math.min(end, at + longestSecret);
-  let next = at;
-  for (; next < most; next++) {
-    const byte = bytes[next]!;
-    if (byte === backslash) {
-      if (
-        next + 1 >= end ||
-        isQuote(bytes[next + 1]!) ||
-        bytes[next + 1] === 0x6e ||
-        bytes[next + 1] === 0x72
-      )
-        break;
-      next++;
-    } else if (byte === quote) break;
-    else if (quote === 0 && (isDelimiter(byte) || byte === 0x26)) break;
-    else if (byte < 0x20) break;
-  }
   match.start = at;
-  match.end = Math.min(next, end);
+  match.end = valueEnd(bytes, at, Math.min(end, at + tellingBytes), quote);
   return match.end > at;
 }
 
-const neighbourBytes = 160;
+/** To the closing quote, or, of a value without quotes, to a delimiter or `&`. */
+function valueEnd(bytes: Uint8Array, at: number, end: number, quote: number): number {
+  let next = at;
+  for (; next < end; next++) {
+    const byte = bytes[next]!;
+    if (byte === backslash) {
+      if (next + 1 >= end || endsValue(bytes[next + 1]!)) break;
+      next++;
+    } else if (byte === quote || byte < 0x20) break;
+    else if (quote === 0 && (isDelimiter(byte) || byte === 0x26)) break;
+  }
+  return Math.min(next, end);
+}
+
+/** Behind a backslash: a quote, or the letter of a line end. */
+const endsValue = (byte: number): boolean => isQuote(byte) || byte === 0x6e || byte === 0x72;
+
+/** A value that was told by its beginning, to its end. */
+function whole(bytes: Uint8Array, end: number, match: Match): true {
+  if (match.end - match.start >= tellingBytes - 1) {
+    const before = match.start > 0 ? bytes[match.start - 1]! : 0;
+    match.end = valueEnd(bytes, match.start, end, isQuote(before) ? before : 0);
+  }
+  return true;
+}
+
+const neighbourBytes = 96;
 const neighbours = [
-  'host=',
-  'server=',
-  'source=',
-  'dbname=',
-  'database=',
-  'user=',
-  'uid=',
-  'user id=',
-  'username=',
+  'host',
+  'server',
+  'source',
+  'dbname',
+  'database',
+  'user',
+  'uid',
+  'user id',
+  'username',
 ].map(latin);
 
 /** Other connection parameters stand near. */
 function amongParameters(bytes: Uint8Array, at: number, start: number, end: number): boolean {
-  for (let place = Math.max(start, at - neighbourBytes); place < end; place++) {
-    const lower = bytes[place]! | 0x20;
-    if (lower !== 0x68 && lower !== 0x73 && lower !== 0x64 && lower !== 0x75) continue;
-    for (const word of neighbours) if (matchesWord(bytes, place, end, word)) return true;
+  const least = Math.max(start, at - neighbourBytes);
+  for (let place = least; place < end; place++) {
+    if (bytes[place] !== equals) continue;
+    for (const word of neighbours) {
+      const first = place - word.length;
+      if (first >= start && matchesWord(bytes, first, place, word)) return true;
+    }
   }
   return false;
 }
