@@ -48,6 +48,8 @@ export interface CommandsOptions {
   readonly gate: ConnectionGate;
   readonly exchange: Exchange;
   readonly classify: (text: Uint8Array) => CommandFacts;
+  /** The same, for texts that are prepared, and perhaps again and again. */
+  readonly classifyParsed: (text: Uint8Array) => CommandFacts;
   /** Hears of the command that people are asked about. */
   readonly listener: ReviewListener;
   /** False: the client is not there any more, so that nobody is asked. */
@@ -138,7 +140,7 @@ export class Commands {
     if (statements.size >= statementsLimit && name.length > 0) {
       return this.refuse(Slot.refusedExtended, tooManyStatements(statementsLimit));
     }
-    const facts = this.#options.classify(text);
+    const facts = this.#options.classifyParsed(text);
     const statement = this.#gate.statement(text, parameterTypes, facts);
     this.#lastStatement = statement;
     this.#options.masking?.copies.statement(statement, text, facts);

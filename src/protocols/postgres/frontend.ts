@@ -37,6 +37,7 @@ export interface FrontendOptions {
   readonly gate: ConnectionGate;
   readonly exchange: Exchange;
   readonly classify: (text: Uint8Array) => CommandFacts;
+  readonly classifyParsed: (text: Uint8Array) => CommandFacts;
   /** Takes bytes for the target, in order. */
   readonly forward: (bytes: Buffer) => void;
   /** Takes a message for the client. */

@@ -44,6 +44,8 @@ export interface RelayPostgresOptions {
   readonly cancelKeys: CancelKeys;
   /** What a text does; without it, everything is unknown. Never throws. */
   readonly classify?: (text: Uint8Array) => CommandFacts;
+  /** The same for texts that are prepared (`ParsedTexts`); `classify` unless said otherwise. */
+  readonly classifyParsed?: (text: Uint8Array) => CommandFacts;
   /** The session's, for masking; without it each connection learns for itself. */
   readonly catalogs?: Catalogs;
   /** Longest Query, Parse, Bind or FunctionCall; 64 MiB + 64 KiB unless said otherwise. */
@@ -127,10 +129,12 @@ class Connection implements PostgresRelay, Releasable {
     const { masking: rules } = options.gate;
     const masking = rules === null ? null : new ResultMasking(options.gate, rules);
     this.#masking = masking;
+    const classify = options.classify ?? (() => unknownFacts);
     this.#frontend = new Frontend({
       gate: options.gate,
       exchange,
-      classify: options.classify ?? (() => unknownFacts),
+      classify,
+      classifyParsed: options.classifyParsed ?? classify,
       forward: (bytes) => this.#toTarget!.add(bytes),
       tell: (message) => this.#toClient.add(this.#gate.output(0, message)),
       awake: (work) => this.#guarded(work),

@@ -2,10 +2,12 @@
 import type { ByteChannel } from '../../bytes/channel.ts';
 import type { Authorization } from '../../gate/authorization.ts';
 import type { ConnectionGate } from '../../gate/gate.ts';
+import type { CommandFacts } from '../../model/command-facts.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
 import { CancelKeys } from '../../protocols/postgres/cancel-keys.ts';
 import { PostgresError, type PeerError } from '../../protocols/postgres/error.ts';
 import { Catalogs } from '../../protocols/postgres/masking/catalog.ts';
+import { ParsedTexts } from '../../protocols/postgres/parsed-texts.ts';
 import { probePostgres } from '../../protocols/postgres/probe.ts';
 import { decimalOf, RecordedValues } from '../../protocols/postgres/recorded-values.ts';
 import { relayPostgres } from '../../protocols/postgres/relay.ts';
@@ -53,6 +55,8 @@ export function postgresProtocol(options: PostgresProtocolOptions): SessionProto
     target: reached,
     nowMs: () => performance.now(),
   });
+  const classify = (text: Uint8Array): CommandFacts => options.classifier.classify(text);
+  const parsed = new ParsedTexts(classify);
   return {
     name: 'postgres',
     literals: { values: new RecordedValues(), decimalOf },
@@ -64,7 +68,8 @@ export function postgresProtocol(options: PostgresProtocolOptions): SessionProto
         dial,
         cancelKeys,
         catalogs,
-        classify: (text) => options.classifier.classify(text),
+        classify,
+        classifyParsed: (text) => parsed.classify(text),
         target: reached,
         messageLimitBytes: config.limits.statementBytes,
       });

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { after, before, test } from 'node:test';
+import { openClassifier } from '../../../src/protocols/postgres/sql/classifier.ts';
 import { passwordOf, postgresMissing, startPostgres } from '../../support/postgres.ts';
 import type { PostgresServer } from '../../support/postgres.ts';
 import { int16, int32, message, packet } from './scripted.ts';
@@ -28,8 +29,13 @@ before(async () => {
     create trigger refuse before insert on refusing for each statement execute function refuse();
     create procedure nothing() language sql as $$ select 1 $$;
     create table important (a int);
+    create function swap() returns text language plpgsql as $$ begin
+      execute 'deallocate s'; execute 'prepare s as delete from important'; return 'done'; end $$;
     grant all on t, v, refusing, important to app;`);
-  relay = await listenRelay(targetOptions({ password: () => passwordOf('app') }), server.port);
+  const classifier = await openClassifier();
+  relay = await listenRelay(targetOptions({ password: () => passwordOf('app') }), server.port, {
+    classify: (text) => classifier.classify(text),
+  });
 });
 after(async () => {
   await relay?.stop();
@@ -189,3 +195,26 @@ test('portals that are replaced or closed have their outcome at once', options, 
     Array.from({ length: 26 }, () => 'succeeded'),
   );
 });
+
+test(
+  'a function may make another statement of a name: from then on the name is taken for code',
+  options,
+  async () => {
+    const recorded = await play(
+      [P('s', 'select 1'), P('u', 'select 2'), P('f', 'select swap()'), S],
+      [B('s'), E(), S],
+      [B('f'), E(), B('u'), E(), P('', 'select 3'), B(''), E(), P('t', 'select 4'), B('t'), E(), S],
+      [B('s'), E(), S],
+    );
+    assert.equal(recorded.at(-1), 'select 1 → succeeded DELETE 5 0 null', 'the server runs the other one');
+    const effects = relay.gates.at(-1)!.commands.map(({ text, facts }) => `${text}: ${facts.effects.join()}`);
+    assert.deepEqual(effects, [
+      'select 1: read',
+      'select swap(): code,read',
+      'select 2: code,read',
+      'select 3: read',
+      'select 4: read',
+      'select 1: code,read',
+    ]);
+  },
+);

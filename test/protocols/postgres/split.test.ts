@@ -244,7 +244,7 @@ const dialogues: Dialogue[] = [
       target(bound, noData, complete('DELETE 1'), ready(), complete('SELECT 0'), ready()),
     ],
     forwarded:
-      /^P.*select 1\0.*B.*E.*P.*delete\0.*D....Sd\0H\0\0\0\x04B....\0d\0.*D....P\0E.*S\0\0\0\x04Q....select 2\0$/s,
+      /^P.*select 1\0.*B.*E.*P.*delete\0.*D....Sd\0H\0\0\0.B....\0d\0.*D....P\0E.*S\0\0\0.Q....select 2\0$/s,
     delivered: Buffer.concat([parsed, bound, complete('SELECT 0'), parsed, parameterDescription, noData, held, bound, noData, complete('DELETE 1'), ready(), complete('SELECT 0'), ready()]), // prettier-ignore
     summary: [
       'select 1 → succeeded SELECT 0 0 null',
@@ -261,7 +261,7 @@ const dialogues: Dialogue[] = [
       reject,
       target(error('26000'), ready('E'), complete('SELECT 0'), ready('E')),
     ],
-    forwarded: /^P.*delete\0.*H\0\0\0\x04D....Srefused by hoop [0-9a-f]{32}\0E.*S\0\0\0\x04Q....select 2\0$/s,
+    forwarded: /^P.*delete\0.*H\0\0\0.D....Srefused by hoop [0-9a-f]{32}\0E.*S\0\0\0.Q....select 2\0$/s,
     delivered: Buffer.concat([parsed, held, rejected, ready('E'), complete('SELECT 0'), ready('E')]),
     summary: ['delete → blocked null 0 42501', 'select 2 → succeeded SELECT 0 0 null'],
   },

@@ -124,6 +124,8 @@ export interface Noted {
   readonly command: number;
   readonly text: string;
   readonly parameters: Buffer | null;
+  /** As the gate would decide by. */
+  readonly facts: CommandFacts;
   readonly outcomes: Outcome[];
 }
 
@@ -185,9 +187,14 @@ export class NotingGate implements ConnectionGate {
     return ++this.#command;
   }
 
-  command(command: number, text: Uint8Array | number, parameters: Uint8Array | null): Verdict {
+  command(
+    command: number,
+    text: Uint8Array | number,
+    parameters: Uint8Array | null,
+    facts: CommandFacts | null,
+  ): Verdict {
     const verdict = this.policy(this.#textOf(text));
-    if (verdict.kind !== 'review') this.#note(command, text, parameters);
+    if (verdict.kind !== 'review') this.#note({ command, text, parameters, facts });
     return verdict;
   }
 
@@ -196,7 +203,7 @@ export class NotingGate implements ConnectionGate {
   }
 
   withheld(given: GivenCommand): void {
-    this.#note(given.command, given.text, given.parameters);
+    this.#note(given);
   }
 
   withdraw(command: number, why: 'cancelled' | 'disconnected' | 'session-ended'): void {
@@ -229,9 +236,11 @@ export class NotingGate implements ConnectionGate {
     return typeof text === 'number' ? this.statements.get(text)! : Buffer.from(text).toString();
   }
 
-  #note(command: number, text: Uint8Array | number, parameters: Uint8Array | null): void {
-    const copy = parameters === null ? null : Buffer.from(parameters);
-    if (this.keep) this.commands.push({ command, text: this.#textOf(text), parameters: copy, outcomes: [] });
+  #note({ command, text, parameters: given, facts: told }: GivenCommand): void {
+    if (!this.keep) return;
+    const parameters = given === null ? null : Buffer.from(given);
+    const facts = told ?? this.factsOf(text as number);
+    this.commands.push({ command, text: this.#textOf(text), parameters, facts, outcomes: [] });
   }
 
   input(command: number, bytes: Uint8Array): void {
