@@ -17,6 +17,8 @@ const Credential = z.object({
   key: z.record(z.string(), z.string()),
   /** Null when the provider gave none. */
   refreshToken: z.string().nullable(),
+  /** Until then it can be renewed, wall clock as below; null when the provider did not say. */
+  renewableUntilMs: z.number().nullable().default(null),
   accessToken: z.string(),
   /** Wall-clock milliseconds since the epoch: other processes and later days read it. */
   accessTokenEndsAtMs: z.number(),
@@ -25,6 +27,15 @@ const Credential = z.object({
 });
 /** Secret: never logged, never printed. */
 export type Credential = z.infer<typeof Credential>;
+
+/** When the sign-in is over for good; null when only the provider knows. */
+export function signInEndMs(credential: Credential): number | null {
+  return credential.refreshToken === null ? credential.accessTokenEndsAtMs : credential.renewableUntilMs;
+}
+
+/** As a provider says it, from now. */
+export const endOfRenewal = (renewableSeconds: number | null): number | null =>
+  renewableSeconds === null ? null : Date.now() + renewableSeconds * 1000;
 
 export interface CredentialStoreOptions {
   /** Of the fallback file. */

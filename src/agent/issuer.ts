@@ -22,6 +22,8 @@ export interface IssuerTokens {
   readonly idToken: string;
   /** Null when the provider gave none: the sign-in then cannot be renewed. */
   readonly refreshToken: string | null;
+  /** How long the sign-in can be renewed, from now; null when the provider does not say, or has no end. */
+  readonly renewableSeconds: number | null;
 }
 
 /** What the person has to do; told before the polling starts. */
@@ -138,15 +140,26 @@ export class Issuer {
   }
 }
 
-function tokensOf(
-  answer: { id_token?: string | undefined; refresh_token?: string | undefined },
-  previousRefreshToken: string | null,
-): IssuerTokens {
+/** No standard has a name for it: ours and others', and Keycloak's. */
+const renewableNames = ['refresh_token_expires_in', 'refresh_expires_in'] as const;
+
+interface TokenAnswer {
+  readonly id_token?: string | undefined;
+  readonly refresh_token?: string | undefined;
+  readonly [name: string]: unknown;
+}
+
+function tokensOf(answer: TokenAnswer, previousRefreshToken: string | null): IssuerTokens {
   if (answer.id_token === undefined)
     throw new AgentError('login-expired', 'the identity provider sent no ID token', {
       hint: 'sign in again: hoop login',
     });
-  return { idToken: answer.id_token, refreshToken: answer.refresh_token ?? previousRefreshToken };
+  const told = renewableNames.map((name) => answer[name]).find((value) => typeof value === 'number');
+  return {
+    idToken: answer.id_token,
+    refreshToken: answer.refresh_token ?? previousRefreshToken,
+    renewableSeconds: told !== undefined && told > 0 && told < 1e10 ? told : null,
+  };
 }
 
 async function fetchBy(

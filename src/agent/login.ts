@@ -5,6 +5,7 @@
 import { generateLoginKey, importLoginKey } from '../identity/login-key.ts';
 import { LoginAnswer } from '../wire/api.ts';
 import type { Discovery } from '../wire/api.ts';
+import { endOfRenewal } from './credentials.ts';
 import type { Credential, CredentialStore } from './credentials.ts';
 import { AgentError } from './error.ts';
 import { HttpClient } from './http.ts';
@@ -42,7 +43,9 @@ export async function login(options: LoginOptions): Promise<Credential> {
     const tokens = await signInAtIssuer(options, discovery, key);
     const client = new RelayClient(relay, http, { caller: async () => ({ key, accessToken: null }) });
     const answer = await client.post('/v1/login', { idToken: tokens.idToken }, LoginAnswer);
-    const base = { v: 1 as const, issuer, clientId, key: secret, refreshToken: tokens.refreshToken };
+    const { refreshToken, renewableSeconds } = tokens;
+    const renewableUntilMs = endOfRenewal(renewableSeconds);
+    const base = { v: 1 as const, issuer, clientId, key: secret, refreshToken, renewableUntilMs };
     const credential = withAnswer(base, answer);
     await store.save(relay, credential);
     await settings.change((content) => {

@@ -11,6 +11,7 @@ import type { LoginKey } from '../identity/login-key.ts';
 import { importLoginKey } from '../identity/login-key.ts';
 import { withProcessLock } from '../system/process-lock.ts';
 import { LoginAnswer } from '../wire/api.ts';
+import { endOfRenewal } from './credentials.ts';
 import type { Credential, CredentialStore } from './credentials.ts';
 import { AgentError } from './error.ts';
 import { HttpClient } from './http.ts';
@@ -108,7 +109,10 @@ export class SignIn implements CallerSource {
     const tokens = await Issuer.discover(credential, key, issuerHttp)
       .then((issuer) => issuer.refresh(credential.refreshToken ?? ''))
       .finally(() => issuerHttp.close());
-    const rotated = { ...credential, refreshToken: tokens.refreshToken };
+    const { refreshToken, renewableSeconds } = tokens;
+    // A provider that does not say it again has not changed it.
+    const renewableUntilMs = endOfRenewal(renewableSeconds) ?? credential.renewableUntilMs;
+    const rotated = { ...credential, refreshToken, renewableUntilMs };
     await store.save(relay, rotated);
     const client = new RelayClient(relay, http, { caller: async () => ({ key, accessToken: null }) });
     try {

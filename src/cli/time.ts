@@ -28,3 +28,7 @@ export function timeOfDay(moment: Date, now: Date = new Date()): string {
   if (moment.toDateString() === now.toDateString()) return time;
   return `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())} ${time}`;
 }
+
+/** RFC 3339, for JSON; null stays null. */
+export const instant = (ms: number | null): string | null =>
+  ms === null ? null : new Date(ms).toISOString();

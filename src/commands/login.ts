@@ -1,11 +1,12 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { openAccount } from '../agent/account.ts';
+import { signInEndMs } from '../agent/credentials.ts';
 import { login } from '../agent/login.ts';
 import { openBrowser } from '../cli/browser.ts';
 import { RelayCommand } from '../cli/relay-command.ts';
 import { nameOf } from '../cli/person.ts';
-import { timeOfDay } from '../cli/time.ts';
+import { instant, timeOfDay } from '../cli/time.ts';
 import { interruption } from '../cli/signals.ts';
 
 export default class Login extends RelayCommand {
@@ -44,9 +45,10 @@ export default class Login extends RelayCommand {
     const signal = interruption();
     const credential = await login({ relay, caFile, store, settings, acceptNewLogKey, prompt, signal });
     const { principal } = credential;
-    const until = new Date(credential.accessTokenEndsAtMs);
+    const endMs = signInEndMs(credential);
+    const until = endMs === null ? '' : `, until ${timeOfDay(new Date(endMs))}`;
     const groups = principal.groups.length === 0 ? 'no groups' : principal.groups.join(', ');
-    this.print(`  Signed in as ${nameOf(principal)} (${groups}), until ${timeOfDay(until)}`);
-    return { relay, login: credential.login, principal, until: until.toISOString() };
+    this.print(`  Signed in as ${nameOf(principal)} (${groups})${until}`);
+    return { relay, login: credential.login, principal, until: instant(endMs) };
   }
 }

@@ -1,6 +1,7 @@
+import { signInEndMs } from '../agent/credentials.ts';
 import { nameOf } from '../cli/person.ts';
 import { RelayCommand } from '../cli/relay-command.ts';
-import { timeOfDay } from '../cli/time.ts';
+import { instant, timeOfDay } from '../cli/time.ts';
 
 export default class Whoami extends RelayCommand {
   static override description = 'show who you are to a relay, as it sees you now';
@@ -10,17 +11,18 @@ export default class Whoami extends RelayCommand {
     const { flags } = await this.parse(Whoami);
     return this.withAccount(flags, async ({ relay, client, signIn }) => {
       await client.send('GET', '/v1/me');
-      const { principal, issuer, login, accessTokenEndsAtMs } = await signIn.credential();
-      const until = new Date(accessTokenEndsAtMs);
+      const credential = await signIn.credential();
+      const { principal, issuer, login } = credential;
+      const endMs = signInEndMs(credential);
       this.print(`  ${nameOf(principal)} at ${relay}`);
       this.printFacts([
         ['kind', principal.kind],
         ['subject', principal.subject],
         ['issuer', issuer],
         ['groups', principal.groups.join(', ')],
-        ['until', timeOfDay(until)],
+        ['until', endMs === null ? 'the provider ends it' : timeOfDay(new Date(endMs))],
       ]);
-      return { relay, login, principal, until: until.toISOString() };
+      return { relay, login, principal, until: instant(endMs) };
     });
   }
 }

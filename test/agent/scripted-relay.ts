@@ -28,6 +28,8 @@ export class ScriptedRelay {
   readonly scopes = ['openid', 'offline_access'];
   /** Form bodies that the provider got. */
   readonly forms: Record<string, string>[] = [];
+  /** What the provider says of the end of the sign-in. */
+  renewable: Record<string, unknown> = {};
   #refreshToken = 'refresh-0';
 
   private constructor(server: http.Server) {
@@ -132,7 +134,7 @@ export class ScriptedRelay {
       .setExpirationTime('5m')
       .sign(privateKey);
     const token = { access_token: 'at', token_type: 'bearer', id_token: idToken };
-    return [200, { ...token, refresh_token: this.#refreshToken }];
+    return [200, { ...token, refresh_token: this.#refreshToken, ...this.renewable }];
   }
 
   #login(proof: string) {

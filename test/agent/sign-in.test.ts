@@ -6,6 +6,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { signInEndMs } from '../../src/agent/credentials.ts';
 import { openAccount } from '../../src/agent/account.ts';
 import type { Account } from '../../src/agent/account.ts';
 import { login } from '../../src/agent/login.ts';
@@ -71,6 +72,19 @@ test('a sign-in: prompt, PKCE where offered, stored; the relay becomes the defau
   assert.deepEqual((await account.settings.read()).relays[relay.url]?.logs, {
     'relay.example/log': relay.vkey,
   });
+});
+
+test('the end of the sign-in is what the provider says; who says nothing says nothing', async () => {
+  const ends = async (renewable: Record<string, unknown>): Promise<number | null> => {
+    relay.renewable = renewable;
+    const endMs = signInEndMs(await signIn());
+    return endMs === null ? null : Math.round((endMs - Date.now()) / 60_000);
+  };
+  assert.equal(await ends({ refresh_token_expires_in: 43_200 }), 720);
+  assert.equal(await ends({ refresh_expires_in: 1800 }), 30);
+  assert.equal(await ends({ refresh_expires_in: 0 }), null);
+  assert.equal(await ends({ refresh_token_expires_in: 'soon' }), null);
+  assert.equal(await ends({}), null);
 });
 
 test('no file shows a token or a key', async () => {

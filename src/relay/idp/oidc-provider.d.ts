@@ -47,7 +47,10 @@ declare module 'oidc-provider' {
     readonly account?: Account;
     readonly result?: { login?: { accountId: string } };
     readonly requestParamOIDCScopes: ReadonlySet<string>;
-    readonly entities: { readonly AccessToken?: { readonly jkt?: string } };
+    readonly entities: {
+      readonly AccessToken?: { readonly jkt?: string };
+      readonly Grant?: { readonly exp?: number };
+    };
     urlFor(route: string): string;
   }
 

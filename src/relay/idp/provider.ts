@@ -131,6 +131,11 @@ async function route(context: Context, next: () => Promise<void>, parts: Parts):
     tellInterval(context.body);
     return;
   }
+  if (context.path === '/token') {
+    await next();
+    tellSignInEnd(context);
+    return;
+  }
   if (context.path !== '/device' || context.method !== 'POST') return next();
   const wait = await enterCode(context, rateLimit, next);
   if (wait !== null) tooMany(context, place, wait);
@@ -147,6 +152,17 @@ function tooMany(context: Context, place: Place, waitMs: number): void {
 function tellInterval(body: unknown): void {
   if (typeof body === 'object' && body !== null && 'device_code' in body)
     Object.assign(body, { interval: 1 });
+}
+
+/**
+ * How long the sign-in can still be renewed: refresh tokens rotate, and all of them end with the grant. No standard names
+ * it; this is the name that several providers use.
+ */
+function tellSignInEnd({ body, oidc }: Context): void {
+  const endsAt = oidc.entities.Grant?.exp;
+  if (endsAt === undefined || typeof body !== 'object' || body === null || !('refresh_token' in body)) return;
+  const left = endsAt - Math.floor(Date.now() / 1000);
+  Object.assign(body, { refresh_token_expires_in: Math.max(left, 0) });
 }
 
 function configuration(options: EmbeddedProviderOptions, place: Place) {

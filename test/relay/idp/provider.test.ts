@@ -191,6 +191,9 @@ test('a refresh token is used once; when the old one comes again the whole sign-
   const first = tokens.refresh_token!;
   const renewed = await oidc.refreshTokenGrant(device.config, first, {}, { DPoP: device.DPoP });
   assert.notEqual(renewed.refresh_token, first);
+  const [left, leftThen] = [tokens, renewed].map((answer) => Number(answer['refresh_token_expires_in']));
+  assert.ok(left! > 43_100 && left! <= 43_200, 'the sign-in lasts twelve hours');
+  assert.ok(leftThen! <= left!, 'a renewal does not make it longer');
   assert.notEqual(renewed.id_token, tokens.id_token);
   const refresh = (token: string) => oidc.refreshTokenGrant(device.config, token, {}, { DPoP: device.DPoP });
   await assert.rejects(refresh(first), { error: 'invalid_grant' });
