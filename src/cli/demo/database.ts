@@ -16,9 +16,11 @@ export interface Database extends TargetAddress {
 }
 
 const customers = `
-  CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, city text NOT NULL, since date NOT NULL);
+  CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL, email text NOT NULL, city text NOT NULL,
+    since date NOT NULL);
   INSERT INTO customers
     SELECT id, (ARRAY['Ada','Bruno','Chen','Dara','Emil','Fatou'])[id % 6 + 1] || ' ' || 'No. ' || id,
+           'customer-' || id || '@example.org',
            (ARRAY['Lisbon','Osaka','Accra','Quito'])[id % 4 + 1], date '2020-01-01' + id
     FROM generate_series(1, 1000) AS id;
 `;

@@ -2,13 +2,15 @@
  * The tour: everything the product is for, once, on this machine, with the real programs. Each step shows what a
  * person would type and its true output, and checks what it claims.
  *
- * Order: a database, a relay and two people → Ana signs in and queries → Lea reads the record → an auditor verifies it
- * offline → one byte is changed and the auditor finds it. Invariant: when `close` has resolved nothing is left behind.
+ * Order: a database, a relay and two people → both sign in → Ana queries; an e-mail address is masked; a delete waits until
+ * Lea approves → Lea reads the record, and opens what was masked → an auditor verifies it offline → one byte is changed
+ * and the auditor finds it. Invariant: when `close` has resolved nothing is left behind.
  */
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { exitCodes } from '../exit-codes.ts';
+import { heldDelete, maskedQuery, maskingSettings, reviewPolicy, unsealed } from './controls.ts';
 import { startDatabase, type Database, type DatabaseKind } from './database.ts';
 import { hoop, stopAll, type Finished } from './hoop.ts';
 import { environmentOf, Installation, type Person } from './installation.ts';
@@ -21,7 +23,7 @@ permit (principal in Group::"engineering", action in [Action::"connect", Action:
 
 @id("leads-read-the-record")
 permit (principal in Group::"leads", action in [Action::"readEvidence", Action::"kill"], resource);
-`;
+${reviewPolicy}`;
 
 interface People {
   readonly ana: Person;
@@ -56,8 +58,10 @@ export class Tour {
     const installation = await this.#prepare();
     const people = await this.#startRelay(installation);
     await this.#signIn(people.ana, installation.url, 'Ana');
-    await this.#query(people.ana);
-    const session = await this.#readRecord(people.lea, installation.url);
+    await this.#signIn(people.lea, installation.url, 'Lea');
+    await this.#query(people);
+    const session = await this.#readRecord(people.lea);
+    await unsealed(this.#screen, people.lea, { session, identity: this.#identity });
     await this.#verify(people.lea, session);
     return { ...people, relay: installation.url };
   }
@@ -83,7 +87,20 @@ export class Tour {
     screen.note(`db-prod is ${this.#database.label}; only the relay knows its password.`);
     const { label: _, stop: __, ...address } = this.#database;
     const targets = { 'db-prod': address };
-    return Installation.create({ directory: this.#directory, targets, policy });
+    screen.command('auditor', `hoop audit keygen --out ${this.#identity}`);
+    const keygen = await hoop(['audit', 'keygen', '--out', this.#identity, '--json'], this.#auditor);
+    const { recipient } = JSON.parse(keygen.stdout) as { recipient: string };
+    screen.output(`recipient  ${recipient}`);
+    const config = { masking: maskingSettings, evidence: { seal: { recipients: [recipient] } } };
+    return Installation.create({ directory: this.#directory, targets, policy, config });
+  }
+
+  get #identity(): string {
+    return path.join(this.#directory, 'auditor.key');
+  }
+
+  get #auditor(): { env: NodeJS.ProcessEnv } {
+    return { env: environmentOf(path.join(this.#directory, 'auditor')) };
   }
 
   async #startRelay(installation: Installation): Promise<People> {
@@ -114,7 +131,7 @@ export class Tour {
     screen.check(me.code === 0 && me.stdout.includes(person.email), `signed in as ${person.email}`);
   }
 
-  async #query(ana: Person): Promise<void> {
+  async #query({ ana, lea }: People): Promise<void> {
     const screen = this.#screen;
     screen.step('Ana uses the database with her own tools');
     const targets = await this.#show('ana', ana, ['targets']);
@@ -125,18 +142,16 @@ export class Tour {
     const [, port] = await connect.says(/port=(\d+)/);
     screen.output(connect.output);
     const sql = 'SELECT city, count(*) FROM customers GROUP BY city ORDER BY city';
-    const answer = await queryThrough({
-      port: Number(port),
-      user: 'ana',
-      database: this.#database!.database,
-      sql,
-    });
+    const through = { port: Number(port), user: 'ana', database: this.#database!.database };
+    const answer = await queryThrough({ ...through, sql });
     screen.command('ana', answer.command);
     screen.output(answer.output);
     screen.check(
       /Accra\D+250/.test(answer.output),
       'rows came back through the relay, without a database password',
     );
+    await maskedQuery(screen, through);
+    await heldDelete(screen, lea, through);
     await connect.stop('SIGINT');
     screen.note('Ctrl-C ends the session.');
 
@@ -156,12 +171,13 @@ export class Tour {
     screen.check(update.code === 0 && update.stdout.includes('UPDATE 1'), 'one command, one session');
   }
 
-  async #readRecord(lea: Person, relay: string): Promise<string> {
+  async #readRecord(lea: Person): Promise<string> {
     const screen = this.#screen;
-    await this.#signIn(lea, relay, 'Lea');
     screen.step('Lea, a lead, reads what was done');
     const sessions = await this.#show('lea', lea, ['audit', 'sessions']);
-    const session = /\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b/.exec(sessions.stdout)?.[0] ?? '';
+    // ULIDs sort by time: the first is the one in which she used her own tools.
+    const ids = sessions.stdout.match(/\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b/g) ?? [];
+    const session = ids.toSorted()[0] ?? '';
     screen.check(session !== '' && sessions.stdout.includes('ana@example.com'), 'Ana’s sessions are listed');
     await this.#show('lea', lea, ['audit', 'show', session]);
     const csv = await this.#show('lea', lea, ['audit', 'export', '--format', 'csv']);
@@ -179,11 +195,10 @@ export class Tour {
     const bundle = path.join(this.#directory, 'for-the-auditor');
     await this.#show('lea', lea, ['audit', 'export', '--out', bundle]);
     screen.note('The auditor has these files and the log’s public key; no relay, no account, no network.');
-    const auditor = { env: environmentOf(path.join(this.#directory, 'auditor')) };
     const verify = async (): Promise<Finished> => {
       const args = ['audit', 'verify', bundle, '--vkey-file', path.join(bundle, 'vkey')];
       screen.command('auditor', `hoop ${args.join(' ')}`);
-      const result = await hoop(args, auditor);
+      const result = await hoop(args, this.#auditor);
       screen.output(result.output);
       return result;
     };
