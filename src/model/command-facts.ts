@@ -23,12 +23,17 @@ export const effects = [
 export type Effect = (typeof effects)[number];
 
 /**
- * Immutable. Equal facts are one object (whoever classifies keeps them), so that a decision can be remembered by it.
+ * Immutable. Equal facts are one object (whoever classifies keeps them, within a bound), so that a decision can be
+ * remembered by it. No effects: it does nothing (an empty query).
  * Every list is sorted and has no duplicates.
  */
 export interface CommandFacts {
   readonly effects: readonly Effect[];
-  /** As written, folded as the target folds names: `customers`; one written with its schema stands twice: `public.customers`, `customers`. */
+  /**
+   * As written, folded as the target folds names: `customers`; one written with its schema stands twice:
+   * `public.customers`, `customers`. A name with a dot or a quote in it is quoted: `"a.b"`. Which relation a bare name is,
+   * only the target knows.
+   */
   readonly relations: readonly string[];
   /** Like relations: functions that it calls by name. */
   readonly functions: readonly string[];

@@ -55,7 +55,11 @@ export class SqlParser {
       return null;
     }
     if (module.HEAPU8.length > largestMemoryBytes) this.#replace();
-    return json === null ? null : statementsOf(json, text.length);
+    try {
+      return json === null ? null : statementsOf(json, text.length);
+    } catch {
+      return null; // a name that the module does not write as JSON
+    }
   }
 
   #replace(): void {
