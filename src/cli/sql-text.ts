@@ -20,9 +20,15 @@ export const textSurface = (): TextSurface => ({
 const emptyLinesShown = 2;
 const narrowestText = 20;
 
-/** Lines ready to print, coloured. */
-export function* sqlLines(text: string, surface: TextSurface): Generator<string> {
-  const lines = [...highlighted(text)];
+/** Lines ready to print, coloured as SQL. */
+export const sqlLines = (text: string, surface: TextSurface): Generator<string> =>
+  numbered([...highlighted(text, tokens)], surface);
+
+/** The same for a text that is no SQL: a parameter's value. */
+export const plainLines = (text: string, surface: TextSurface): Generator<string> =>
+  numbered([...highlighted(text, untokened)], surface);
+
+function* numbered(lines: readonly Cell[][], surface: TextSurface): Generator<string> {
   const digits = String(lines.length).length;
   const room = surface.width === null ? Infinity : Math.max(surface.width - digits - 5, narrowestText);
   for (let at = 0; at < lines.length; at++) {
@@ -80,9 +86,16 @@ const paints: Readonly<Record<Kind, Paint>> = {
   comment: (text) => colour.dim(text),
 };
 
-function* highlighted(text: string): Generator<Cell[]> {
+interface Token {
+  readonly kind: Kind;
+  readonly text: string;
+}
+
+const untokened = (text: string): readonly Token[] => [{ kind: 'plain', text }];
+
+function* highlighted(text: string, tokensOf: (text: string) => Iterable<Token>): Generator<Cell[]> {
   let line: Cell[] = [];
-  for (const { kind, text: part } of tokens(text.replaceAll('\r\n', '\n'))) {
+  for (const { kind, text: part } of tokensOf(text.replaceAll('\r\n', '\n'))) {
     const paint = kind === 'word' && isKeyword(part) ? colour.bold.blue : paints[kind];
     for (const [index, piece] of part.split('\n').entries()) {
       if (index > 0) {
@@ -159,7 +172,7 @@ function escapeOf(character: string): string {
 const token =
   /(?<comment>--[^\n]*)|(?<string>'(?:[^']|'')*'?|"(?:[^"]|"")*"?)|(?<dollar>\$(?:[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*)?\$)|(?<block>\/\*)|(?<word>[A-Za-z_][\w$]*)|(?<number>\d[\w.]*)|[^]/gu;
 
-function* tokens(text: string): Generator<{ kind: Kind; text: string }> {
+function* tokens(text: string): Generator<Token> {
   token.lastIndex = 0;
   const pattern = new RegExp(token);
   for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {

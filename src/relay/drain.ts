@@ -2,6 +2,7 @@
  * An orderly end: no new sessions, live ones until a bound, then everything sealed. The order is here; what the steps do
  * is the relay's.
  */
+import { isatty } from 'node:tty';
 import type { RelayLogger } from './logging.ts';
 
 /** What a relay does to stop. Steps run one after another, each whatever became of the one before. */
@@ -74,10 +75,13 @@ export async function runUntilStopped(options: {
   readonly log: RelayLogger;
   /** On SIGHUP; it tells by itself whether it worked. */
   readonly reload: () => Promise<unknown>;
+  /** True when it was started from a terminal that has closed: SIGHUP then means the end, as for any program there. */
+  readonly terminalGone?: () => boolean;
   /** `process`, unless a test says otherwise. */
   readonly signals?: NodeJS.EventEmitter;
 }): Promise<void> {
   const { stop, reload, ended, log, signals = process } = options;
+  const terminalGone = options.terminalGone ?? watchTerminal();
   const hurry = new AbortController();
   const stopped = Promise.withResolvers<void>();
   let stopping = false;
@@ -87,7 +91,10 @@ export async function runUntilStopped(options: {
     stopping = true;
     stop(hurry.signal).then(stopped.resolve, stopped.reject);
   };
-  const hangup = (): void => void (stopping ? undefined : reload().catch(() => undefined));
+  const hangup = (signal: string): void => {
+    if (terminalGone()) handle(signal);
+    else if (!stopping) reload().catch(() => undefined);
+  };
   for (const signal of stoppingSignals) signals.on(signal, handle);
   signals.on('SIGHUP', hangup);
   try {
@@ -97,6 +104,12 @@ export async function runUntilStopped(options: {
     signals.off('SIGHUP', hangup);
     log.flush();
   }
+}
+
+/** A terminal that hung up is none any more. */
+function watchTerminal(): () => boolean {
+  const terminals = [0, 1, 2].filter((descriptor) => isatty(descriptor));
+  return () => terminals.some((descriptor) => !isatty(descriptor));
 }
 
 /**

@@ -101,6 +101,25 @@ test('SIGHUP reloads, the first signal stops, the second hurries, and no listene
 const stop = () => Promise.reject(new Error('while stopping'));
 const reload = () => Promise.resolve();
 
+test('SIGHUP of a terminal that closed stops', async () => {
+  const signals = new EventEmitter();
+  let gone = false;
+  let reloads = 0;
+  const running = runUntilStopped({
+    log,
+    signals,
+    terminalGone: () => gone,
+    reload: async () => void reloads++,
+    ended: new Promise(() => undefined),
+    stop: () => Promise.resolve(),
+  });
+  signals.emit('SIGHUP', 'SIGHUP');
+  gone = true;
+  signals.emit('SIGHUP', 'SIGHUP');
+  await running;
+  assert.equal(reloads, 1);
+});
+
 test('a relay that fails by itself, or while it stops, ends the run with that failure', async () => {
   const signals = new EventEmitter();
   await assert.rejects(

@@ -55,8 +55,12 @@ export async function heldDelete(screen: Screen, lea: Person, through: Through):
   const answer = await asked;
   screen.command('ana', answer.command);
   screen.output(answer.output);
+  const left = await queryThrough({
+    ...through,
+    sql: `SELECT count(*) FROM customers WHERE id > ${customer}`,
+  });
   screen.check(
-    approved.code === 0 && /DELETE 1|^\s*$/m.test(answer.output),
+    approved.code === 0 && /\b982\b/.test(left.output),
     'her own client waited, and went on when Lea had said yes',
   );
 }

@@ -6,7 +6,8 @@ import { colour, visible } from '../colour.ts';
 import type { HoopCommand } from '../command.ts';
 import { nameOf } from '../person.ts';
 import { factLines } from '../policy/explanation.ts';
-import { sqlLines, textSurface } from '../sql-text.ts';
+import { textSurface } from '../sql-text.ts';
+import { commandLines } from './review-view.ts';
 
 export interface Decision {
   readonly decision: 'approve' | 'reject';
@@ -25,7 +26,7 @@ export async function decide(
 ): Promise<ReviewView> {
   const review = await findReview(account, id);
   command.print(`  ${nameOf(review.requester)} → ${visible(review.target)}`);
-  const lines = [...sqlLines(review.text, textSurface())];
+  const lines = [...commandLines(review, textSurface())];
   for (const line of lines.slice(0, shownLines)) command.print(line);
   if (lines.length > shownLines)
     command.print(`  … ${lines.length - shownLines} more lines: hoop reviews show ${review.review}`);

@@ -3,7 +3,7 @@ import type { ReviewSummary, ReviewView } from '../../wire/reviews.ts';
 import { colour, visible } from '../colour.ts';
 import { nameOf } from '../person.ts';
 import { factLines } from '../policy/explanation.ts';
-import { hasForeignNames, sqlExcerpt, sqlLines } from '../sql-text.ts';
+import { hasForeignNames, plainLines, sqlExcerpt, sqlLines } from '../sql-text.ts';
 import type { TextSurface } from '../sql-text.ts';
 import { timeOfDay } from '../time.ts';
 
@@ -34,12 +34,8 @@ export function reviewRow(review: ReviewSummary): string[] {
 /** A review with all that a decision needs: the whole text last but for what to do. */
 export function* reviewLines(review: ReviewView, surface: TextSurface): Generator<string> {
   yield* factsOfReview(review);
-  yield* textLines(review, surface);
-  for (const [index, value] of (review.parameters ?? []).entries()) {
-    yield colour.dim(`  $${index + 1} =`);
-    if (value === null) yield '    NULL';
-    else yield* sqlLines(value, surface);
-  }
+  yield* commandLines(review, surface);
+  yield '';
   yield* nextLines(review);
 }
 
@@ -79,13 +75,21 @@ const stateColours = {
 } as const;
 export const stateOf = ({ state }: Pick<ReviewSummary, 'state'>): string => stateColours[state](state);
 
-function* textLines({ text, textBytes }: ReviewView, surface: TextSurface): Generator<string> {
+/** The command itself: its text and the values of its parameters. */
+export function* commandLines(
+  { text, textBytes, parameters }: ReviewView,
+  surface: TextSurface,
+): Generator<string> {
   yield* sqlLines(text, surface);
+  for (const [index, value] of (parameters ?? []).entries()) {
+    yield `  ${colour.cyan(`$${index + 1}`)}`;
+    if (value === null) yield `    ${colour.dim('NULL')}`;
+    else yield* plainLines(value, surface);
+  }
   if (textBytes !== null)
     yield colour.yellow('  not all of it can be read as text; --json has its bytes (textBytes)');
   if (hasForeignNames(text))
     yield colour.yellow('  names with letters that are not ASCII: they may look like others');
-  yield '';
 }
 
 /** What can be done now, and by whom. */
