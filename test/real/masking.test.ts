@@ -92,7 +92,8 @@ for (const binary of [false, true]) {
       const [first] = found;
       assert.equal(first.mail, '*'.repeat('u1@example.com'.length));
       // pg misreads int8 and timestamps in binary format, and so they are compared with its own reading.
-      for (const name of ['big', 'ts', 'd', 'u']) assert.equal(String(first[name]), String(plain[0][name]), name);
+      for (const name of ['big', 'ts', 'd', 'u'])
+        assert.equal(String(first[name]), String(plain[0][name]), name);
       assert.match(first.note, /^\*+$/);
       assert.equal(first.id, 1);
       assert.equal(first.ok, true);
