@@ -117,7 +117,7 @@ export class GatedConnection implements ConnectionGate {
       }
       this.#recorder.command(this.#number, command, text, parameters, kind, facts, null);
       if (kind === 'deny') {
-        this.#block(command, text, decision.policies);
+        this.#block(command, text, decision);
         return denialBy(decision);
       }
     } catch (error) {
@@ -195,10 +195,12 @@ export class GatedConnection implements ConnectionGate {
     this.#held = null;
     const { given } = held;
     let verdict: FinalVerdict = allow;
+    let errors: readonly string[] = [];
     if (!answer.approved || answer.review === null) {
       verdict = { kind: 'deny', policies: answer.policies, hint: answer.hint };
     } else {
       const now = this.#decide(held.facts);
+      errors = now.errors;
       if (now.kind === 'deny') verdict = denialBy(now);
       else if (now.kind === 'review' && !sameNeeds(now, held.decision))
         verdict = { kind: 'deny', policies: now.policies, hint: policyChanged };
@@ -207,7 +209,7 @@ export class GatedConnection implements ConnectionGate {
     if (verdict.kind === 'allow') this.#count(given.text, given.parameters);
     // A rejection stands in the log already.
     else if (answer.approved || answer.review === null)
-      this.#block(given.command, given.text, verdict.policies);
+      this.#block(given.command, given.text, { policies: verdict.policies, errors });
     held.listener.decided(verdict);
   }
 
@@ -221,14 +223,18 @@ export class GatedConnection implements ConnectionGate {
   }
 
   /** Leaves the denial in the log; until it is there nothing is released, so that the client hears of it afterwards. */
-  #block(command: number, text: Uint8Array | number, policies: readonly string[]): void {
+  #block(
+    command: number,
+    text: Uint8Array | number,
+    { policies, errors }: Pick<ExecuteDecision, 'policies' | 'errors'>,
+  ): void {
     this.#blocking++;
     if (this.#asked !== null && this.#askedTick === this.#session.tick) {
       this.#session.takeBack(this.#asked);
       this.#postponed.add(this.#asked);
       this.#askedTick = -1;
     }
-    const entry = { connection: this.#number, command, text: this.#quoted(text), policies };
+    const entry = { connection: this.#number, command, text: this.#quoted(text), policies, errors };
     this.#session.options.blocked(entry).then(
       () => {
         this.#blocking--;

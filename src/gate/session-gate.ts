@@ -19,6 +19,8 @@ export interface BlockedCommand {
   /** As recorded. Valid during the call. */
   readonly text: Uint8Array | TextDigest;
   readonly policies: readonly string[];
+  /** Policies that failed to evaluate, or `engine`: then it is denied whatever the others say. */
+  readonly errors: readonly string[];
 }
 
 export interface SessionGateOptions {

@@ -277,6 +277,11 @@ function openRegistry(
         metrics.denied('connect');
         logger.info('connect denied', { login, target, policies: by });
       },
+      blocked: ({ id }, { policies: by, errors }) => {
+        metrics.denied('execute');
+        if (errors.length > 0) logger.error('policy failed', { session: id, policies: errors });
+        else logger.info('execute denied', { session: id, policies: by });
+      },
       ending: ({ facts }, why, error) => {
         metrics.sessionEnded(why);
         logger.info('session ended', { session: facts.id, reason: why }, error);

@@ -91,6 +91,7 @@ async function relay(groups: string[] = ['engineering']) {
       serve: () => assert.fail('no connection comes'),
     }),
     observe: {
+      blocked: () => undefined,
       opened: () => undefined,
       denied: () => happened.push('denied'),
       ending: (_session, why) => ended.resolve(why),

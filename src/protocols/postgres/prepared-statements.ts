@@ -5,8 +5,8 @@
  * A name means what the target last confirmed. What is on its way (Parse, Close) counts at once for messages of the
  * same segment (up to the next Sync), because the target skips those if it fails; for later segments the name is
  * `unsettled` until the answer is there. SQL can change names too (PREPARE, DEALLOCATE, DISCARD): a command that might
- * do so unsettles all names, until it is answered. What SQL inside a function does with names cannot be seen from here. SQL cannot make the
- * unnamed statement: it is the last one that the target confirmed, or none.
+ * do so unsettles all names, until it is answered. What SQL inside a function does with names cannot be seen from here; see
+ * `suspect-statements.ts`. SQL cannot make the unnamed statement: it is the last one that the target confirmed, or none.
  */
 
 import { PostgresError } from './error.ts';

@@ -12,7 +12,7 @@ import type { Log } from '../../evidence/log/log.ts';
 import { SessionRecorder, type ClosedRecording } from '../../evidence/recording/recorder.ts';
 import type { Sealer } from '../../evidence/recording/sealer.ts';
 import { relayActor } from '../../evidence/entry.ts';
-import type { GateTally } from '../../gate/session-gate.ts';
+import type { BlockedCommand, GateTally } from '../../gate/session-gate.ts';
 import type { Masking } from '../../gate/masking.ts';
 import type { Reviews } from '../../gate/reviews.ts';
 import { Authorization } from '../../gate/authorization.ts';
@@ -55,6 +55,8 @@ export interface RegistryOptions {
 export interface RegistryObserver {
   opened(session: LiveSession): void;
   denied(principal: Authenticated, target: string, policies: readonly string[]): void;
+  /** Policy denied a command of a session. */
+  blocked(session: SessionFacts, command: BlockedCommand): void;
   ending(session: LiveSession, why: SessionEnd, error: Error | null): void;
   /** The state store or the log did not take something that is tried again or found by recovery. */
   trouble(what: string, error: unknown): void;
@@ -237,7 +239,7 @@ export class SessionRegistry {
   }
 
   #make({ facts, protocol, target, masking, remainingMs }: NewSession): LiveSession {
-    const { config, clock, sealer, tally, policies, reviews, append } = this.#options;
+    const { config, clock, sealer, tally, policies, reviews, append, observe } = this.#options;
     const { principal } = facts.authorization;
     const { id, sourceAddress, reason, task, deadlineMs } = facts;
     const { detachedMs } = config.sessions;
@@ -261,7 +263,10 @@ export class SessionRegistry {
         }),
         masking,
         reviews: reviews?.({ id, principal, target: target.name, reason, task, deadlineMs }) ?? null,
-        blocked: async (command) => void (await append(blockedEntry(id, principal, command))),
+        blocked: async (command) => {
+          observe.blocked(facts, command);
+          await append(blockedEntry(id, principal, command));
+        },
         recorder: (onFailure) =>
           new SessionRecorder({
             directory,

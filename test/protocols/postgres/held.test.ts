@@ -21,6 +21,7 @@ const complete = (tag: string): Buffer => message('C', `${tag}\0`);
 const notice = { review: '01R', needed: ['dba (1)'], expiresAtMs: 0 };
 
 const holdDelete = (text: string): Verdict => ({ kind: text.includes('delete') ? 'review' : 'allow' });
+const holdAll = (): Verdict => ({ kind: 'review' });
 const wiped = 'delete from t → cancelled null 0 57014';
 
 /** A connection whose client has just sent these. */
@@ -260,13 +261,12 @@ test('a flood behind a held command makes the client wait, and is in order when 
 });
 
 test('FunctionCall, and a statement that only SQL knows, are held like any other', async () => {
-  const hold = (): Verdict => ({ kind: 'review' });
   for (const [sent, text] of [
     [message('F', int32(957), int16(0, 0, 0)), 'fastpath 957'],
     [Buffer.concat([bind('s'), execute, sync]), 'EXECUTE "s"'],
     [Buffer.concat([message('E', 'cursor\0', int32(5)), sync]), 'FETCH 5 FROM "cursor"'],
   ] as const) {
-    const played = await started({ policy: hold });
+    const played = await started({ policy: holdAll });
     played.client.send(sent);
     await played.settle();
     assert.equal(played.gate.held[0]?.text, text);
