@@ -194,10 +194,11 @@ const pseudoRandom = (seed: number): ((below: number) => number) => {
   };
 };
 
+const pad = (number: number, width: number): string => String(number).padStart(width, '0');
+
 /** Generators of values that every database is full of. */
 function cleanValues(): readonly (() => string)[] {
   const next = pseudoRandom(7);
-  const pad = (number: number, width: number): string => String(number).padStart(width, '0');
   const hash = (name: string): string =>
     createHash(name)
       .update(String(next(1e9)))

@@ -149,8 +149,6 @@ class Program {
   /** First pass: sixteen bytes to bits. */
   #classify(): Code {
     const { numbers: number, words, colons, mails, marks: marked } = this.#kinds;
-    const store = (wanted: boolean, field: Field, mask: () => Code): Code =>
-      wanted ? i32.store16(get(bits), i8x16.bitmask(mask()), fieldAt(field)) : [];
     const isDigit = this.#range(get(input), 0x30, 10);
     const isLetter = this.#range(get(lower), 0x61, 26);
     return [
@@ -203,6 +201,9 @@ class Program {
   }
 }
 
+/** Keeps the mask of a class as bits. */
+const store = (wanted: boolean, field: Field, mask: () => Code): Code =>
+  wanted ? i32.store16(get(bits), i8x16.bitmask(mask()), fieldAt(field)) : [];
 const isSet = (value: Code): Code => i32.eqz(i64.eqz(value));
 const isFound = i32.wrap(all(i64.shrU(get(found), get(bit)), i64.const(1n)));
 const emit: Code = [...i32.store(get(out), get(at), 0), ...set(out, i32.add(get(out), i32.const(4)))];
