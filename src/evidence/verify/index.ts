@@ -7,7 +7,7 @@
  *
  * In this order: checkpoint signature → witness policy → tree from the entries equals the signed root, tiles equal the
  * tree → extends the checkpoint seen before → entries well formed, times never decrease → user signature → key → login →
- * every session opened and closed → every segment's order, digest and name → recordings that no entry names → the journal.
+ * every session opened and closed → every review's digest, people and outcome, and the command that it let through → every segment's order, digest and name → recordings that no entry names → the journal.
  *
  * What it does not do: fetch anything (the caller brings files), judge policy, or notice that a log was rolled back when
  * no earlier checkpoint is given (`since`) and no witness is asked for.

@@ -31,6 +31,8 @@ const lateMs = 60_000;
 /** Memory grows with the reviews of the log, about half a kilobyte each. */
 export class Reviews {
   readonly #known = new Map<string, KnownReview>();
+  /** Sessions that ended with the relay or with its log, and their reviews with them. */
+  readonly #cutOff = new Set<string>();
   readonly #findings: Findings;
 
   /** @param findings takes what may only be said when no entry is missing */
@@ -104,6 +106,10 @@ export class Reviews {
     if (known.state === 'pending') known.state = 'ended';
   }
 
+  sessionClosed({ session, outcome }: EntryOf<'session.closed'>): void {
+    if (outcome === 'interrupted' || outcome === 'evidence-failed') this.#cutOff.add(session);
+  }
+
   /** Takes the records of one segment. */
   recordsOf(place: Required<Pick<Place, 'index' | 'session' | 'segment'>>): (record: SegmentRecord) => void {
     const statements = new Map<number, Content>();
@@ -119,7 +125,7 @@ export class Reviews {
   /** The log has ended. @param closed is the session over? */
   finish(closed: (session: string) => boolean): void {
     for (const [review, { held, index, state }] of this.#known)
-      if (state === 'pending' && closed(held.session))
+      if (state === 'pending' && closed(held.session) && !this.#cutOff.has(held.session))
         this.#findings.warning('review-unfinished', `review ${review} has no end, though its session has`, {
           index,
           session: held.session,

@@ -218,6 +218,7 @@ class EntryCheck {
       case 'segment':
         return this.#checkSegment(entry, index);
       case 'session.closed':
+        this.#reviews.sessionClosed(entry);
         return this.sessions.closed(entry, index);
       case 'command.blocked':
         return this.sessions.mentioned(entry, index);

@@ -89,14 +89,12 @@ export class ReviewDesk {
       const standing = await state.standing(review, decision.reviewer);
       if (standing === 'counted') return;
       if (standing !== null && standing !== 'proposed') throw refusalError(standing);
-      if (standing === null || performance.now() > until) {
+      if (standing === null || this.changes.closed || performance.now() > until) {
         await state.dismiss(review, decision.reviewer, null);
         throw new RelayError(
           'evidence-unavailable',
           'The decision could not be recorded, so it does not count.',
-          {
-            hint: 'try again',
-          },
+          { hint: 'try again' },
         );
       }
       await changed;

@@ -9,6 +9,7 @@
  * withdraws hears nothing more from that moment on, whatever is in flight.
  */
 import { hash } from 'node:crypto';
+import { HoopError } from '../../errors.ts';
 import type { HeldCommand, HeldListener, HeldReview } from '../../gate/reviews.ts';
 import type { TargetName, SessionId } from '../../model/ids.ts';
 import type { Principal } from '../../model/principal.ts';
@@ -52,6 +53,9 @@ export interface ReviewObserver {
 }
 
 const nameOf = ({ email, subject }: Principal): string => email ?? subject;
+
+/** Between attempts to tell a log that refuses. */
+const retryMs = 1000;
 
 export const unrecorded = 'the relay cannot record the review, so the command is refused';
 
@@ -188,10 +192,11 @@ export class HeldCommandReview implements HeldReview {
     const next = step(this.#review, { kind: outcome === 'expired' ? 'expire' : 'withdraw' });
     const before = this.#review.state;
     if (next !== null) this.#review = next;
-    // A review that nothing lets through needs no word on disk to be over.
-    await append(endedEntry(this.#stored, outcome, reason)).catch((error: unknown) =>
-      observe.trouble('review.ended', error),
-    );
+    // What nothing lets through needs no word on disk to be over; the word follows as soon as the log takes it.
+    await append(endedEntry(this.#stored, outcome, reason)).catch((error: unknown) => {
+      observe.trouble('review.ended', error);
+      void this.#tellLater(outcome, reason);
+    });
     await state.move(this.id, before, outcome).catch((error: unknown) => observe.trouble('state', error));
     if (outcome === 'expired') this.#refuse('nobody decided in time', null);
     else {
@@ -210,6 +215,18 @@ export class HeldCommandReview implements HeldReview {
     for (const from of ['pending', 'approved'] as const)
       await state.move(this.id, from, 'withdrawn').catch(() => undefined);
     listener?.decided({ approved: false, policies: this.#held.policies, hint: unrecorded, review: this.id });
+  }
+
+  async #tellLater(outcome: 'expired' | 'withdrawn', reason: EndReason): Promise<void> {
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, retryMs).unref());
+      try {
+        await this.#options.append(endedEntry(this.#stored, outcome, reason));
+        return;
+      } catch (error) {
+        if (error instanceof HoopError && error.code !== 'log-write-failed') return;
+      }
+    }
   }
 
   #finish(): HeldListener | null {

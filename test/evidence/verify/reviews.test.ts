@@ -344,3 +344,15 @@ test('found: a request about something else than was held, or for another person
   ];
   for (const [work, expected] of cases) assert.deepEqual(await tell(work), expected);
 });
+
+test('a review that a killed relay left open is explained by its session; told afterwards it is no contradiction', async () => {
+  for (const late of [false, true]) {
+    await using fixture = await EvidenceFixture.create();
+    const told = await story(fixture);
+    await asked(told);
+    await fixture.end(told.session, { outcome: 'interrupted' });
+    if (late) await told.ended({ outcome: 'withdrawn', reason: 'interrupted' });
+    await fixture.log.close();
+    assert.deepEqual(await fixture.codes(), []);
+  }
+});

@@ -258,6 +258,19 @@ test('a log that refuses: nothing is held, nothing is approved, and a decision t
   }
 });
 
+test('a withdrawal that the log did not take is told when it takes entries again', async () => {
+  const session = await stage.openSession();
+  const { append } = stage.script;
+  const held = session.hold();
+  const { review } = await held.notice;
+  stage.script.append = refuse;
+  held.withdraw('disconnected');
+  await eventually('it is over', () => stage.desk.pending === 0);
+  stage.script.append = append;
+  assert.equal((await stage.decide('ben', review)).code, 'review-not-pending');
+  await eventually('it is told', async () => (await said(review)).includes('review.ended withdrawn'));
+});
+
 test('what nobody could read, and more than anybody could, is refused at once', async () => {
   const session = await stage.openSession();
   const long = await session.hold({ sql: `select '${'x'.repeat(1_048_577)}'` }).answer;
