@@ -1,18 +1,21 @@
 /**
  * COPY input as it is recorded: `d` messages whole or in part, whose data is one text wherever the messages are cut. Every
  * byte is recorded before it is forwarded, so what may yet become a finding with what follows (the beginning of a card
- * number at the end of a read) is masked at once, as `undecided`, and its original sealed like every other.
+ * number in a row that is not all here) is masked at once, as `undecided`, and its original sealed like every other.
  */
-import type { Masking, RedactionPlace, ValueStream } from './masking.ts';
+import type { Findings, Masking, RedactionPlace, ValueStream } from './masking.ts';
 
 /** Type and length. */
 const headerBytes = 5;
+const lineBreak = 0x0a;
 
 /** Of one COPY command. */
 export class MaskedInput {
   readonly command: number;
   readonly #masking: Masking;
-  readonly #stream: ValueStream;
+  #stream: ValueStream;
+  /** A private key began somewhere. */
+  #keys = false;
   /** Header of the message under way: type and length, as far as they have come. */
   readonly #header = Buffer.alloc(headerBytes);
   #headerFilled = 0;
@@ -47,14 +50,24 @@ export class MaskedInput {
       tell(rule, place, text.subarray(start, to));
       masked.redact(this.#masking, start, to);
     };
-    const found = this.#stream.push(text, 0, text.length, false);
-    for (let i = 0; i < found.length; i++)
-      mask(this.#masking.ruleName(found.rules[i]!), found.starts[i]!, found.ends[i]!);
-    const { decided } = this.#stream;
+    // Rows end in line breaks, and no value goes on behind one; but a private key has line breaks in it.
+    this.#keys ||= text.includes('-----BEGIN');
+    const rows = this.#keys ? 0 : text.lastIndexOf(lineBreak) + 1;
+    if (rows > 0) {
+      this.#mask(this.#stream.push(text, 0, rows, true), mask);
+      this.#stream = this.#masking.stream();
+    }
+    if (rows < text.length) this.#mask(this.#stream.push(text, rows, text.length, false), mask);
+    const decided = rows < text.length ? this.#stream.decided : rows;
     mask('undecided', decided, text.length);
     this.#tail = text.subarray(decided);
     this.#decided += decided;
     return masked.bytes;
+  }
+
+  #mask(found: Findings, mask: (rule: string, from: number, to: number) => void): void {
+    for (let i = 0; i < found.length; i++)
+      mask(this.#masking.ruleName(found.rules[i]!), found.starts[i]!, found.ends[i]!);
   }
 
   /** Where bodies of messages stand in `bytes`; the reason of a CopyFail counts as data. */
