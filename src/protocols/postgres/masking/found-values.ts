@@ -12,6 +12,11 @@ export class FoundValues {
     this.count = 0;
   }
 
+  /** Makes room for `count` more. */
+  reserve(count: number): void {
+    while (this.count + count > this.starts.length) this.#grow();
+  }
+
   add(start: number, end: number, column: number, message: number): void {
     const i = this.count;
     if (i === this.starts.length) this.#grow();

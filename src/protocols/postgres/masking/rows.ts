@@ -23,6 +23,8 @@ export class RowMasker {
   readonly #edits = new Edits();
   /** Position of each message of the run. */
   #messages = new Int32Array(1024);
+  /** The finding at hand. */
+  readonly #range = { start: 0, end: 0, rule: 0 };
   /** The next backslash at or behind the place that was asked for last. */
   #backslash = -1;
 
@@ -60,33 +62,42 @@ export class RowMasker {
     this.#messages = larger;
   }
 
+  /** One message. What is scanned is noted here and not by a call: this runs for every value of every row. */
   #walk(bytes: Buffer, start: number, end: number, shape: ResultShape, message: number, row: number): void {
     const { ways } = shape;
+    const columns = ways.length;
     const body = start + headerBytes;
-    if (end - body < 2 || ((bytes[body]! << 8) | bytes[body + 1]!) !== ways.length) throw malformed();
+    if (end - body < 2 || ((bytes[body]! << 8) | bytes[body + 1]!) !== columns) throw malformed();
+    const found = this.#found;
+    found.reserve(columns);
+    const { starts, ends, columns: places, messages } = found;
+    let { count } = found;
     let at = body + 2;
-    for (let column = 0; column < ways.length; column++) {
+    for (let column = 0; column < columns; column++) {
       if (end - at < 4) throw malformed();
       const length = (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
       at += 4;
-      if (length <= 0) {
-        if (length < -1) throw malformed();
-        if (length === 0 && ways[column] === Way.look)
-          this.#look(bytes, at, at, shape.columns[column]!, start, column, row);
-        continue;
-      }
-      const valueEnd = at + length;
-      if (valueEnd > end) throw malformed();
-      const way = ways[column];
-      if (way === Way.scan) this.#found.add(at, valueEnd, column, message);
-      else if (way === Way.look) this.#look(bytes, at, valueEnd, shape.columns[column]!, start, column, row);
-      else if (way === Way.unescape) {
-        if (!this.#escaped(bytes, at, valueEnd)) this.#found.add(at, valueEnd, column, message);
-        else this.#unescape(bytes, at, valueEnd, shape.columns[column]!.type.form, message, column, row);
+      const valueEnd = length > 0 ? at + length : at;
+      if (length < -1 || valueEnd > end) throw malformed();
+      const way = ways[column]!;
+      if (
+        length > 0 &&
+        (way === Way.scan ||
+          (way === Way.unescape &&
+            (this.#backslash >= valueEnd ||
+              this.#plain(bytes, at, valueEnd, shape.columns[column]!, start, column, row))))
+      ) {
+        starts[count] = at;
+        ends[count] = valueEnd;
+        places[count] = column;
+        messages[count++] = message;
+      } else if (way === Way.look && length >= 0) {
+        this.#look(bytes, at, valueEnd, shape.columns[column]!, start, column, row);
       }
       at = valueEnd;
     }
     if (at !== end) throw malformed();
+    found.count = count;
   }
 
   /** There is a backslash in the value; values are asked about in order. */
@@ -98,21 +109,24 @@ export class RowMasker {
     return this.#backslash < end;
   }
 
-  #unescape(
+  /** False: there are backslashes in the value, and it was masked without them. True: it can be scanned as it is. */
+  #plain(
     bytes: Buffer,
     start: number,
     end: number,
-    form: Form,
+    plan: ColumnPlan,
     message: number,
     column: number,
     row: number,
-  ): void {
+  ): boolean {
+    if (!this.#escaped(bytes, start, end)) return true;
     this.#values.at(row, column, start);
-    this.#edits.messageAt = this.#messages[message]!;
+    this.#edits.messageAt = message;
     this.#edits.lengthAt = start - 4;
     this.#hidden.hexadecimal(bytes, start, end);
-    if (form === Form.json) this.#hidden.escaped(form, bytes, start, end, 'json');
-    else this.#found.add(start, end, column, message);
+    if (plan.type.form !== Form.json) return true;
+    this.#hidden.escaped(Form.json, bytes, start, end, 'json');
+    return false;
   }
 
   #look(
@@ -142,25 +156,23 @@ export class RowMasker {
     const values = this.#found;
     if (values.count === 0) return;
     const found = this.#values.masking.scanValues(bytes, values.starts, values.ends, values.count);
-    for (let i = 0; i < found.length; i++) {
+    const { length, starts, ends, rules } = found;
+    const range = this.#range;
+    for (let i = 0; i < length; i++) {
       const value = found.values[i]!;
       const valueStart = values.starts[value]!;
       const column = values.columns[value]!;
       const message = values.messages[value]!;
-      const plan = shape.columns[column]!;
-      const range = { start: found.starts[i]!, end: found.ends[i]!, rule: found.rules[i]! };
+      const { type, binary } = shape.columns[column]!;
+      range.start = starts[i]!;
+      range.end = ends[i]!;
+      range.rule = rules[i]!;
       this.#values.at(row + message, column, valueStart);
       this.#edits.messageAt = this.#messages[message]!;
       this.#edits.lengthAt = valueStart - 4;
-      const form = plan.binary ? Form.text : plan.type.form;
-      const instead = this.#values.finding(
-        plan.type.form === Form.json ? Form.json : form,
-        bytes,
-        valueStart,
-        range,
-        false,
-      );
-      this.#replace(valueStart, values.ends[value]!, range.start, range.end, instead);
+      const form = binary && type.form !== Form.json ? Form.text : type.form;
+      const instead = this.#values.finding(form, bytes, valueStart, range, false);
+      if (instead !== null) this.#replace(valueStart, values.ends[value]!, range.start, range.end, instead);
     }
   }
 
