@@ -11,10 +11,11 @@ import path from 'node:path';
 import { HoopError } from '../errors.ts';
 import { Policies } from '../policy/policies.ts';
 import { reachTarget } from './check-reach.ts';
-import type { RelayConfig, TargetConfig } from './config/config.ts';
+import type { RelayConfig, TargetConfig, WebhookConfig } from './config/config.ts';
 import { readSecretFile } from './config/secret-file.ts';
 import { settingValue } from './config/secret.ts';
 import { checkKeys } from './keys.ts';
+import { webhookAccess } from './reviews/webhooks.ts';
 
 /** One thing that was looked at. */
 export interface CheckResult {
@@ -38,6 +39,8 @@ export async function checkRelay(config: RelayConfig, options: { connect: boolea
   ];
   const { tls } = config;
   if (tls !== null) results.push(attempt('tls', () => checkServerCertificate(config, tls)));
+  for (const [at, webhook] of config.reviews.webhooks.entries())
+    results.push(attempt(`webhook ${at + 1}`, () => checkWebhook(webhook)));
   for (const target of config.targets.values()) {
     const subject = `target ${target.name}`;
     results.push(attempt(subject, () => checkCredential(target)));
@@ -113,6 +116,12 @@ function checkServerCertificate({ publicUrl }: RelayConfig, tls: NonNullable<Rel
   const warnings = [...expiry(certificate)];
   if (named === undefined) warnings.push(`the certificate is not for ${host}, the host of publicUrl`);
   return warnings.length > 0 ? { warnings } : `certificate for ${host}, until ${dayOf(certificate)}`;
+}
+
+/** Nothing is sent: whoever gets it would take it for a review. */
+function checkWebhook(webhook: WebhookConfig): Found {
+  const { url, key } = webhookAccess(webhook);
+  return `${new URL(url).host}, ${key === null ? 'not signed' : 'signed'}`;
 }
 
 function checkCredential(target: TargetConfig): Found {

@@ -40,6 +40,24 @@ const seen = (results: CheckResult[], subject: string): string =>
     .map(({ state, message }) => `${state}: ${message}`)
     .join('; ');
 
+test('webhooks: their URLs and secrets are read, and nothing is sent', async (context) => {
+  const directory = directoryOf(context);
+  writeFileSync(path.join(directory, 'url'), 'https://hooks.example.com/services/secret-path\n', {
+    mode: 0o600,
+  });
+  writeFileSync(path.join(directory, 'short'), 'short', { mode: 0o600 });
+  const results = await check(
+    directory,
+    `reviews: { webhooks: [
+       { url: file:url, format: slack },
+       { url: "https://hooks.example.com/", secret: file:short },
+       { url: file:missing, format: slack } ] }\n`,
+  );
+  assert.equal(seen(results, 'webhook 1'), 'ok: hooks.example.com, not signed');
+  assert.match(seen(results, 'webhook 2'), /^failed: the secret of a webhook is shorter than 16 bytes/);
+  assert.match(seen(results, 'webhook 3'), /^failed: .*missing/);
+});
+
 const permit = '@id("all") permit(principal, action in [Action::"connect", Action::"execute"], resource);';
 
 test('a configuration that works: all is well, and nothing was written', async (context) => {

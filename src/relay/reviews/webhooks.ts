@@ -109,10 +109,9 @@ class Line {
     let address = '';
     for (let attempt = 0; ; attempt++) {
       try {
-        const url = settingValue(this.#webhook.url).trim();
-        if (!isWebhookUrl(url)) throw new ConfigError('config-invalid', 'the URL of a webhook is not https');
-        address = new URL(url).host;
-        const status = await this.#post(url, message);
+        const access = webhookAccess(this.#webhook);
+        address = new URL(access.url).host;
+        const status = await this.#post(access, message);
         if (status >= 200 && status < 300) return;
         throw new Error(`answered ${status}`);
       } catch (error) {
@@ -124,16 +123,18 @@ class Line {
     }
   }
 
-  async #post(url: string, { id, body }: Message): Promise<number> {
+  async #post({ url, key }: WebhookAccess, { id, body }: Message): Promise<number> {
     const timestamp = Math.floor(this.#options.clock.wallMs() / 1000);
-    const secret = this.#webhook.secret?.resolve() ?? null;
     const headers: Record<string, string> = {
       'content-type': 'application/json',
       'user-agent': 'hoop',
       'webhook-id': id,
       'webhook-timestamp': String(timestamp),
     };
-    if (secret !== null) headers['webhook-signature'] = signatureOf(secret, `${id}.${timestamp}.${body}`);
+    if (key !== null) {
+      const content = `${id}.${timestamp}.${body}`;
+      headers['webhook-signature'] = `v1,${createHmac('sha256', key).update(content).digest('base64')}`;
+    }
     const signal = AbortSignal.any([this.#stop, AbortSignal.timeout(timeoutMs)]);
     const answer = await request(url, { method: 'POST', headers, body, signal });
     // The answer says nothing that is needed; a long one is not waited for.
@@ -157,10 +158,24 @@ class Line {
 
 const leastSecretLength = 16;
 
-/** @throws ConfigError `secret-unavailable` when the secret is too short to keep anybody out */
-function signatureOf(secret: string, content: string): string {
+/**
+ * Where messages go and the key that signs them, read now.
+ * @throws ConfigError `secret-unavailable` (also when it is too short to keep anybody out), `secret-exposed`,
+ *   `config-invalid` when a reference leads to no https URL
+ */
+export function webhookAccess({ url: setting, secret: reference }: WebhookConfig): WebhookAccess {
+  const url = settingValue(setting).trim();
+  if (!isWebhookUrl(url)) throw new ConfigError('config-invalid', 'the URL of a webhook is not https');
+  const secret = reference?.resolve() ?? null;
+  if (secret === null) return { url, key: null };
   const key = secret.startsWith('whsec_') ? Buffer.from(secret.slice(6), 'base64') : Buffer.from(secret);
   if (key.length < leastSecretLength)
     throw new ConfigError('secret-unavailable', 'the secret of a webhook is shorter than 16 bytes');
-  return `v1,${createHmac('sha256', key).update(content).digest('base64')}`;
+  return { url, key };
+}
+
+export interface WebhookAccess {
+  readonly url: string;
+  /** Null: messages are not signed. */
+  readonly key: Buffer | null;
 }

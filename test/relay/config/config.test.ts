@@ -169,6 +169,31 @@ const wrong: [string, string, (string | RegExp)[]][] = [
     [/^2:1 x unknown key; known are listen/, '3:8 log.orign unknown key; did you mean origin?'],
   ],
   [
+    'a webhook over plain http',
+    `${data}reviews: { webhooks: [{ url: "http://hooks.example.com/", secret: "env:S" }] }\n`,
+    [/^2:30 reviews\.webhooks\.0\.url expected an https URL without user and password/],
+  ],
+  [
+    'a webhook whose URL has a password',
+    `${data}reviews: { webhooks: [{ url: "https://a:b@hooks.example.com/", secret: "env:S" }] }\n`,
+    [/^2:30 reviews\.webhooks\.0\.url expected an https URL without user and password/],
+  ],
+  [
+    'a webhook without a secret',
+    `${data}reviews: { webhooks: [{ url: "https://hooks.example.com/" }] }\n`,
+    [/^2:\d+ reviews\.webhooks\.0\.secret missing: expected env:NAME or file:PATH/],
+  ],
+  [
+    'a webhook with its secret here',
+    `${data}reviews: { webhooks: [{ url: "https://hooks.example.com/", secret: hunter2 }] }\n`,
+    [/^2:\d+ reviews\.webhooks\.0\.secret a secret does not belong in this file/],
+  ],
+  [
+    'reviews that wait for too long',
+    `${data}reviews: { expiresAfter: 8d }\n`,
+    [/^2:26 reviews\.expiresAfter expected a duration from 10s to 7d/],
+  ],
+  [
     'unknown detector',
     `${db}masking: { rules: [{ name: a, detect: [emial] }] }\n`,
     [/^8:40 masking\.rules\.0\.detect\.0 no such detector; known are private-key, jwt/],
