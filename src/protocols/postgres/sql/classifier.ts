@@ -68,7 +68,9 @@ class Classifier implements SqlClassifier {
     if (length < 0) return null;
     let facts = this.#shapes.get(shaper.key, length);
     if (facts === undefined) {
-      const builder = this.#read(shaper.key.bytes.subarray(0, length));
+      const shape = shaper.key.bytes.subarray(0, length);
+      if (!this.#parser.isReady(shape)) return unknownFacts; // not to be remembered
+      const builder = this.#read(shape);
       facts = builder === null || builder.literalsMatter ? literalsMatter : this.#table.intern(builder);
       this.#shapes.set(shaper.key, length, facts);
     }
@@ -81,6 +83,7 @@ class Classifier implements SqlClassifier {
     key.bytes.set(text);
     let facts = this.#texts.get(key, text.length);
     if (facts === undefined) {
+      if (!this.#parser.isReady(text)) return unknownFacts;
       const builder = this.#read(text);
       if (builder !== null) facts = this.#table.intern(builder);
       else facts = isFunctionCall(text) ? this.#functionCall : unknownFacts;

@@ -63,10 +63,12 @@ function folded(name: string): readonly string[] {
 
 /** Longest list that facts may have: what names more is rather not understood than half told. */
 const mostNames = 1000;
-/** Beyond this many the oldest are forgotten: the number of relations is up to the client. */
-const mostFacts = 8192;
+/** Beyond this many the oldest are forgotten: how many relations there are is up to the client. */
+const mostFacts = 4096;
+/** Facts of more characters are not kept at all. */
+const longestFacts = 2048;
 
-/** Keeps equal facts one frozen object, as long as they are among the last `mostFacts` that were seen. */
+/** Keeps equal facts one frozen object, as long as they are among the last `mostFacts` and name no more than is usual. */
 export class FactsTable {
   readonly #known = new Map<string, CommandFacts>();
 
@@ -86,6 +88,7 @@ export class FactsTable {
       functions: Object.freeze(functions!),
       programs: Object.freeze(programs!),
     });
+    if (key.length > longestFacts) return facts;
     if (this.#known.size >= mostFacts)
       for (const oldest of this.#known.keys()) {
         this.#known.delete(oldest);

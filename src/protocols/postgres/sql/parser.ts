@@ -1,7 +1,8 @@
 /**
  * PostgreSQL's own grammar (version 18), compiled to WebAssembly by libpg-query. A text that makes the module trap or
  * overflow its stack leaves that instance in an unknown state: it is thrown away, one that stands ready takes its
- * place, and the next is made in the background.
+ * place, and the next is made in the background. Short texts, which cannot nest deeply enough, have an instance of their
+ * own, so that nobody's long text keeps the short ones of others from being read.
  */
 import instantiate, { type PgQueryModule } from 'libpg-query/wasm/libpg-query.js';
 import { isNode, listOf, type Tree, type TreeNode } from './tree.ts';
@@ -15,22 +16,38 @@ export interface ParsedStatement {
   readonly end: number;
 }
 
-/** An instance takes 70 ms to make; some stand ready so that one text cannot keep the others from being read. */
-const instances = 3;
+/** No text of this length has been found that breaks an instance; see `parser.test.ts`. */
+export const shortTextBytes = 4096;
+/** Instances for long texts. One takes 70 ms to make. */
+const instances = 2;
 /** Memory of an instance never shrinks, so one that has grown beyond this is replaced. It starts with 128 MiB, untouched. */
 const largestMemoryBytes = 192 * 1024 * 1024;
 
 export class SqlParser {
-  readonly #ready: PgQueryModule[];
+  /** The one for short texts; null while it is made anew. */
+  #short: PgQueryModule | null;
+  readonly #long: PgQueryModule[];
   #pending = 0;
   #broken = 0;
 
-  private constructor(ready: PgQueryModule[]) {
-    this.#ready = ready;
+  private constructor(short: PgQueryModule, long: PgQueryModule[]) {
+    this.#short = short;
+    this.#long = long;
   }
 
   static async open(): Promise<SqlParser> {
-    return new SqlParser(await Promise.all(Array.from({ length: instances }, () => instantiate())));
+    const [short, ...long] = await Promise.all(Array.from({ length: 1 + instances }, () => instantiate()));
+    return new SqlParser(short!, long);
+  }
+
+  #instance(text: Uint8Array): PgQueryModule | undefined {
+    const [long] = this.#long;
+    return text.length <= shortTextBytes ? (this.#short ?? long) : long;
+  }
+
+  /** False for the moment after all instances for such a text were broken, in which `parse` understands nothing. */
+  isReady(text: Uint8Array): boolean {
+    return this.#instance(text) !== undefined;
   }
 
   /** How many instances were broken by a text so far. */
@@ -43,7 +60,7 @@ export class SqlParser {
    * ASCII are letters of names, as in PostgreSQL's scanner; when they are not UTF-8 the tree has them as Latin-1.
    */
   parse(text: Uint8Array): readonly ParsedStatement[] | null {
-    const module = this.#ready[0];
+    const module = this.#instance(text);
     // What follows a NUL would not be seen by the parser.
     if (module === undefined || text.includes(0)) return null;
     let json: string | null;
@@ -51,10 +68,10 @@ export class SqlParser {
       json = run(module, text);
     } catch {
       this.#broken += 1;
-      this.#replace();
+      this.#replace(module);
       return null;
     }
-    if (module.HEAPU8.length > largestMemoryBytes) this.#replace();
+    if (module.HEAPU8.length > largestMemoryBytes) this.#replace(module);
     try {
       return json === null ? null : statementsOf(json, text.length);
     } catch {
@@ -62,10 +79,12 @@ export class SqlParser {
     }
   }
 
-  #replace(): void {
-    this.#ready.shift();
+  #replace(module: PgQueryModule): void {
+    if (module === this.#short) this.#short = null;
+    else this.#long.shift();
     // Also those that could not be made before.
-    while (this.#ready.length + this.#pending < instances) this.#make();
+    const wanted = instances + 1 - (this.#short === null ? 0 : 1) - this.#long.length;
+    while (this.#pending < wanted) this.#make();
   }
 
   #make(): void {
@@ -73,7 +92,8 @@ export class SqlParser {
     instantiate().then(
       (module) => {
         this.#pending -= 1;
-        this.#ready.push(module);
+        if (this.#short === null) this.#short = module;
+        else this.#long.push(module);
       },
       () => {
         this.#pending -= 1;

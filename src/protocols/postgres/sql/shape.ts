@@ -313,7 +313,7 @@ export class Shaper {
       } else if (byte === 0x5c) {
         // An escaped quote ends the literal or not; after a byte beyond ASCII it may be half a letter.
         if (source[at + 1] === 0x27 || source[at - 1]! >= 0x80) return false;
-        at += 2;
+        at += source[at + 1] === 0x5c ? 2 : 1;
       } else if (byte === 0 || byte === undefined) return false;
       else at += 1;
     }

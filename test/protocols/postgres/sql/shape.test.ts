@@ -53,6 +53,7 @@ const shapes: readonly (readonly [string, string | null])[] = [
   ['DELETE FROM t WHERE.5 = .5', null],
   ['SELECT 1\0', null],
   ["SELECT '\0'", null],
+  ["SELECT '\\\0'", null],
   ['SELECT \\', null],
   ['selects', null],
   ["EXPLAIN (ANALYZE 'off') DELETE FROM t", null],
