@@ -65,8 +65,8 @@ async function waitFor(steps: DrainSteps, boundMs: number, hurry: AbortSignal): 
 const stoppingSignals = ['SIGTERM', 'SIGINT'] as const;
 
 /**
- * Waits for a signal to stop, then runs `stop`; until then SIGHUP runs `reload`; a second signal aborts the `hurry` that it was given. Resolves when `stop`
- * has, or when the relay stopped by itself (`ended`).
+ * Waits for a signal to stop, then runs `stop`; a second signal aborts the `hurry` that it was given. Until then SIGHUP runs
+ * `reload`. Resolves when `stop` has, or when the relay stopped by itself (`ended`).
  */
 export async function runUntilStopped(options: {
   readonly stop: (hurry: AbortSignal) => Promise<void>;

@@ -8,6 +8,7 @@
  */
 import pino from 'pino';
 import { HoopError } from '../errors.ts';
+import { LogDestination } from './log-destination.ts';
 
 /** Everything that a line may carry besides its event: ids, codes, names from the configuration, figures. */
 export interface LogFields {
@@ -78,18 +79,16 @@ export interface RelayLogger {
   readonly flush: () => void;
 }
 
-/** Where lines go; `pino.destination` in the relay, memory in tests. */
-export interface LogDestination {
+/** Where lines go; standard error in the relay, memory in tests. */
+export interface LogSink {
   write(line: string): void;
   flushSync?(): void;
 }
 
-const waitingBytes = 8 * 2 ** 20;
-
 /** A logger that writes to standard error, or to `destination`. */
 export function createLogger(
   level: 'debug' | 'info' | 'warn' | 'error',
-  destination: LogDestination = pino.destination({ fd: 2, sync: false, maxLength: waitingBytes }),
+  destination: LogSink = new LogDestination(2),
 ): RelayLogger {
   const logger = pino(
     {
