@@ -98,8 +98,11 @@ export class Candidates {
     const byte = bytes[at]!;
     const kind = classes[byte]!;
     if ((kind & digit) !== 0) this.#number(bytes, at, start, end);
-    else if (byte === 0x40) this.#try(id['email'], confirmEmail, bytes, at, start, end);
-    else if (byte === 0x2b) this.#try(id['phone'], confirmInternational, bytes, at, start, end);
+    else if (byte === 0x40) {
+      if (this.#wants(id['email']) && confirmEmail(bytes, at, start, end, this.#tried))
+        this.#take(id['email'], this.#tried.start, this.#tried.end);
+      return this.#detector !== -1;
+    } else if (byte === 0x2b) this.#try(id['phone'], confirmInternational, bytes, at, start, end);
     else if (byte === 0x25) this.#try(id['email'], confirmEncodedEmail, bytes, at, start, end);
     else if (byte === 0x28) this.#number(bytes, at + 1, start, end);
     else if (byte === 0x2d) this.#try(id['private-key'], confirmPrivateKey, bytes, at, start, end);
@@ -144,9 +147,9 @@ export class Candidates {
     const at = afterEscape(bytes, anchor, start);
     if (at >= end || (classes[bytes[at]!]! & digit) === 0 || wordBefore(bytes, at, start)) return;
     if (at - 1 > start && bytes[at - 1] === 0x2e && isDigit(bytes[at - 2])) return; // behind a decimal point
+    if (isDate(bytes, at, end)) return;
     groups.parse(bytes, at, end);
     const first = groups.lengths[0]!;
-    if (first === 4 && isDate(groups)) return;
     if ((first === 4 || first >= 13) && this.#wants(id['card']))
       this.#takeNumber(id['card'], cardEnd(bytes, start, groups), bytes, end);
     if (first <= longestFirstGroup) {
@@ -177,14 +180,11 @@ export class Candidates {
   }
 }
 
-/** `2026-11-22 10`: the most frequent number of several groups. */
-function isDate({ lengths, separators, digits, count }: DigitGroups): boolean {
-  return (
-    count >= 3 &&
-    lengths[0] === 4 &&
-    lengths[1] === 2 &&
-    lengths[2] === 2 &&
-    separators[0] === separators[1] &&
-    (digits[0] === 1 || digits[0] === 2)
-  );
+/** `2026-11-22`: the most frequent number of several groups, and none that is sensitive begins like it. */
+function isDate(bytes: Uint8Array, at: number, end: number): boolean {
+  if (at + 10 > end || bytes[at + 4] !== 0x2d || bytes[at + 7] !== 0x2d) return false;
+  if (bytes[at] !== 0x31 && bytes[at] !== 0x32) return false;
+  for (let index = 1; index < 10; index++)
+    if (index !== 4 && index !== 7 && !isDigit(bytes[at + index])) return false;
+  return at + 10 === end || !isDigit(bytes[at + 10]);
 }

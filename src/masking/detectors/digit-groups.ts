@@ -24,13 +24,19 @@ export class DigitGroups {
 
   /** Parses from a digit at `at` on. */
   parse(bytes: Uint8Array, at: number, end: number): void {
+    const { digits } = this;
     let next = at;
     let total = 0;
     let count = 0;
     for (;;) {
       const first = next;
-      while (next < end && total < mostDigits && (classes[bytes[next]!]! & digit) !== 0)
-        this.digits[total++] = bytes[next++]! - 48;
+      const most = Math.min(end, next + mostDigits - total);
+      while (next < most) {
+        const value = bytes[next]! - 48;
+        if (value < 0 || value > 9) break;
+        digits[total++] = value;
+        next++;
+      }
       this.starts[count] = first;
       this.lengths[count] = next - first;
       const separator = next + 1 < end && separators[bytes[next]!] === 1 ? bytes[next]! : 0;
@@ -60,17 +66,15 @@ export class DigitGroups {
   }
 }
 
+/** The sum of the decimal places of twice a digit. */
+const doubled = Uint8Array.of(0, 2, 4, 6, 8, 1, 3, 5, 7, 9);
+
 /** Luhn's check (ISO/IEC 7812-1) over the first `length` digits. */
 export function luhn(digits: Uint8Array, length: number, from = 0): boolean {
   let sum = 0;
-  for (let index = 0; index < length; index++) {
-    let value = digits[from + length - 1 - index]!;
-    if ((index & 1) === 1) {
-      value *= 2;
-      if (value > 9) value -= 9;
-    }
-    sum += value;
-  }
+  let index = from + length - 1;
+  for (; index > from; index -= 2) sum += digits[index]! + doubled[digits[index - 1]!]!;
+  if (index === from) sum += digits[index]!;
   return sum % 10 === 0;
 }
 

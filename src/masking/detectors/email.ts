@@ -78,15 +78,25 @@ function domainEnd(bytes: Uint8Array, at: number, end: number): number {
   const most = Math.min(end, at + domainBytes);
   let next = at;
   let label = at;
-  let found = -1;
+  // the last label before, and its end: a top-level domain may stand before what is none (`a@b.com.1`)
+  let earlier = -1;
+  let earlierEnd = -1;
   for (;;) {
     while (next < most && (classes[bytes[next]!]! & hostName) !== 0) next++;
     const length = next - label;
-    if (length === 0 || length > 63 || bytes[label] === hyphen) return found;
-    if (label > at && isTopLevel(bytes, label, next)) found = next;
-    if (next >= most || bytes[next] !== stop) return found;
+    if (length === 0 || length > 63 || bytes[label] === hyphen) break;
+    const goesOn = next < most && bytes[next] === stop;
+    if (!goesOn) {
+      if (label > at && isTopLevel(bytes, label, next)) return next;
+      break;
+    }
+    if (label > at && (earlier === -1 || isTopLevel(bytes, label, next))) {
+      earlier = label;
+      earlierEnd = next;
+    }
     label = ++next;
   }
+  return earlier !== -1 && isTopLevel(bytes, earlier, earlierEnd) ? earlierEnd : -1;
 }
 
 const punycode = latin('xn--');
@@ -105,13 +115,22 @@ const fileEndings = [
   'txt',
   'tgz',
 ].map(latin);
+/** First letters of them. */
+const fileInitials = new Uint8Array(256);
+for (const ending of fileEndings) {
+  fileInitials[ending[0]!] = 1;
+  fileInitials[ending[0]! & 0xdf] = 1;
+}
 
 function isTopLevel(bytes: Uint8Array, at: number, end: number): boolean {
   if (end - at < 2) return false;
-  if (matchesWord(bytes, at, end, punycode)) return true;
+  if (bytes[at + 1] === punycode[1] && matchesWord(bytes, at, end, punycode)) return true;
   for (let place = at; place < end; place++) {
     const byte = bytes[place]!;
     if (isDigit(byte) || byte === hyphen) return false;
   }
-  return !fileEndings.some((ending) => ending.length === end - at && matchesWord(bytes, at, end, ending));
+  if (fileInitials[bytes[at]!] === 0) return true;
+  for (const ending of fileEndings)
+    if (ending.length === end - at && matchesWord(bytes, at, end, ending)) return false;
+  return true;
 }
