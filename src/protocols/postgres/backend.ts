@@ -202,9 +202,9 @@ export class Backend {
   }
 
   #walk(chunk: Buffer, from: number): void {
+    if (this.#masking !== null) return this.#walkMasked(this.#masking, chunk, from);
     let position = from;
     const size = chunk.length;
-    const masking = this.#masking;
     while (size - position >= headerBytes) {
       const type = chunk[position]!;
       const length =
@@ -215,13 +215,10 @@ export class Backend {
         0;
       const end = position + 1 + checkedLength(type, length);
       if (end <= size) {
-        if (masking === null) this.#message(type, chunk, position, end);
-        else if (!this.#masked(masking, type, chunk, position, end))
-          return this.#wait(masking, chunk, position);
+        this.#message(type, chunk, position, end);
         position = end;
-      } else if (this.#inPieces(type, length)) {
-        if (masking === null) this.#message(type, chunk, position, end);
-        else this.#begin(masking, type, chunk, position, end);
+      } else if (passes(type)) {
+        this.#message(type, chunk, position, end);
         this.#passing = end - size;
         position = size;
       } else {
@@ -229,9 +226,37 @@ export class Backend {
         break;
       }
     }
-    if (masking !== null) this.#maskRows(masking, chunk, position);
+    this.#leave(chunk, position);
+  }
+
+  /** As `#walk`, of which every instruction counts. */
+  #walkMasked(masking: ResultMasking, chunk: Buffer, from: number): void {
+    let position = from;
+    const size = chunk.length;
+    while (size - position >= headerBytes) {
+      const type = chunk[position]!;
+      const length = checkedLength(type, chunk.readUInt32BE(position + 1));
+      const end = position + 1 + length;
+      if (end <= size) {
+        if (!this.#masked(masking, type, chunk, position, end)) return this.#wait(masking, chunk, position);
+        position = end;
+      } else if (this.#inPieces(type, length)) {
+        this.#begin(masking, type, chunk, position, end);
+        this.#passing = end - size;
+        position = size;
+      } else {
+        this.#gathering = new Gathering(1 + length);
+        break;
+      }
+    }
+    this.#maskRows(masking, chunk, position);
+    this.#leave(chunk, position);
+  }
+
+  /** What was walked goes; the beginning of a message that is not all here stays. */
+  #leave(chunk: Buffer, position: number): void {
     this.#flushRun(chunk, position);
-    if (position === size) return;
+    if (position === chunk.length) return;
     this.#gathering ??= new Gathering(headerBytes);
     this.#gathering.add(chunk, position);
   }
