@@ -80,6 +80,8 @@ export class Commands {
   #held: GivenCommand | null = null;
   /** For the message that comes next, which is the held one. */
   #ruling: Ruling | null = null;
+  /** What was ruled on, as it was shown. */
+  #ruledOn: GivenCommand | null = null;
   /** As told to the client; null when it was not. */
   #review: string | null = null;
   /** Named statements up to this one may stand for something else by now: SQL that cannot be seen through ran since. */
@@ -97,6 +99,11 @@ export class Commands {
     return this.#held?.command ?? 0;
   }
 
+  /** A command that people are or were asked about has not gone yet. */
+  get pending(): boolean {
+    return this.#held !== null || this.#ruledOn !== null;
+  }
+
   /** The review of the held command, as the client was told. */
   told(review: string): void {
     this.#review = review;
@@ -105,16 +112,18 @@ export class Commands {
   /** The held message comes again next, and this is what becomes of it. */
   ruled(ruling: Ruling): void {
     this.#number = this.held;
+    this.#ruledOn = this.#held;
     this.#held = null;
     this.#ruling = ruling;
   }
 
   /** The held command is given up, and its message does not come again. */
   leave(why: 'disconnected' | 'session-ended'): void {
-    const command = this.held;
-    if (command === 0) return;
+    const command = (this.#held ?? this.#ruledOn)?.command;
+    if (command === undefined) return;
+    if (this.#held !== null) this.#gate.withdraw(command, why);
     this.#held = null;
-    this.#gate.withdraw(command, why);
+    this.#ruledOn = null;
     this.#gate.outcome(command, { kind: 'cancelled', tag: null, rows: 0, errorCode: cancelledSqlstate });
   }
 
@@ -279,8 +288,10 @@ export class Commands {
       this.#number = command;
       return Passage.lookup;
     }
-    const ruling = this.#ruling ?? this.#gate.command(command, text, parameters, facts);
-    this.#ruling = null;
+    const ruling =
+      this.#ruling === null
+        ? this.#gate.command(command, text, parameters, facts)
+        : this.#takeRuling(text, parameters);
     if (ruling.kind === 'allow' && readiness !== 'ready') return this.#unmaskable(command, slot, readiness);
     switch (ruling.kind) {
       case 'allow': {
@@ -306,6 +317,17 @@ export class Commands {
   #unmaskable(command: number, slot: RefusedSlot, why: PostgresError): Passage {
     this.#gate.outcome(command, { kind: 'blocked', tag: null, rows: 0, errorCode: why.sqlstate });
     return this.refuse(slot, encodeErrorResponse('ERROR', peerError(why)));
+  }
+
+  /** @throws PostgresError for another command than the one that was shown, which would be a fault of this program */
+  #takeRuling(text: Uint8Array | number, parameters: Buffer | null): Ruling {
+    const ruling = this.#ruling!;
+    const shown = this.#ruledOn!;
+    this.#ruling = null;
+    this.#ruledOn = null;
+    if (!isSame(shown.text, text) || !isSame(shown.parameters, parameters))
+      throw new PostgresError('postgres-unexpected-message', 'another command than the one that was held');
+    return ruling;
   }
 
   #ask(given: GivenCommand): Passage {
@@ -370,6 +392,10 @@ function terminator(bytes: Buffer, start: number, end: number): number {
 function checkNamed(bytes: Buffer, body: number, end: number): void {
   const kind = bytes[body];
   if ((kind !== S && kind !== P) || terminator(bytes, body + 1, end) !== end - 1) throw malformed();
+}
+
+function isSame(a: Uint8Array | number | null, b: Uint8Array | number | null): boolean {
+  return a instanceof Uint8Array && b instanceof Uint8Array ? Buffer.compare(a, b) === 0 : a === b;
 }
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;

@@ -150,7 +150,7 @@ export class Frontend {
 
   /** Gives up the held command, and everything that was sent behind it. */
   leave(why: 'disconnected' | 'session-ended'): void {
-    if (!this.inReview) return;
+    if (!this.#commands.pending) return;
     this.#commands.leave(why);
     this.#held = null;
     this.#over = true;
