@@ -51,6 +51,10 @@ listen: { host: 127.0.0.1, port: 7443 }
 # The name of the evidence log, which its key carries: it stays, also when port or publicUrl change.
 log: { origin: localhost:7443/log }
 
+# Sensitive values never leave the relay once a rule says what they are (docs/masking.md); originals are sealed to auditors.
+# masking: { rules: [{ name: people, detect: [personal, secrets] }] }
+# evidence: { seal: { recipients: [] } }        # age1…, made by: hoop audit keygen
+
 # What can be reached through the relay. Credentials are references, never values.
 targets: {}
 #  db-prod:
