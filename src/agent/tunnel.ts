@@ -88,6 +88,8 @@ export class Tunnel {
       role: 'client',
       accept: null,
       reads,
+      // Several connections wait for one another, so that one write is enough; one alone waits for nobody.
+      schedule: (flush) => void (ends.mux.streamCount > 1 ? setImmediate(flush) : process.nextTick(flush)),
       closed: (error, peer) => {
         const told = peer?.code === sessionEndCode ? peer.reason : null;
         resolve({ error, reason: told !== null && isSessionEnd(told) ? told : null });

@@ -62,6 +62,8 @@ export interface LiveSessionOptions extends SessionFacts {
 
 /** Connections get this long to say goodbye once the session ends. */
 const farewellMs = 500;
+/** What arrives in pieces of this size goes on arriving. */
+const bulkBytes = 8 * 1024;
 
 export class LiveSession {
   readonly facts: SessionFacts;
@@ -72,6 +74,8 @@ export class LiveSession {
   readonly #deadline: NodeJS.Timeout;
   #detached: NodeJS.Timeout | null = null;
   #tunnel: SessionTunnel | null = null;
+  /** `bytesToClient` when the last flush was asked for. */
+  #tallied = 0;
   #ending: SessionEnd | null = null;
   #ended: Promise<void> | null = null;
 
@@ -95,7 +99,7 @@ export class LiveSession {
       durability: options.durability,
       tally: options.tally,
       nowMs: () => options.clock.monotonicMs(),
-      schedule: setImmediate,
+      schedule: (flush) => this.#schedule(flush),
       onFailure,
       onReleased: () => this.#tunnel?.flush(),
     });
@@ -162,6 +166,18 @@ export class LiveSession {
     this.gate.stop();
     const recording = await this.#recorder.close();
     await this.#options.onEnded(this, why, recording);
+  }
+
+  /**
+   * What several connections say, or one says in bulk, is recorded together once everything that can be read has been; a
+   * connection alone is not made to wait for others.
+   */
+  #schedule(flush: () => void): void {
+    const { bytesToClient } = this.#options.tally;
+    const bulk = bytesToClient - this.#tallied >= bulkBytes;
+    this.#tallied = bytesToClient;
+    if (bulk || this.#connections.size > 1) setImmediate(flush);
+    else process.nextTick(flush);
   }
 
   #awaitTunnel(): void {
