@@ -1,5 +1,6 @@
 /**
- * The thread in which segments are compressed: reads, compresses, writes, syncs and hashes one after the other.
+ * The thread in which segments are sealed: reads, takes originals out and encrypts them, compresses, writes, syncs and
+ * hashes one after the other.
  * Started by `compression.ts`; a thread of its own, because it may be given a lower priority than the data path and
  * because its megabytes of buffers would make the data path's heap be collected again and again.
  */
@@ -8,7 +9,9 @@ import { closeSync, fdatasyncSync, openSync, readSync, writeSync } from 'node:fs
 import os from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { constants, zstdCompressSync } from 'node:zlib';
-import type { CompressionAnswer, CompressionRequest } from './compression.ts';
+import { encryptAge, parseRecipient, type AgeRecipient } from './age.ts';
+import type { CompressionAnswer, CompressionRequest, OriginalsRequest } from './compression.ts';
+import { takeOriginals } from './original-records.ts';
 
 /** zstd's fast end: sealing competes with the data path for processor time. */
 const level = 1;
@@ -46,7 +49,7 @@ class ShorterThanWritten extends Error {
 }
 
 /** One frame, with content size and checksum. */
-function compress(raw: Uint8Array): Buffer {
+function compress(raw: Buffer): Buffer {
   return zstdCompressSync(raw, {
     // The worst case of zstd, so that one piece is enough.
     chunkSize: raw.length + (raw.length >>> 8) + 1024,
@@ -64,12 +67,33 @@ function store(fd: number, bytes: Buffer): void {
   fdatasyncSync(fd);
 }
 
-function answer({ from, into }: CompressionRequest): CompressionAnswer {
+/** The auditors of a relay do not change while it runs. */
+const recipients = new Map<string, AgeRecipient>();
+
+function recipient(text: string): AgeRecipient {
+  const known = recipients.get(text) ?? parseRecipient(text);
+  if (known === null) throw new Error('not an age recipient');
+  recipients.set(text, known);
+  return known;
+}
+
+/** @returns the segment without its originals, and the SHA-256 of the file that has them */
+function sealOriginals(raw: Buffer, request: OriginalsRequest): { segment: Buffer; sealed: string } {
+  const { segment, originals } = takeOriginals(raw, request.ranges, request);
+  const age = encryptAge(request.recipients.map(recipient), originals);
+  store(request.into, age);
+  return { segment, sealed: hash('sha256', age, 'hex') };
+}
+
+function answer({ from, into, originals }: CompressionRequest): CompressionAnswer {
   try {
-    const raw = from instanceof Uint8Array ? from : readStart(from.file, from.length);
-    const compressed = compress(raw);
+    const raw = readStart(from.file, from.length);
+    const { segment, sealed } =
+      originals === null ? { segment: raw, sealed: null } : sealOriginals(raw, originals);
+    const compressed = compress(segment);
     store(into, compressed);
-    return { sha256: hash('sha256', compressed, 'hex'), bytes: compressed.length };
+    const sha256 = hash('sha256', compressed, 'hex');
+    return { sha256, bytes: compressed.length, rawBytes: segment.length, sealed };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : null;
     return { code, message: error instanceof Error ? error.message : String(error) };

@@ -5,23 +5,40 @@
  */
 import { Worker } from 'node:worker_threads';
 import { EvidenceError } from '../error.ts';
+import type { SegmentSecrets } from './originals.ts';
 
 /** `low`: while the processor is busy, it hardly runs. */
 export type CompressionPriority = 'low' | 'normal';
 
-/** The first `length` bytes of a file; or bytes. */
-export type CompressionSource = { readonly file: string; readonly length: number } | Uint8Array;
+/** The first `length` bytes of a file, and what is left out of them. */
+export interface CompressionSource {
+  readonly file: string;
+  readonly length: number;
+}
+
+/** What of the source holds originals: it goes, encrypted to the auditors, into a file of its own. */
+export interface OriginalsRequest extends SegmentSecrets {
+  /** Start and end, in turn. */
+  readonly ranges: readonly number[];
+  /** Descriptor of an empty file. */
+  readonly into: number;
+}
 
 export interface CompressionRequest {
   readonly from: CompressionSource;
   /** Descriptor of an empty file. */
   readonly into: number;
+  readonly originals: OriginalsRequest | null;
 }
 
 export interface CompressedFile {
   /** Of the stored file, hexadecimal. */
   readonly sha256: string;
   readonly bytes: number;
+  /** Before compression, without originals. */
+  readonly rawBytes: number;
+  /** SHA-256 of the file of the originals; null when there is none. */
+  readonly sealed: string | null;
 }
 
 export type CompressionAnswer = CompressedFile | { readonly code: string | null; readonly message: string };
@@ -74,16 +91,15 @@ const threads: Readonly<Record<CompressionPriority, CompressionThread>> = {
 };
 
 /**
- * Writes `from` into an empty file as one zstd frame with content size and checksum; its content is on disk when this
- * resolves. The caller keeps the file open until then.
+ * Writes `from` into an empty file as one zstd frame with content size and checksum, and its originals into another; their
+ * content is on disk when this resolves. The caller keeps the files open until then.
  * @throws EvidenceError `recording-damaged` when the source is shorter than `length`; the system call's error
  */
 export function compress(
-  from: CompressionSource,
-  into: number,
+  request: CompressionRequest,
   priority: CompressionPriority,
 ): Promise<CompressedFile> {
-  return threads[priority].run({ from, into });
+  return threads[priority].run(request);
 }
 
 function failure({ code, message }: { readonly code: string | null; readonly message: string }): Error {

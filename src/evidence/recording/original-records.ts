@@ -1,34 +1,37 @@
 /** The records of an open segment that hold originals, encrypted: found, taken out, opened. */
+import { createSecretKey } from 'node:crypto';
 import { decodeItem } from './decode.ts';
+import { openOriginals, type SegmentSecrets } from './originals.ts';
 import { parseRecord } from './records.ts';
-import type { OpenOriginals } from './segment-file.ts';
 
 /**
- * Takes the originals out of a segment that this process wrote.
- * @returns the segment without them, and the content of `<index>.age`
+ * Takes the originals out of a segment that this process wrote, in place.
+ * @param ranges start and end, in turn, of what holds originals
+ * @returns the segment without them, a view of `raw`; and the content of `<index>.age`
  * @throws Error when the file is not what was written
  */
 export function takeOriginals(
   raw: Buffer,
-  { ranges, seal }: OpenOriginals,
+  ranges: readonly number[],
+  secrets: SegmentSecrets,
 ): { readonly segment: Buffer; readonly originals: Buffer } {
-  const kept: Buffer[] = [];
+  const key = createSecretKey(secrets.key);
   const originals: Buffer[] = [];
-  let done = 0;
-  for (let i = 0; i < ranges.length; i += 2) {
-    const [start, end] = [ranges[i]!, ranges[i + 1]!];
-    kept.push(raw.subarray(done, start));
-    for (let at = start; at < end;) {
+  for (let i = 0; i < ranges.length; i += 2)
+    for (let at = ranges[i]!; at < ranges[i + 1]!;) {
       const item = decodeItem(raw, at);
       if (item === null) throw new Error('an open segment is not what was written to it');
       const record = parseRecord(item.value);
-      if (record?.kind === 'originals') originals.push(seal.open(record.first, record.bytes));
+      if (record?.kind === 'originals') originals.push(openOriginals(key, record.first, record.bytes));
       at = item.end;
     }
-    done = end;
+  let length = ranges[0] ?? raw.length;
+  for (let i = 1; i < ranges.length; i += 2) {
+    const [start, end] = [ranges[i]!, ranges[i + 1] ?? raw.length];
+    raw.copyWithin(length, start, end);
+    length += end - start;
   }
-  kept.push(raw.subarray(done));
-  return { segment: Buffer.concat(kept), originals: Buffer.concat(originals) };
+  return { segment: raw.subarray(0, length), originals: Buffer.concat(originals) };
 }
 
 /** Whole records without those that hold originals. @throws EvidenceError `recording-damaged` */

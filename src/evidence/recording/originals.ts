@@ -55,14 +55,16 @@ export class SegmentSeal {
     return [ciphertext, cipher.getAuthTag()];
   }
 
-  open(first: number, sealed: Buffer): Buffer {
-    return openOriginals(this.#key, first, sealed);
+  /** What the sealing thread needs to make `<index>.age` of what was sealed here. Secret: of this process alone. */
+  secrets(): SegmentSecrets {
+    return { key: this.#key.export(), recipients: this.#recipients.map(({ text }) => text) };
   }
+}
 
-  /** `<index>.age` of all originals of the segment. */
-  encrypt(originals: Buffer): Buffer {
-    return encryptAge(this.#recipients, originals);
-  }
+export interface SegmentSecrets {
+  readonly key: Uint8Array;
+  /** `age1…` */
+  readonly recipients: readonly string[];
 }
 
 /** A segment's own key, so that its originals belong to no other session and segment. */

@@ -12,15 +12,12 @@
  *
  * The open file is never touched before the log names the sealed one, and the sealed one never after.
  */
-import { hash } from 'node:crypto';
 import { open, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { EvidenceError } from '../error.ts';
 import { compress } from './compression.ts';
 import type { CompressionPriority } from './compression.ts';
 import { openName, originalsName, sealedName, unfinishedName, unfinishedOriginalsName } from './layout.ts';
-import { takeOriginals } from './original-records.ts';
 import type { OpenOriginals } from './segment-file.ts';
 
 export interface SealedFile {
@@ -31,27 +28,6 @@ export interface SealedFile {
   readonly rawBytes: number;
   /** SHA-256 of `<index>.age`; null when there is none. */
   readonly sealed: string | null;
-}
-
-/** The first `length` bytes of an open segment. @throws EvidenceError `recording-damaged` when it is shorter */
-async function readOpen(directory: string, index: number, length: number): Promise<Buffer> {
-  const handle = await open(path.join(directory, openName(index)), 'r');
-  try {
-    const raw = Buffer.allocUnsafeSlow(length);
-    let filled = 0;
-    while (filled < length) {
-      const { bytesRead } = await handle.read(raw, filled, length - filled, filled);
-      if (bytesRead === 0)
-        throw new EvidenceError(
-          'recording-damaged',
-          'An open segment is shorter than what was written to it.',
-        );
-      filled += bytesRead;
-    }
-    return raw;
-  } finally {
-    await handle.close();
-  }
 }
 
 /** A closed segment, as its recorder left it. */
@@ -65,27 +41,18 @@ export interface OpenSegment {
 }
 
 /** Step 1. @throws EvidenceError `recording-damaged` when the file is shorter than `length` */
-export async function write(
+export function write(
   { directory, index, length, originals }: OpenSegment,
   priority: CompressionPriority,
 ): Promise<SealedFile> {
-  const file = path.join(directory, openName(index));
-  const split =
-    originals === null ? null : takeOriginals(await readOpen(directory, index, length), originals);
-  const age = split === null ? null : originals!.seal.encrypt(split.originals);
-  if (age !== null)
-    await store(path.join(directory, unfinishedOriginalsName(index)), async (handle) => {
-      await handle.writeFile(age);
-      await handle.datasync();
-    });
-  const compressed = await store(path.join(directory, unfinishedName(index)), ({ fd }) =>
-    compress(split?.segment ?? { file, length }, fd, priority),
-  );
-  return {
-    ...compressed,
-    rawBytes: split?.segment.length ?? length,
-    sealed: age === null ? null : hash('sha256', age, 'hex'),
-  };
+  const from = { file: path.join(directory, openName(index)), length };
+  return store(path.join(directory, unfinishedName(index)), ({ fd: into }) => {
+    if (originals === null) return compress({ from, into, originals: null }, priority);
+    const { ranges, seal } = originals;
+    return store(path.join(directory, unfinishedOriginalsName(index)), ({ fd }) =>
+      compress({ from, into, originals: { ...seal.secrets(), ranges, into: fd } }, priority),
+    );
+  });
 }
 
 async function store<Result>(file: string, fill: (handle: FileHandle) => Promise<Result>): Promise<Result> {
