@@ -44,6 +44,7 @@ export interface TestSession {
 
 interface RecordedBy {
   readonly review?: string;
+  readonly connection?: number;
   readonly command?: number;
   /** The text is a prepared statement's, of this id. */
   readonly statement?: number;
@@ -161,7 +162,7 @@ export class EvidenceFixture {
       encode([
         5,
         'command',
-        1,
+        by.connection ?? 1,
         by.command ?? index + 1,
         by.statement ?? Buffer.from(content),
         by.parameters ?? null,

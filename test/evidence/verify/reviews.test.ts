@@ -232,6 +232,14 @@ const faults: [string, string[], (story: Story) => Promise<unknown>][] = [
     },
   ],
   [
+    'the same command of another connection',
+    ['review-mismatch'],
+    async (s) => {
+      await s.decided(s.ben);
+      await s.ran({ connection: 2 });
+    },
+  ],
+  [
     'one approval for two commands',
     ['review-reused'],
     async (s) => {

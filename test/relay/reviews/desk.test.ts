@@ -258,6 +258,30 @@ test('a log that refuses: nothing is held, nothing is approved, and a decision t
   }
 });
 
+test('a client that leaves while the approval is written: nothing goes, and the approval is not used', async () => {
+  const session = await stage.openSession();
+  const { append } = stage.script;
+  const held = session.hold();
+  const { review } = await held.notice;
+  const [writing, written] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  stage.script.append = async (entry) => {
+    if (entry.kind !== 'review.decided') return append(entry);
+    writing.resolve();
+    await written.promise;
+    return append(entry);
+  };
+  const decided = stage.decide('ben', review);
+  await writing.promise;
+  held.withdraw('cancelled');
+  written.resolve();
+  assert.equal((await decided).status, 200);
+  stage.script.append = append;
+  await eventually('it is over', () => stage.desk.pending === 0);
+  assert.equal((await view(review)).state, 'withdrawn');
+  assert.deepEqual(held.heard, ['returned', 'held']);
+  assert.deepEqual((await said(review)).slice(2), ['review.decided approved', 'review.ended withdrawn']);
+});
+
 test('a withdrawal that the log did not take is told when it takes entries again', async () => {
   const session = await stage.openSession();
   const { append } = stage.script;
