@@ -39,7 +39,7 @@ export function* reviewLines(review: ReviewView, surface: TextSurface): Generato
   yield* nextLines(review);
 }
 
-const fact = (name: string, value: string): string => `  ${name.padEnd(9)} ${value}`;
+const fact = (name: string, value: string): string => `  ${name.padEnd(10)} ${value}`;
 
 function* factsOfReview(review: ReviewSummary): Generator<string> {
   const { issuer, subject, groups } = review.requester;
