@@ -85,6 +85,7 @@ export const planted: Readonly<Record<DetectorName, readonly string[]>> = {
     '"[[-----BEGIN PRIVATE KEY-----\\nMIIBOgIBAAJB\\n-----END PRIVATE KEY-----]]\\n"',
     '[[-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjE]]',
     '{"k":"[[-----BEGIN EC PRIVATE KEY-----\\nMHcCAQEE]]"}',
+    '"{\\"k\\":\\"[[-----BEGIN EC PRIVATE KEY-----\\\\nMHcCAQEE]]\\"}"',
     '[[-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQdGBF\n-----END PGP PRIVATE KEY BLOCK-----]]',
     '"[[-----BEGIN RSA PRIVATE KEY-----\\n" +\n "MIIB" + "AAJB\\n-----END RSA PRIVATE KEY-----]]"',
   ],

@@ -47,10 +47,17 @@ export function keyEnd(bytes: Uint8Array, at: number, end: number): number {
     if (byte === hyphen && matchesExactly(bytes, next, end, footer)) return footerEnd(bytes, next, end);
     if (byte !== quote) continue;
     const again = nextString(bytes, next + 1, end);
-    if (again === -1) return next;
+    if (again === -1) return withoutBackslashes(bytes, at, next);
     next = again;
   }
   return end;
+}
+
+/** The backslashes before a quote are the quote's: without them it would end the text around it. */
+function withoutBackslashes(bytes: Uint8Array, at: number, end: number): number {
+  let next = end;
+  while (next > at && bytes[next - 1] === 0x5c) next--;
+  return next;
 }
 
 /** The quote that opens another string directly behind one, or -1. */

@@ -98,6 +98,7 @@ export class Scanner {
     for (let from = first; from < last; from += blockBytes) {
       const to = Math.min(last, from + blockBytes);
       this.#block.load(bytes, Math.max(first, from - marginBytes), Math.min(last, to + marginBytes));
+      while (ends[value]! <= from - marginBytes) value++;
       this.#block.cut(starts, ends, Math.max(0, value - 1), count);
       const anchors = this.#block.find();
       for (let index = 0; index < anchors; index++) {
