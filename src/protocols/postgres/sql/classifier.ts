@@ -13,6 +13,7 @@ import { readingsOf } from './lexer.ts';
 import { SqlParser } from './parser.ts';
 import { readStatement } from './reader.ts';
 import { Shaper } from './shape.ts';
+import { Templates } from './template.ts';
 
 /** One statement of a text, as `hoop policy check` and a reviewer see it. */
 export interface DescribedStatement {
@@ -43,6 +44,7 @@ class Classifier implements SqlClassifier {
   readonly #parser: SqlParser;
   readonly #table = new FactsTable();
   readonly #shaper = new Shaper();
+  readonly #templates = new Templates<CommandFacts>();
   readonly #shapes = new BytesCache<CommandFacts | typeof literalsMatter>();
   readonly #texts = new BytesCache<CommandFacts>();
   readonly #functionCall: CommandFacts;
@@ -56,7 +58,7 @@ class Classifier implements SqlClassifier {
 
   classify(text: Uint8Array): CommandFacts {
     try {
-      return this.#byShape(text) ?? this.#byText(text);
+      return this.#templates.get(text) ?? this.#byShape(text) ?? this.#byText(text);
     } catch {
       return unknownFacts; // a tree too deep for the stack
     }
@@ -74,7 +76,9 @@ class Classifier implements SqlClassifier {
       facts = builder === null || builder.literalsMatter ? literalsMatter : this.#table.intern(builder);
       this.#shapes.set(shaper.key, length, facts);
     }
-    return facts === literalsMatter ? null : facts;
+    if (facts === literalsMatter) return null;
+    this.#templates.add(text, shaper.key.bytes.subarray(0, length), facts);
+    return facts;
   }
 
   #byText(text: Uint8Array): CommandFacts {

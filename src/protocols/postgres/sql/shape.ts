@@ -39,7 +39,7 @@ for (const word of [insertWord, valuesWord, ...['select', 'update', 'delete', 'w
 const constantWords = ['null', 'default', 'true', 'false'].map(wordBytes);
 
 /** Bytes that go on with a word. */
-const inWord = kinds.map((kind) => (kind === letter || kind === digit || kind === dollar ? 1 : 0));
+export const inWord = kinds.map((kind) => (kind === letter || kind === digit || kind === dollar ? 1 : 0));
 
 /** `kind` of the last constant in the list that is being written. */
 const none = 0, number = 1, literal = 2; // prettier-ignore
@@ -134,7 +134,8 @@ export class Shaper {
         this.#constantEnd = out;
         this.#separated = false;
       } else if (kind === semicolon) {
-        return this.#end(at, out);
+        this.#out = out;
+        return isEnd(source, at, length);
       } else {
         this.#at = at;
         this.#out = out;
@@ -303,22 +304,8 @@ export class Shaper {
   }
 
   #literal(): boolean {
-    const source = this.#source;
-    let at = this.#at + 1;
-    for (;;) {
-      const byte = source[at];
-      if (byte === 0x27) {
-        if (source[at + 1] !== 0x27) break;
-        at += 2;
-      } else if (byte === 0x5c) {
-        // An escaped quote ends the literal or not; after a byte beyond ASCII it may be half a letter.
-        if (source[at + 1] === 0x27 || source[at - 1]! >= 0x80) return false;
-        at += source[at + 1] === 0x5c ? 2 : 1;
-      } else if (byte === 0 || byte === undefined) return false;
-      else at += 1;
-    }
-    this.#at = at + 1;
-    return this.#constantOf(literal);
+    this.#at = endOfLiteral(this.#source, this.#at);
+    return this.#at >= 0 && this.#constantOf(literal);
   }
 
   /** Writes a constant, or leaves it out. */
@@ -364,20 +351,41 @@ export class Shaper {
     const next = kinds[this.#source[this.#at] ?? 0x20];
     return next !== letter && next !== dollar && next !== bad;
   }
-
-  /** After a semicolon there may be nothing else. */
-  #end(start: number, out: number): boolean {
-    for (let at = start; at < this.#source.length; at += 1) {
-      const kind = kinds[this.#source[at]!];
-      if (kind !== semicolon && kind !== space) return false;
-    }
-    this.#out = out;
-    return true;
-  }
 }
 
+/** From `start` to `length` there is nothing but semicolons, and white space after the first. */
+export function isEnd(source: Uint8Array, start: number, length: number): boolean {
+  if (start === length) return true;
+  if (source[start] !== 0x3b) return false;
+  for (let at = start; at < length; at += 1) {
+    const kind = kinds[source[at]!];
+    if (kind !== semicolon && kind !== space) return false;
+  }
+  return true;
+}
+
+/** Where the plain literal that begins at `start` ends; -1: nowhere, or where depends on settings. */
+export function endOfLiteral(source: Uint8Array, start: number): number {
+  let at = start + 1;
+  while (at < source.length) {
+    const byte = source[at]!;
+    if (byte === 0x27) {
+      if (at + 1 === source.length || source[at + 1] !== 0x27) return at + 1;
+      at += 2;
+    } else if (byte === 0x5c) {
+      // An escaped quote ends the literal or not; after a byte beyond ASCII it may be half a letter.
+      if (source[at + 1] === 0x27 || source[at - 1]! >= 0x80) return -1;
+      at += source[at + 1] === 0x5c ? 2 : 1;
+    } else if (byte === 0) return -1;
+    else at += 1;
+  }
+  return -1;
+}
+
+export const isDigitAt = (source: Uint8Array, at: number): boolean => kinds[source[at]!] === digit;
+
 /** Where the number that begins at `start` ends; -1: it is spelt in a way that is not the same to every PostgreSQL. */
-function endOfNumber(source: Uint8Array, start: number): number {
+export function endOfNumber(source: Uint8Array, start: number): number {
   let at = endOfDigits(source, start);
   if (at < source.length && source[at] === 0x2e) at = endOfDigits(source, at + 1);
   if (at === source.length) return at;

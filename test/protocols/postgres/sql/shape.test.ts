@@ -8,6 +8,7 @@ import { FactsBuilder } from '../../../../src/protocols/postgres/sql/facts.ts';
 import { SqlParser } from '../../../../src/protocols/postgres/sql/parser.ts';
 import { readStatement } from '../../../../src/protocols/postgres/sql/reader.ts';
 import { Shaper } from '../../../../src/protocols/postgres/sql/shape.ts';
+import { Templates } from '../../../../src/protocols/postgres/sql/template.ts';
 
 const shaper = new Shaper();
 const shapeOf = (text: string | Uint8Array): string | null => {
@@ -184,6 +185,66 @@ test('facts by shape are those of the text, whatever its literals', () => {
     { numRuns: 4000 },
   );
   assert.ok(looked > 1000, `${looked} of the statements had a shape`);
+});
+
+test('a text that fits the template of another has the facts of its own parse', () => {
+  const templates = new Templates<string>();
+  let fitted = 0;
+  // Statements that differ in a constant, or by a byte or two: fitting must mean the same shape.
+  const change = fc.tuple(
+    fc.nat(),
+    fixed('', '7', "'y'", "'", ' ', ';', '.', 'e1', 'x', '$1', '\\', '--', '\0', "''", '"'),
+    fc.nat({ max: 3 }),
+  );
+  fc.assert(
+    fc.property(
+      statement,
+      fc.array(change, { minLength: 1, maxLength: 3 }),
+      fixed('', ';'),
+      (text, changes, end) => {
+        const whole = Buffer.from(text + end);
+        const shape = shapeOf(whole);
+        if (shape !== null) templates.add(whole, Buffer.from(shape), shape);
+        for (const [place, bytes, removed] of changes) {
+          const at = place % (text.length + 1);
+          const changed = Buffer.from(text.slice(0, at) + bytes + text.slice(at + removed) + end);
+          const found = templates.get(changed);
+          if (found === undefined) continue;
+          fitted += 1;
+          assert.equal(found, shapeOf(changed), `${whole} / ${changed}`);
+        }
+      },
+    ),
+    { numRuns: 6000 },
+  );
+  assert.ok(fitted > 20, `${fitted} texts fitted`);
+});
+
+test('a template takes other constants, and nothing else', () => {
+  const templates = new Templates<number>();
+  const text = "SELECT a FROM t WHERE b = 12 AND c = 'x' AND d = $1;";
+  templates.add(Buffer.from(text), Buffer.from(shapeOf(text)!), 1);
+  const get = (other: string) => templates.get(Buffer.from(other));
+  assert.equal(get(text), 1);
+  assert.equal(get("SELECT a FROM t WHERE b = 3.5e7 AND c = 'it''s' AND d = $1"), 1);
+  assert.equal(get("SELECT a FROM t WHERE b = 3 AND c = 'ä \\x' AND d = $1; ; "), 1);
+  for (const other of [
+    "SELECT a FROM t WHERE b = 3x AND c = 'x' AND d = $1",
+    "SELECT a FROM t WHERE b = '3' AND c = 'x' AND d = $1",
+    "SELECT a FROM t WHERE b = 3 AND c = 'x\\' AND d = $1",
+    "SELECT a FROM t WHERE b = 3 AND c = 'x",
+    "SELECT a FROM t WHERE b = 3 AND c = 'x' AND d = $12",
+    "SELECT a FROM t WHERE b = 3 AND c = 'x' AND d = $1; x",
+    "SELECT a FROM t WHERE b = 3 AND c = 'x' AND d = $1 --",
+    "SELECT a FROM t WHERE b = 3 AND c = 'x' AND d = $1 OR true",
+    "SELECT a FROM T WHERE b = 3 AND c = 'x' AND d = $1",
+    "SELECT a FROM t WHERE b = 3 AND c = E'x' AND d = $1",
+  ])
+    assert.equal(get(other), undefined, other);
+  // A shape that leaves out more than constants has none.
+  const list = 'SELECT a FROM t WHERE b IN (1, 2, 3)';
+  templates.add(Buffer.from(list), Buffer.from(shapeOf(list)!), 2);
+  assert.equal(get(list), undefined);
 });
 
 test('long lists and many rows have short shapes', () => {
