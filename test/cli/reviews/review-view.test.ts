@@ -74,7 +74,10 @@ test('who may not decide is told why, and not how', () => {
 });
 
 test('what cannot be read as text, and names that look like others, are pointed out', () => {
-  assert.match([...reviewLines({ ...review, textBytes: 'AA==' }, wide)].join('\n'), /not all of it can be read as text/);
+  assert.match(
+    [...reviewLines({ ...review, textBytes: 'AA==' }, wide)].join('\n'),
+    /not all of it can be read as text/,
+  );
   const shown = [...reviewLines({ ...review, text: 'drop table \u043erders' }, wide)].join('\n');
   assert.match(shown, /not ASCII/);
   assert.doesNotMatch([...reviewLines(review, wide)].join('\n'), /not ASCII|can be read/);
