@@ -27,15 +27,16 @@ function place() {
 }
 
 for (const priority of ['low', 'normal'] as const)
-  test(`${priority}: the start of a file, or bytes, become one frame that says its length; many at once keep apart`, async () => {
+  test(`${priority}: the start of a file becomes one frame that says its length; many at once keep apart`, async () => {
     using files = place();
     const contents = Array.from({ length: 20 }, (_, i) => Buffer.alloc(50_000 * i + 1, `${i} and `));
     await Promise.all(
       contents.map(async (content, i) => {
         const [raw, stored] = [files.file(`${i}`), files.file(`${i}.zst`)];
         writeFileSync(raw, Buffer.concat([content, Buffer.from('not of a whole flush')]));
-        const from = i % 2 === 0 ? { file: raw, length: content.length } : content;
-        const { sha256, bytes } = await compress(from, files.into(stored), priority);
+        const from = { file: raw, length: content.length };
+        const into = files.into(stored);
+        const { sha256, bytes } = await compress({ from, into, originals: null }, priority);
         const frame = readFileSync(stored);
         assert.equal(frame.length, bytes);
         assert.equal(createHash('sha256').update(frame).digest('hex'), sha256);
@@ -51,18 +52,13 @@ for (const priority of ['low', 'normal'] as const)
 test('a file that is shorter than what was written to it is damage; a full disk says so; others go on', async () => {
   using files = place();
   writeFileSync(files.file('short'), 'abc');
-  const short = compress(
-    { file: files.file('short'), length: 4 },
-    files.into(files.file('short.zst')),
-    'normal',
-  );
-  const full = compress(Buffer.from('abc'), files.into('/dev/full'), 'normal');
-  const missing = compress(
-    { file: files.file('none'), length: 1 },
-    files.into(files.file('none.zst')),
-    'normal',
-  );
-  const good = compress(Buffer.from('abc'), files.into(files.file('good.zst')), 'normal');
+  const abc = { file: files.file('short'), length: 3 };
+  const start = (from: { file: string; length: number }, into: number) =>
+    compress({ from, into, originals: null }, 'normal');
+  const short = start({ ...abc, length: 4 }, files.into(files.file('short.zst')));
+  const full = start(abc, files.into('/dev/full'));
+  const missing = start({ file: files.file('none'), length: 1 }, files.into(files.file('none.zst')));
+  const good = start(abc, files.into(files.file('good.zst')));
   await assert.rejects(
     short,
     (error) => error instanceof EvidenceError && error.code === 'recording-damaged',
