@@ -101,4 +101,4 @@ function answer({ from, into, originals }: CompressionRequest): CompressionAnswe
 }
 
 if (workerData === 'low') yieldToOthers();
-parentPort?.on('message', (request: CompressionRequest) => parentPort?.postMessage(answer(request)));
+parentPort?.on('message', (request: CompressionRequest) => parentPort?.postMessage(answer(request), []));

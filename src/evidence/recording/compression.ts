@@ -58,7 +58,7 @@ class CompressionThread {
     const result = Promise.withResolvers<CompressedFile>();
     this.#waiting.push(result);
     worker.ref();
-    worker.postMessage(request);
+    worker.postMessage(request, []);
     return result.promise;
   }
 
