@@ -6,6 +6,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
 import postgres from 'postgres';
+import { knownTypes, Layout } from '../../src/protocols/postgres/masking/types.ts';
 import { openClassifier } from '../../src/protocols/postgres/sql/classifier.ts';
 import { dialTo, listenRelay, targetOptions } from '../protocols/postgres/support.ts';
 import type { RelayServer } from '../protocols/postgres/support.ts';
@@ -207,4 +208,29 @@ test(`a value of 100 MB passes, masked, in bounded memory`, options, async () =>
   assert.ok(taken.bytes > 100_000_000);
   assert.equal(taken.leak, null);
   assert.ok(peak - before < 150e6, `memory grew by ${Math.round((peak - before) / 1e6)} MB`);
+});
+
+test('the table of types is that of the server', options, async () => {
+  const listed = await server.sql(`select oid, typtype, typcategory, typelem, typname from pg_type
+    where oid < 16384 and typtype in ('b', 'r', 'm') and typnamespace = 'pg_catalog'::regnamespace
+      and typrelid = 0 and (typcategory <> 'A' or typelem::regtype::text not like 'pg\\_%')`);
+  const missing: string[] = [];
+  for (const line of listed.split('\n')) {
+    const [oid, , category, element, name] = line.split('|');
+    const known = knownTypes.get(Number(oid));
+    // What is not listed is treated as text or by its shape; these have no binary format of their own to know.
+    if (known === undefined) missing.push(name!);
+    else if (category === 'A' && known.layout === Layout.array)
+      assert.equal(known.element, Number(element), name);
+  }
+  const ranges = await server.sql('select rngtypid, rngsubtype, rngmultitypid from pg_range');
+  for (const line of ranges.split('\n')) {
+    const [range, element, multirange] = line.split('|').map(Number);
+    assert.equal(knownTypes.get(range!)!.element, element);
+    assert.equal(knownTypes.get(multirange!)!.element, range);
+  }
+  assert.deepEqual(
+    missing.filter((name) => !name.startsWith('_') && !name.startsWith('pg_')),
+    [],
+  );
 });

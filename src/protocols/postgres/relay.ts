@@ -229,6 +229,11 @@ class Connection implements PostgresRelay, Releasable {
     this.#flow();
   }
 
+  /** A parameter or a notice of the target's start-up, masked where it has to be. */
+  #announced(message: Buffer): Buffer {
+    return this.#masking?.text(0, message[0]!, message, 0, message.length) ?? message;
+  }
+
   #catalogOf(database: string): Catalog {
     const { catalogs, dial, target } = this.#options;
     return (catalogs ?? new Catalogs({ dial, target, nowMs: () => 0 })).of(database);
@@ -237,7 +242,7 @@ class Connection implements PostgresRelay, Releasable {
   #welcome(startup: ClientStartup, target: ReadyTarget): Buffer[] {
     const messages: Buffer[] = [];
     if (startup.negotiate !== null) messages.push(encodeNegotiateProtocolVersion(startup.negotiate));
-    messages.push(encodeAuthenticationOk(), ...target.announcements);
+    messages.push(encodeAuthenticationOk(), ...target.announcements.map((bytes) => this.#announced(bytes)));
     if (target.key !== null) {
       const cancellable = { target: target.key, cancelHeld: () => this.#frontend.cancel() };
       this.#clientKey = this.#options.cancelKeys.issue(cancellable, startup.minor >= 2 ? 32 : 4);

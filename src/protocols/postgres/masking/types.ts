@@ -63,7 +63,9 @@ function addContainer(layout: Layout, pairs: readonly (readonly [oid: number, el
 }
 
 add(Form.text, Layout.text, true, [18, 19, 25, 705, 1042, 1043, 2275]); // "char", name, text, unknown, bpchar, varchar, cstring
-add(Form.text, Layout.unknown, true, [24, 1033, 1790, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096]); // reg*, aclitem, refcursor
+add(Form.text, Layout.text, true, [1790]); // refcursor
+add(Form.text, Layout.unknown, true, [1033]); // aclitem
+add(Form.text, Layout.fixed, true, [24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191]); // reg*: names as text
 add(Form.text, Layout.jsonb, true, [4072]); // jsonpath
 add(Form.boolean, Layout.fixed, false, [16]);
 add(Form.bytea, Layout.bytea, true, [17]);

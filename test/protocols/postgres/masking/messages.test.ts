@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { acceptedTypes } from '../../../../src/protocols/postgres/backend.ts';
 import { backendMessages } from '../../../../src/protocols/postgres/masking/backend-messages.ts';
-import { int16, int32, message, ready, started } from '../scripted.ts';
+import { int16, int32, message, ready, script as played, started, startupMessage } from '../scripted.ts';
 import type { Script } from '../scripted.ts';
 import { StandIn } from './stand-in.ts';
 
@@ -235,10 +235,10 @@ test('a portal that fails while it is described: the client gets that error, the
 
 test('masking that throws ends the connection: nothing is delivered unmasked', async () => {
   const masking = new StandIn({ detect: ['email'] });
+  const script = await started({ masking });
   masking.scanValues = () => {
     throw new Error('a fault in a detector');
   };
-  const script = await started({ masking });
   script.client.send(query);
   await script.settle();
   script.target.send(Buffer.concat([rowDescription(column('a')), row(planted), complete, ready()]));
@@ -246,4 +246,18 @@ test('masking that throws ends the connection: nothing is delivered unmasked', a
   assert.ok(!script.client.received.includes(planted));
   assert.match(script.client.received.toString('latin1'), /FATAL.*XX000/s);
   await script.relay.ended;
+});
+
+test('what the target announces when it starts is masked too', async () => {
+  const script = played({ masking: new StandIn({ detect: ['email'] }) });
+  script.client.send(startupMessage());
+  await script.settle();
+  const announced = [
+    message('S', `application_name\0${planted}\0`),
+    message('N', `SNOTICE\0C00000\0M${planted}\0\0`),
+  ];
+  script.target.send(Buffer.concat([message('R', int32(0)), ...announced, ready()]));
+  await script.settle();
+  assert.ok(!script.client.received.includes(planted));
+  assert.equal(script.client.received.toString('latin1').split(hidden).length - 1, 2);
 });
