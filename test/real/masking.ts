@@ -73,9 +73,9 @@ export async function psql(
   let tail: Buffer = Buffer.alloc(0);
   child.stdout.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
-    const searched = Buffer.concat([tail, chunk]);
-    leak ??= leaked(searched);
-    tail = searched.subarray(-64);
+    // Across the cut first, then the chunk itself: no copy of everything.
+    leak ??= leaked(Buffer.concat([tail, chunk.subarray(0, 64)])) ?? leaked(chunk);
+    tail = Buffer.from(chunk.subarray(-64));
     if (options.discard !== true) chunks.push(chunk);
   });
   child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
