@@ -7,7 +7,7 @@ import { readEvents } from '../../../src/evidence/read/events.ts';
 import type { EventFilter } from '../../../src/evidence/read/filter.ts';
 import { followEvents } from '../../../src/evidence/read/follow.ts';
 import { readSessions, recordingOf } from '../../../src/evidence/read/sessions.ts';
-import { anaSession, benSession, History, twoSessions } from './history.ts';
+import { anaReview, anaSession, benSession, History, twoSessions } from './history.ts';
 
 async function events(directory: string, filter: EventFilter = {}): Promise<EvidenceEvent[]> {
   const all: EvidenceEvent[] = [];
@@ -80,6 +80,11 @@ test('a command says who, when, where, what exactly, and how it ended', async ()
     tag: 'SELECT 1',
     rows: 1,
     errorCode: null,
+    effects: ['read'],
+    relations: [],
+    functions: ['pg_sleep'],
+    review: anaReview,
+    redactions: 0,
     details: null,
   });
   assert.equal(bound!.text, 'select $1::int, $2');

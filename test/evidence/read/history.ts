@@ -7,13 +7,16 @@ import { Log } from '../../../src/evidence/log/log.ts';
 import { NoteSigner } from '../../../src/evidence/log/note.ts';
 import type { OriginalsPolicy } from '../../../src/evidence/recording/originals.ts';
 import { SessionRecorder } from '../../../src/evidence/recording/recorder.ts';
-import { unknownFacts } from '../../../src/model/command-facts.ts';
+import { unknownFacts, type CommandFacts } from '../../../src/model/command-facts.ts';
 import { Sealer } from '../../../src/evidence/recording/sealer.ts';
 import type { SessionId } from '../../../src/model/ids.ts';
 
 export const [anaSession, benSession, anaLogin, benLogin] = [1, 2, 3, 4].map(
   (n) => `01JD000000000000000000000${n}`,
 ) as [SessionId, SessionId, string, string];
+
+/** Of Ana's first command. */
+export const anaReview = '01JD0000000000000000000009';
 
 const succeeded = (tag: string, rows: number) => ({ kind: 'succeeded' as const, tag, rows, errorCode: null });
 
@@ -120,7 +123,8 @@ export async function twoSessions(history: History): Promise<() => Promise<void>
   const at = (ms: number): void => void (history.now += ms);
   ana.connectionOpened(1, { parameters: { user: 'ana', client_encoding: 'LATIN1' }, serverVersion: '15.18' });
   at(10);
-  ana.command(1, 1, Buffer.from('select pg_sleep(1) -- caf\xe9', 'latin1'), null, 'allow', null, null);
+  const facts: CommandFacts = { effects: ['read'], relations: [], functions: ['pg_sleep'], programs: [] };
+  ana.command(1, 1, Buffer.from('select pg_sleep(1) -- caf\xe9', 'latin1'), null, 'allow', facts, anaReview);
   ana.flush();
   at(10);
   ben.connectionOpened(1, { parameters: { user: 'ben' }, serverVersion: '15.18' });
