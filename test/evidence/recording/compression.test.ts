@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { EvidenceError } from '../../../src/evidence/error.ts';
-import { compress } from '../../../src/evidence/recording/compression.ts';
+import { compress, type CompressionSource } from '../../../src/evidence/recording/compression.ts';
 
 /** A directory, and descriptors of new files in it. */
 function place() {
@@ -49,12 +49,12 @@ for (const priority of ['low', 'normal'] as const)
     );
   });
 
+const start = (from: CompressionSource, into: number) => compress({ from, into, originals: null }, 'normal');
+
 test('a file that is shorter than what was written to it is damage; a full disk says so; others go on', async () => {
   using files = place();
   writeFileSync(files.file('short'), 'abc');
   const abc = { file: files.file('short'), length: 3 };
-  const start = (from: { file: string; length: number }, into: number) =>
-    compress({ from, into, originals: null }, 'normal');
   const short = start({ ...abc, length: 4 }, files.into(files.file('short.zst')));
   const full = start(abc, files.into('/dev/full'));
   const missing = start({ file: files.file('none'), length: 1 }, files.into(files.file('none.zst')));
