@@ -11,6 +11,9 @@ if (Number(major) < 24) {
 }
 // Buffers count towards the whole heap's limit; else each 64 MB that a relay carries would cost a full collection.
 v8.setFlagsFromString('--external-memory-accounted-in-global-limit');
+// WebAssembly stays as it is first compiled: optimizing PostgreSQL's parser would take 500 MB for a moment, and gain nothing.
+for (const flag of ['--liftoff-only', '--no-wasm-tier-up', '--no-wasm-dynamic-tiering'])
+  v8.setFlagsFromString(flag);
 // Never the default place, the machine's shared temporary directory: compiled code is run as it is found.
 const cache = process.env.XDG_CACHE_HOME || path.join(os.homedir(), '.cache');
 if (path.isAbsolute(cache)) module.enableCompileCache(path.join(cache, 'hoop', 'compile'));
