@@ -74,12 +74,13 @@ test('a sign-in: prompt, PKCE where offered, stored; the relay becomes the defau
   });
 });
 
+const ends = async (renewable: Record<string, unknown>): Promise<number | null> => {
+  relay.renewable = renewable;
+  const endMs = signInEndMs(await signIn());
+  return endMs === null ? null : Math.round((endMs - Date.now()) / 60_000);
+};
+
 test('the end of the sign-in is what the provider says; who says nothing says nothing', async () => {
-  const ends = async (renewable: Record<string, unknown>): Promise<number | null> => {
-    relay.renewable = renewable;
-    const endMs = signInEndMs(await signIn());
-    return endMs === null ? null : Math.round((endMs - Date.now()) / 60_000);
-  };
   assert.equal(await ends({ refresh_token_expires_in: 43_200 }), 720);
   assert.equal(await ends({ refresh_expires_in: 1800 }), 30);
   assert.equal(await ends({ refresh_expires_in: 0 }), null);

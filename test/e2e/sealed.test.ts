@@ -81,7 +81,7 @@ function search(relay: Running): void {
   const { installation, directory } = stage!;
   const found: string[] = [];
   const written = [path.join(directory, 'relay'), installation.evidence];
-  const contents = written.flatMap((below) => [...contentsBelow(below)]);
+  const contents = written.flatMap((below) => Array.from(contentsBelow(below)));
   assert.ok(contents.some(([file]) => file.includes('recordings')));
   for (const [file, stored] of [...contents, ['output', Buffer.from(relay.output)] as const])
     for (const content of file.endsWith('.zst') ? [stored, zstdDecompressSync(stored)] : [stored])

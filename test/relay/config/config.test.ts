@@ -223,7 +223,7 @@ const wrong: [string, string, (string | RegExp)[]][] = [
   ],
   [
     'a fixed value that could break a format',
-    `${db}masking: { rules: [{ name: a, detect: [email], mode: fixed, value: 'a\"b' }] }\n`,
+    `${db}masking: { rules: [{ name: a, detect: [email], mode: fixed, value: 'a"b' }] }\n`,
     [/^8:68 masking\.rules\.0\.value expected at most 64 letters/],
   ],
   [

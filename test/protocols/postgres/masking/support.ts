@@ -19,7 +19,7 @@ const bare = {
 export function maskingOf(...rules: Rule[]): Masking {
   const config = compileConfig({
     detectors: [],
-    rules: rules.map((rule, index) => ({ ...bare, name: `rule-${index}`, ...rule })),
+    rules: rules.map((rule, index) => Object.assign({}, bare, { name: `rule-${index}` }, rule)),
     exemptColumns: [],
   });
   if (!('custom' in config)) throw new Error(JSON.stringify(config));
