@@ -38,8 +38,7 @@ export class FactsBuilder {
 
   /** Names that had to be read as Latin-1 may be others to the target. */
   get hasForeignNames(): boolean {
-    // eslint-disable-next-line no-control-regex
-    return [...this.relations, ...this.functions].some((name) => /[^\0-\x7f]/.test(name));
+    return [...this.relations, ...this.functions].some((name) => /\P{ASCII}/u.test(name));
   }
 }
 
