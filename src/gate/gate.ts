@@ -13,7 +13,7 @@
 import type { CommandFacts } from '../model/command-facts.ts';
 import type { Outcome } from '../model/outcome.ts';
 import type { Masking, RedactionPlace } from './masking.ts';
-import type { ConnectionInfo } from './recorder.ts';
+import type { CommandOrigin, ConnectionInfo } from './recorder.ts';
 
 /** Something a protocol forwards or delivers after it has been recorded. Always `stage` then `release`, in turn. */
 export interface Releasable {
@@ -92,6 +92,12 @@ export interface ConnectionGate {
   input(command: number, bytes: Uint8Array): void;
   /** Returns what may be delivered (may be `bytes` itself, changed in place). `command` 0: belongs to no command. */
   output(command: number, bytes: Buffer): Buffer;
+  /** As `output`, of a program's standard error. */
+  errorOutput(command: number, bytes: Buffer): Buffer;
+  /** The client's terminal has this size now; also at the start of a command that has a terminal. */
+  resize(command: number, columns: number, rows: number): void;
+  /** Before `command` of the same number: it was not sent, but typed into another. */
+  origin(command: number, origin: CommandOrigin): void;
   /** A value was masked in what `output` gets next. `bytes[start, end)` is the original; it is copied. */
   redacted(
     command: number,

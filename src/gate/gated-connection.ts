@@ -16,7 +16,7 @@ import type {
 } from './gate.ts';
 import { KnownStatements } from './known-statements.ts';
 import type { Masking, RedactionPlace } from './masking.ts';
-import type { ConnectionInfo, Recorder, TextDigest } from './recorder.ts';
+import type { CommandOrigin, ConnectionInfo, Recorder, TextDigest } from './recorder.ts';
 import type { HeldReview, ReviewAnswer } from './reviews.ts';
 import type { GateTally, SessionGate } from './session-gate.ts';
 
@@ -299,6 +299,32 @@ export class GatedConnection implements ConnectionGate {
       this.#session.fail(error);
     }
     return bytes;
+  }
+
+  errorOutput(command: number, bytes: Buffer): Buffer {
+    this.#tally.bytesToClient += bytes.length;
+    try {
+      this.#recorder.errorOutput(this.#number, command, bytes);
+    } catch (error) {
+      this.#session.fail(error);
+    }
+    return bytes;
+  }
+
+  resize(command: number, columns: number, rows: number): void {
+    try {
+      this.#recorder.resize(this.#number, command, columns, rows);
+    } catch (error) {
+      this.#session.fail(error);
+    }
+  }
+
+  origin(command: number, origin: CommandOrigin): void {
+    try {
+      this.#recorder.origin(this.#number, command, origin);
+    } catch (error) {
+      this.#session.fail(error);
+    }
   }
 
   outcome(command: number, outcome: Outcome): void {

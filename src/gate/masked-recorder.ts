@@ -13,7 +13,7 @@ import type { CommandFacts } from '../model/command-facts.ts';
 import type { Outcome } from '../model/outcome.ts';
 import { MaskedInput } from './masked-input.ts';
 import type { Masking, RedactionPlace } from './masking.ts';
-import type { ConnectionInfo, Recorder, TextDigest } from './recorder.ts';
+import type { CommandOrigin, ConnectionInfo, Recorder, TextDigest } from './recorder.ts';
 
 /** Where values stand in a command's parameters: the protocol's knowledge. */
 export interface ParameterValues {
@@ -32,6 +32,8 @@ export interface MaskedRecorderOptions {
   readonly values: ParameterValues;
   /** A binary number in decimal; null for what is none. */
   readonly decimalOf: (value: Buffer, typeOid: number) => string | null;
+  /** Of a command's input: CopyData messages, to be masked here; or what the protocol has masked already. */
+  readonly input: 'copy-data' | 'as-given';
 }
 
 type Tell = (rule: string, place: RedactionPlace, original: Uint8Array) => void;
@@ -119,6 +121,10 @@ export class MaskedRecorder implements Recorder {
   }
 
   input(connection: number, command: number, bytes: Uint8Array): void {
+    if (this.#options.input === 'as-given') {
+      this.#recorder.input(connection, command, bytes);
+      return;
+    }
     let input = this.#inputs.get(connection);
     if (input?.command !== command) {
       input = new MaskedInput(this.#masking, command);
@@ -129,6 +135,18 @@ export class MaskedRecorder implements Recorder {
 
   output(connection: number, command: number, bytes: Uint8Array): void {
     this.#recorder.output(connection, command, bytes);
+  }
+
+  errorOutput(connection: number, command: number, bytes: Uint8Array): void {
+    this.#recorder.errorOutput(connection, command, bytes);
+  }
+
+  resize(connection: number, command: number, columns: number, rows: number): void {
+    this.#recorder.resize(connection, command, columns, rows);
+  }
+
+  origin(connection: number, command: number, origin: CommandOrigin): void {
+    this.#recorder.origin(connection, command, origin);
   }
 
   redaction(

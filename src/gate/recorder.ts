@@ -14,6 +14,14 @@ export interface ConnectionInfo {
   readonly serverVersion: string | null;
 }
 
+/** A command that was typed into another one (a line of a shell). */
+export interface CommandOrigin {
+  /** The command that it was typed into. */
+  readonly parent: number;
+  /** `reconstructed`: read off the terminal's screen. `marked`: told by the shell itself (OSC 133, OSC 633). */
+  readonly how: 'reconstructed' | 'marked';
+}
+
 /** Stands for a text that is not at hand. */
 export interface TextDigest {
   readonly bytes: number;
@@ -69,6 +77,12 @@ export interface Recorder {
     place: RedactionPlace,
     original: Uint8Array,
   ): void;
+  /** As `output`, of a stream of its own: a program's standard error. */
+  errorOutput(connection: number, command: number, bytes: Uint8Array): void;
+  /** The client's terminal has this many columns and rows now; also at the start of a command that has a terminal. */
+  resize(connection: number, command: number, columns: number, rows: number): void;
+  /** How the command that follows under this number became known; told only where it is not what the client sent, word for word. */
+  origin(connection: number, command: number, origin: CommandOrigin): void;
   outcome(connection: number, command: number, outcome: Outcome): void;
 
   /** Writes all that was appended, with one write(2). @throws EvidenceError `recording-failed` */

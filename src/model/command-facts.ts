@@ -6,16 +6,23 @@
  * - `code`: runs code that cannot be seen through (DO, CALL, EXECUTE of a name, functions that are not known to be harmless).
  * - `file`: reads or writes the target's file system or programs. `session`: settings, locks, transactions, cursors.
  * - `copy`: COPY. `unknown`: could not be told; never together with a claim that it only reads.
+ * - On a server (SSH): `shell`: an interactive shell, whose lines can only be read off the screen. `system`: the machine itself
+ *   (services, disks, kernel, packages, power, other people's processes). `network`: talks to other machines. `forward`: a way
+ *   through the server for other connections. `file` there: a file transfer (sftp, scp, rsync), which is not masked.
  */
 export const effects = [
   'code',
   'copy',
   'delete',
   'file',
+  'forward',
+  'network',
   'privilege',
   'read',
   'schema',
   'session',
+  'shell',
+  'system',
   'unbounded',
   'unknown',
   'write',
@@ -39,6 +46,13 @@ export interface CommandFacts {
   readonly functions: readonly string[];
   /** Programs that it starts (SSH, COPY … PROGRAM). */
   readonly programs: readonly string[];
+  /**
+   * Absolute or as written: files that it names, each with every directory above it, which ends in `/`: `/etc/shadow`, `/etc/`,
+   * `/`. So a policy asks with `contains` whether something under a directory is touched. Absent: none (SQL).
+   */
+  readonly paths?: readonly string[];
+  /** `host:port` that a forwarding leads to. Absent: none. */
+  readonly destinations?: readonly string[];
 }
 
 /** Facts of a command of which nothing could be told. */

@@ -1,8 +1,9 @@
 /**
  * How a command ended, as the record says it. `cancelled`: it was stopped, skipped or cut off; with an error code of the
- * connection's end (PostgreSQL 08006, 57P01) it had been forwarded, and whether it took effect is not known.
+ * connection's end (PostgreSQL 08006, 57P01) it had been forwarded, and whether it took effect is not known. `unknown`: it ran,
+ * and nobody said how it ended (a line of a shell whose prompt tells no exit codes).
  */
-export type OutcomeKind = 'succeeded' | 'failed' | 'blocked' | 'cancelled';
+export type OutcomeKind = 'succeeded' | 'failed' | 'blocked' | 'cancelled' | 'unknown';
 
 export interface Outcome {
   readonly kind: OutcomeKind;

@@ -68,5 +68,8 @@ export class ExecutePolicy {
   }
 }
 
-const lengthOf = ({ relations, functions, programs }: CommandFacts): number =>
-  [...relations, ...functions, ...programs].reduce((sum, name) => sum + name.length, 0);
+const lengthOf = ({ relations, functions, programs, paths = [], destinations = [] }: CommandFacts): number =>
+  [...relations, ...functions, ...programs, ...paths, ...destinations].reduce(
+    (sum, name) => sum + name.length,
+    0,
+  );

@@ -37,7 +37,7 @@ const cacheEntries = 10_000;
 const longestShape = 8192;
 
 /** A question that is answered by yes or no. */
-export type PlainRequest = Exclude<PolicyRequest, { action: 'execute' }>;
+export type PlainRequest = Exclude<PolicyRequest, { action: 'execute' | 'forward' }>;
 
 /** A validated set of policies. Immutable; a reload makes a new one. */
 export class Policies {
@@ -114,7 +114,7 @@ export class Policies {
 
   /** True when some policy on commands reads the time: what `execute` answers holds for that time alone. */
   get timedExecute(): boolean {
-    return this.#timed.has('execute');
+    return this.#timed.has('execute') || this.#timed.has('forward');
   }
 
   /** Answers one question. Never throws. */
@@ -163,7 +163,7 @@ export class Policies {
   }
 
   /**
-   * May this command run at this target? `review`: only policies that people can lift stand against it. Never throws. A
+   * May this command run at this target? A forwarding is an action of its own: what permits commands permits none. `review`: only policies that people can lift stand against it. Never throws. A
    * session asks through its `ExecutePolicy`, which remembers the answers.
    */
   execute(
@@ -172,7 +172,7 @@ export class Policies {
     circumstances: ExecuteCircumstances,
   ): ExecuteDecision {
     const request: PolicyRequest = {
-      action: 'execute',
+      action: circumstances.facts.effects.includes('forward') ? 'forward' : 'execute',
       principal,
       target,
       circumstances: { ...circumstances, facts: this.#relevant(circumstances.facts) },
@@ -203,6 +203,8 @@ export class Policies {
       relations: read.has('relations') ? facts.relations : [],
       functions: read.has('functions') ? facts.functions : [],
       programs: read.has('programs') ? facts.programs : [],
+      ...(facts.paths && read.has('paths') && { paths: facts.paths }),
+      ...(facts.destinations && read.has('destinations') && { destinations: facts.destinations }),
     };
   }
 
@@ -281,7 +283,7 @@ function cedarRequestOf(request: PolicyRequest): CedarRequest | null {
 function readToExecute(policies: readonly SourcePolicy[]): ReadonlySet<string> | null {
   const read = new Set<string>();
   for (const { actions, reads } of policies) {
-    if (!actions.includes('execute')) continue;
+    if (!actions.includes('execute') && !actions.includes('forward')) continue;
     if (reads === null) return null;
     for (const attribute of reads) read.add(attribute);
   }

@@ -36,7 +36,7 @@ export type PolicyRequest = { readonly principal: Principal } & (
       readonly circumstances: ConnectCircumstances;
     }
   | {
-      readonly action: 'execute';
+      readonly action: 'execute' | 'forward';
       readonly target: TargetResource;
       readonly circumstances: ExecuteCircumstances;
     }
@@ -116,13 +116,15 @@ function contextOf(request: PolicyRequest): Record<string, CedarValueJson> {
     context['durationSeconds'] = request.circumstances.durationSeconds;
     return context;
   }
-  const { effects, relations, functions, programs } = request.circumstances.facts;
+  const { effects, relations, functions, programs, paths, destinations } = request.circumstances.facts;
   return {
     ...context,
     effects: [...effects],
     relations: [...relations],
     functions: [...functions],
     programs: [...programs],
+    paths: [...(paths ?? [])],
+    destinations: [...(destinations ?? [])],
     unbounded: effects.includes('unbounded'),
   };
 }

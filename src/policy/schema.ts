@@ -12,6 +12,7 @@
 export const actions = [
   'connect',
   'execute',
+  'forward',
   'review',
   'kill',
   'readEvidence',
@@ -50,7 +51,8 @@ action connect appliesTo {
   context: { time: datetime, sourceAddress: ipaddr, durationSeconds: Long, reason?: String, task?: String },
 };
 
-action execute appliesTo {
+// forward: a way through the target for other connections (ports, agents, X11); nothing that permits execute permits it.
+action execute, forward appliesTo {
   principal: [Person, Service, Agent],
   resource: [Target],
   context: {
@@ -61,6 +63,10 @@ action execute appliesTo {
     relations: Set<String>,
     functions: Set<String>,
     programs: Set<String>,
+    // Each file with every directory above it, which ends in a slash: contains("/etc/") is anything under it.
+    paths: Set<String>,
+    // host:port
+    destinations: Set<String>,
     unbounded: Bool,
     reason?: String,
     task?: String,

@@ -98,7 +98,7 @@ function readPolicy(
 function reviewOf(json: PolicyJson, text: string | null): readonly NeededGroup[] | string {
   if (json.effect !== 'forbid') return '@review stands on a forbid: it says who may lift it';
   const actions = actionsOf(json);
-  if (actions.length !== 1 || actions[0] !== 'execute')
+  if (!actions.every((action) => action === 'execute' || action === 'forward'))
     return '@review holds commands: the head of its forbid says action == Action::"execute"';
   return parseReviewRule(text);
 }

@@ -35,7 +35,7 @@ export class RelayMetrics {
   readonly registry = new Registry();
   readonly tally: Tally = {
     connections: 0,
-    commands: { succeeded: 0, failed: 0, blocked: 0, cancelled: 0 },
+    commands: { succeeded: 0, failed: 0, blocked: 0, cancelled: 0, unknown: 0 },
     bytesToClient: 0,
     bytesToTarget: 0,
     recorderFlushes: 0,

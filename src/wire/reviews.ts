@@ -55,6 +55,8 @@ export const FactsView = z.object({
   relations: z.array(z.string()),
   functions: z.array(z.string()),
   programs: z.array(z.string()),
+  paths: z.array(z.string()).default([]),
+  destinations: z.array(z.string()).default([]),
 });
 
 /** Without the text, as lists have it. Every text in here was written by others: escape it before it reaches a terminal. */

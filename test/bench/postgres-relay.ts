@@ -68,6 +68,11 @@ class CopyingGate implements ConnectionGate {
     record(bytes);
     return bytes;
   }
+  errorOutput(_command: number, bytes: Buffer): Buffer {
+    return bytes;
+  }
+  resize(): void {}
+  origin(): void {}
   outcome(): void {
     this.outcomes++;
   }

@@ -41,6 +41,9 @@ function gateWith(cedar: string, overrides: Partial<SessionGateOptions> = {}) {
       void events.push(`record ${command} ${verdict} ${review}`),
     input: () => undefined,
     output: () => undefined,
+    errorOutput: () => undefined,
+    resize: () => undefined,
+    origin: () => undefined,
     redaction: () => undefined,
     outcome: () => undefined,
     flush: () => void events.push('flush'),
@@ -67,7 +70,7 @@ function gateWith(cedar: string, overrides: Partial<SessionGateOptions> = {}) {
     durability: 'process',
     nowMs: () => 0,
     tally: {
-      commands: { succeeded: 0, failed: 0, blocked: 0, cancelled: 0 },
+      commands: { succeeded: 0, failed: 0, blocked: 0, cancelled: 0, unknown: 0 },
       bytesToClient: 0,
       bytesToTarget: 0,
       recorderFlushes: 0,

@@ -53,13 +53,16 @@ function noting(mode: MaskingRule['mode'] = 'redact'): Noted {
       void records.push(['command', command, latin1(text), latin1(parameters)]),
     input: (_connection, command, bytes) => void records.push(['input', command, latin1(bytes)]),
     output: () => undefined,
+    errorOutput: () => undefined,
+    resize: () => undefined,
+    origin: () => undefined,
     redaction: (_connection, _command, rule, place, original) =>
       void redactions.push({ rule, place, original: Buffer.from(original).toString('latin1') }),
     outcome: () => undefined,
     flush: () => undefined,
     sync: async () => undefined,
   };
-  const options = { recorder, masking, values: new RecordedValues(), decimalOf };
+  const options = { recorder, masking, values: new RecordedValues(), decimalOf, input: 'copy-data' as const };
   return { recorder: new MaskedRecorder(options), records, redactions };
 }
 

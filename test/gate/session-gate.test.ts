@@ -25,6 +25,9 @@ function scriptedRecorder(events: string[], failing: Set<string> = new Set()) {
     command: (connection, command) => note(`command ${connection} ${command}`),
     input: (connection, command) => note(`input ${connection} ${command}`),
     output: (connection, command) => note(`output ${connection} ${command}`),
+    errorOutput: (connection, command) => note(`error-output ${connection} ${command}`),
+    resize: (connection, command) => note(`resize ${connection} ${command}`),
+    origin: (connection, command) => note(`origin ${connection} ${command}`),
     outcome: (connection, command, outcome) => note(`outcome ${connection} ${command} ${outcome.kind}`),
     flush: () => note('flush'),
     sync: () => new Promise<void>((resolve, reject) => syncs.push({ resolve, reject })),
@@ -37,7 +40,7 @@ function gateWith(durability: 'process' | 'disk', failing?: Set<string>) {
   const scheduled: (() => void)[] = [];
   const failures: Error[] = [];
   const tally = {
-    commands: { succeeded: 0, failed: 0, blocked: 0, cancelled: 0 },
+    commands: { succeeded: 0, failed: 0, blocked: 0, cancelled: 0, unknown: 0 },
     bytesToClient: 0,
     bytesToTarget: 0,
     recorderFlushes: 0,

@@ -75,7 +75,7 @@ async function relay(groups: string[] = ['engineering']) {
       due: () => script.due(),
     },
     tally: {
-      commands: { succeeded: 0, failed: 0, blocked: 0, cancelled: 0 },
+      commands: { succeeded: 0, failed: 0, blocked: 0, cancelled: 0, unknown: 0 },
       bytesToClient: 0,
       bytesToTarget: 0,
       recorderFlushes: 0,
@@ -83,7 +83,7 @@ async function relay(groups: string[] = ['engineering']) {
     },
     protocol: () => ({
       name: 'postgres',
-      literals: { values: new RecordedValues(), decimalOf },
+      literals: { values: new RecordedValues(), decimalOf, input: 'copy-data' },
       probe: () => {
         happened.push('dial');
         return script.probe();

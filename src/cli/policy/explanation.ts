@@ -35,12 +35,21 @@ export function* explanationLines(
 }
 
 /** What a command does, a line for each kind of fact that there is. */
-export function* factLines({ effects, relations, functions, programs }: Facts): Generator<string> {
+export function* factLines({
+  effects,
+  relations,
+  functions,
+  programs,
+  paths,
+  destinations,
+}: Facts): Generator<string> {
   yield `    effects    ${effects.length === 0 ? 'none' : effects.map(painted).join(', ')}`;
   for (const [name, values] of [
     ['relations', relations],
     ['functions', functions],
     ['programs', programs],
+    ['paths', (paths ?? []).filter((path) => !path.endsWith('/'))],
+    ['to', destinations ?? []],
   ] as const)
     if (values.length > 0) yield `    ${name.padEnd(10)} ${values.map(visible).join(', ')}`;
 }
@@ -48,7 +57,9 @@ export function* factLines({ effects, relations, functions, programs }: Facts): 
 /** As policies read them; also as a relay told them, whose effects may be newer than ours. */
 type Facts = Omit<CommandFacts, 'effects'> & { readonly effects: readonly string[] };
 
-const dangerous = new Set(['code', 'delete', 'file', 'privilege', 'schema', 'unbounded', 'unknown']);
+const dangerous = new Set([
+  ...['code', 'delete', 'file', 'forward', 'privilege', 'schema', 'shell', 'system', 'unbounded', 'unknown'],
+]);
 const painted = (effect: string): string =>
   dangerous.has(effect) ? colour.red(visible(effect)) : visible(effect);
 

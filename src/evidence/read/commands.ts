@@ -93,8 +93,8 @@ export class CommandAssembler {
         return null;
       }
       case 'facts': {
-        const { effects, relations, functions, programs } = record;
-        this.#facts.set(record.facts, { effects, relations, functions, programs });
+        const { kind, t, facts, ...told } = record;
+        this.#facts.set(facts, told);
         return null;
       }
       case 'command':

@@ -13,7 +13,7 @@ import {
 } from '../../protocols/postgres/messages/query.ts';
 import { formatValue } from '../../protocols/postgres/messages/values.ts';
 import type { RedactionPart } from '../recording/redactions.ts';
-import type { SegmentRecord } from '../recording/records.ts';
+import type { SegmentRecord, StreamKind } from '../recording/records.ts';
 import { CommandAssembler, type Command, type CommandOutcome } from './commands.ts';
 import { RuleNames, type NamedRedaction } from './originals.ts';
 import { SegmentCursor } from './segment-cursor.ts';
@@ -124,7 +124,7 @@ class Transcript {
     }
   }
 
-  *#bytes(record: Extract<SegmentRecord, { kind: 'input' | 'output' }>): Generator<TranscriptItem> {
+  *#bytes(record: Extract<SegmentRecord, { kind: StreamKind }>): Generator<TranscriptItem> {
     const state = this.#state(record.connection);
     const side = record.kind === 'output' ? 'splitter' : 'inputSplitter';
     if (state[side] === null) return;

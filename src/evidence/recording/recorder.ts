@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { RedactionPlace } from '../../gate/masking.ts';
-import type { ConnectionInfo, Recorder, TextDigest } from '../../gate/recorder.ts';
+import type { CommandOrigin, ConnectionInfo, Recorder, TextDigest } from '../../gate/recorder.ts';
 import type { CommandFacts } from '../../model/command-facts.ts';
 import type { Outcome } from '../../model/outcome.ts';
 import type { SessionId } from '../../model/ids.ts';
@@ -255,6 +255,29 @@ export class SessionRecorder implements Recorder {
 
   output(connection: number, command: number, bytes: Uint8Array): void {
     this.#stream(words.output, connection, command, bytes);
+  }
+
+  errorOutput(connection: number, command: number, bytes: Uint8Array): void {
+    this.#stream(words.errorOutput, connection, command, bytes);
+  }
+
+  resize(connection: number, command: number, columns: number, rows: number): void {
+    const batch = this.#begin();
+    batch.array(6);
+    batch.uint(this.#t);
+    batch.encoded(words.resize);
+    for (const number of [connection, command, columns, rows]) batch.uint(number);
+    this.#appended();
+  }
+
+  origin(connection: number, command: number, { parent, how }: CommandOrigin): void {
+    const batch = this.#begin();
+    batch.array(6);
+    batch.uint(this.#t);
+    batch.encoded(words.origin);
+    for (const number of [connection, command, parent]) batch.uint(number);
+    batch.encoded(words.origins[how]);
+    this.#appended();
   }
 
   outcome(connection: number, command: number, outcome: Outcome): void {

@@ -19,7 +19,7 @@ export type Content = Buffer | LargeContent;
 
 /** `CommandFacts` as recorded; a later version may know effects that this one does not. */
 export type RecordedFacts = Readonly<
-  Record<'effects' | 'relations' | 'functions' | 'programs', readonly string[]>
+  Record<'effects' | 'relations' | 'functions' | 'programs' | 'paths' | 'destinations', readonly string[]>
 >;
 
 export interface RedactionsRecord {
@@ -48,6 +48,8 @@ export interface Redaction {
   readonly length: number;
   readonly sealed: number | null;
 }
+
+export type StreamKind = 'input' | 'output' | 'error-output';
 
 /** `t`: microseconds since `session.opened`. Numbers of connections and commands are those of the session. */
 export type SegmentRecord =
@@ -90,7 +92,16 @@ export type SegmentRecord =
   | RedactionsRecord
   | { kind: 'seal-key'; t: number; wrapped: Buffer }
   | { kind: 'originals'; t: number; first: number; count: number; bytes: Buffer }
-  | { kind: 'input' | 'output'; t: number; connection: number; command: number; bytes: Buffer }
+  | { kind: StreamKind; t: number; connection: number; command: number; bytes: Buffer }
+  | { kind: 'resize'; t: number; connection: number; command: number; columns: number; rows: number }
+  | {
+      kind: 'origin';
+      t: number;
+      connection: number;
+      command: number;
+      parent: number;
+      how: 'reconstructed' | 'marked';
+    }
   | {
       kind: 'outcome';
       t: number;
@@ -193,7 +204,17 @@ export function parseRecord(value: Cbor): SegmentRecord | null {
       return parseCommand(t, value);
     case 'input':
     case 'output':
+    case 'error-output':
       return { kind, t, connection: uint(value[2]), command: uint(value[3]), bytes: bytes(value[4]) };
+    case 'resize': {
+      const [connection, command] = [uint(value[2]), uint(value[3])];
+      return { kind, t, connection, command, columns: uint(value[4]), rows: uint(value[5]) };
+    }
+    case 'origin': {
+      const how = value[5];
+      if (how !== 'reconstructed' && how !== 'marked') throw damaged('an origin is of no known kind');
+      return { kind, t, connection: uint(value[2]), command: uint(value[3]), parent: uint(value[4]), how };
+    }
     case 'outcome':
       return parseOutcome(t, value);
     case 'blob':
@@ -253,6 +274,8 @@ function parseFacts(t: number, value: readonly Cbor[]): SegmentRecord {
     relations: list('relations'),
     functions: list('functions'),
     programs: list('programs'),
+    paths: list('paths'),
+    destinations: list('destinations'),
   };
 }
 
@@ -288,6 +311,7 @@ const outcomes: ReadonlySet<Cbor> = new Set([
   'failed',
   'blocked',
   'cancelled',
+  'unknown',
 ] satisfies OutcomeKind[]);
 const isOutcome = (value: Cbor): value is OutcomeKind => outcomes.has(value);
 

@@ -33,15 +33,19 @@ export class ToldFacts {
   }
 }
 
+const kinds = ['effects', 'relations', 'functions', 'programs', 'paths', 'destinations'] as const;
+
 function tell(batch: Batch, t: number, number: number, facts: CommandFacts): void {
   batch.array(4);
   batch.uint(t);
   batch.encoded(words.facts);
   batch.uint(number);
-  batch.map(4);
-  for (const name of ['effects', 'relations', 'functions', 'programs'] as const) {
+  const told = kinds.filter((name) => facts[name] !== undefined);
+  batch.map(told.length);
+  for (const name of told) {
+    const items = facts[name]!;
     batch.text(name);
-    batch.array(facts[name].length);
-    for (const item of facts[name]) batch.text(item);
+    batch.array(items.length);
+    for (const item of items) batch.text(item);
   }
 }

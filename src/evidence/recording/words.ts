@@ -10,6 +10,10 @@ export const statement = encodedText('statement');
 export const command = encodedText('command');
 export const input = encodedText('input');
 export const output = encodedText('output');
+export const errorOutput = encodedText('error-output');
+export const resize = encodedText('resize');
+export const origin = encodedText('origin');
+export const origins = { reconstructed: encodedText('reconstructed'), marked: encodedText('marked') };
 export const outcome = encodedText('outcome');
 export const blob = encodedText('blob');
 export const facts = encodedText('facts');
@@ -36,6 +40,7 @@ export const outcomes: Readonly<Record<OutcomeKind, Buffer>> = {
   failed: encodedText('failed'),
   blocked: encodedText('blocked'),
   cancelled: encodedText('cancelled'),
+  unknown: encodedText('unknown'),
 };
 export const parts: Readonly<Record<RedactionPart, Buffer>> = {
   row: encodedText('row'),

@@ -35,6 +35,8 @@ export function summaryOf(review: StoredReview, viewer: Viewer): ReviewSummary {
       relations: [...review.facts.relations],
       functions: [...review.facts.functions],
       programs: [...review.facts.programs],
+      paths: [...(review.facts.paths ?? [])],
+      destinations: [...(review.facts.destinations ?? [])],
     },
     policies: [...review.policies],
     needed: [

@@ -138,7 +138,7 @@ export class LiveSession {
       client.destroy();
       return;
     }
-    const connection = this.#options.protocol.serve(client, this.gate.connection());
+    const connection = this.#options.protocol.serve(client, () => this.gate.connection());
     this.#connections.add(connection);
     void connection.closed.then(() => this.#connections.delete(connection));
   }

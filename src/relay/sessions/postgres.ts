@@ -59,12 +59,12 @@ export function postgresProtocol(options: PostgresProtocolOptions): SessionProto
   const parsed = new ParsedTexts(classify);
   return {
     name: 'postgres',
-    literals: { values: new RecordedValues(), decimalOf },
+    literals: { values: new RecordedValues(), decimalOf, input: 'copy-data' },
     probe: () => probe(options, reached),
-    serve: (client: ByteChannel, gate: ConnectionGate): ServedConnection => {
+    serve: (client: ByteChannel, gate: () => ConnectionGate): ServedConnection => {
       const relay = relayPostgres({
         client,
-        gate,
+        gate: gate(),
         dial,
         cancelKeys,
         catalogs,

@@ -5,16 +5,19 @@ import type { MaskedRecorderOptions } from '../../gate/masked-recorder.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
 
 export interface SessionProtocol {
-  readonly name: 'postgres';
+  readonly name: 'postgres' | 'ssh';
   /** How literals are found in what a client sends, so that they are masked in the record. */
-  readonly literals: Pick<MaskedRecorderOptions, 'values' | 'decimalOf'>;
+  readonly literals: Pick<MaskedRecorderOptions, 'values' | 'decimalOf' | 'input'>;
   /**
    * Reaches the target once with the relay's credential, and says what it is (`PostgreSQL 15.18`).
    * @throws RelayError `target-unreachable`, without the credential and without the target's address
    */
   probe(): Promise<string>;
-  /** Serves one connection of the client; never throws. */
-  serve(client: ByteChannel, gate: ConnectionGate): ServedConnection;
+  /**
+   * Serves one connection of the client; never throws. `gate` makes a view of the session's gate: one for each stream of
+   * commands, of which a connection may carry several (the channels of SSH).
+   */
+  serve(client: ByteChannel, gate: () => ConnectionGate): ServedConnection;
 }
 
 export interface ServedConnection {

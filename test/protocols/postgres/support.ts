@@ -252,6 +252,18 @@ export class NotingGate implements ConnectionGate {
     return bytes;
   }
 
+  errorOutput(): Buffer {
+    throw new Error('PostgreSQL has one stream of results');
+  }
+
+  resize(): void {
+    throw new Error('PostgreSQL has no terminal');
+  }
+
+  origin(): void {
+    throw new Error('PostgreSQL has no commands in commands');
+  }
+
   outcome(command: number, outcome: Outcome): void {
     if (!this.keep) return;
     this.commands.find((noted) => noted.command === command)!.outcomes.push(outcome);
