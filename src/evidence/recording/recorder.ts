@@ -15,6 +15,7 @@ import type { SessionId } from '../../model/ids.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { SessionTotals } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
+import { appendConnection } from './connection-record.ts';
 import { Batch } from './encode.ts';
 import { appendLarge, type LargeReference } from './large-content.ts';
 import { GroupSync, type SyncCalls } from './group-sync.ts';
@@ -115,21 +116,7 @@ export class SessionRecorder implements Recorder {
   }
 
   connectionOpened(connection: number, info: ConnectionInfo): void {
-    const batch = this.#begin();
-    batch.array(4);
-    batch.uint(this.#t);
-    batch.encoded(words.connection);
-    batch.uint(connection);
-    batch.map(2);
-    batch.encoded(words.parameters);
-    const parameters = Object.entries(info.parameters);
-    batch.map(parameters.length);
-    for (const [name, value] of parameters) {
-      batch.text(name);
-      batch.text(value);
-    }
-    batch.encoded(words.serverVersion);
-    batch.textOrNull(info.serverVersion);
+    appendConnection(this.#begin(), this.#t, connection, info);
     this.#appended();
   }
 
