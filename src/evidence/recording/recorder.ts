@@ -24,6 +24,7 @@ import type { OriginalsPolicy } from './originals.ts';
 import { longestOriginalBytes, Redactions } from './redactions.ts';
 import { ToldFacts } from './told-facts.ts';
 import * as words from './words.ts';
+import { appendOrigin, appendResize } from './terminal-records.ts';
 import { appendFlushMark } from './flush-mark.ts';
 import { appendHeader } from './segment-header.ts';
 import { SegmentFile } from './segment-file.ts';
@@ -249,21 +250,12 @@ export class SessionRecorder implements Recorder {
   }
 
   resize(connection: number, command: number, columns: number, rows: number): void {
-    const batch = this.#begin();
-    batch.array(6);
-    batch.uint(this.#t);
-    batch.encoded(words.resize);
-    for (const number of [connection, command, columns, rows]) batch.uint(number);
+    appendResize(this.#begin(), this.#t, [connection, command, columns, rows]);
     this.#appended();
   }
 
   origin(connection: number, command: number, { parent, how }: CommandOrigin): void {
-    const batch = this.#begin();
-    batch.array(6);
-    batch.uint(this.#t);
-    batch.encoded(words.origin);
-    for (const number of [connection, command, parent]) batch.uint(number);
-    batch.encoded(words.origins[how]);
+    appendOrigin(this.#begin(), this.#t, [connection, command, parent], how);
     this.#appended();
   }
 
