@@ -107,6 +107,38 @@ test(
   },
 );
 
+test('a Sync that a failed COPY did not read answers no command behind it', options, async () => {
+  const bad = message('d', 'not a number\n');
+  const [end, quit] = [message('c'), message('X')];
+  const behind = [Q('select 1'), P('', 'select 2, 3'), B(''), E(), S, Q('selec'), Q('select 4'), quit];
+  const recorded = [
+    'copy t from stdin → failed null 0 22P02',
+    'select 1 → succeeded SELECT 1 1 null',
+    'select 2, 3 → succeeded SELECT 1 1 null',
+    'selec → failed null 0 42601',
+    'select 4 → succeeded SELECT 1 1 null',
+  ];
+  const extended = [P('', 'copy t from stdin'), B(''), E(), message('H')];
+  for (const unread of [[S], [S, S]]) {
+    assert.deepEqual(await play([Q('copy t from stdin')], [bad, ...unread, end, ...behind]), recorded);
+    assert.deepEqual(await play(extended, [bad, ...unread, end, S, ...behind]), recorded);
+  }
+  // All were read.
+  const late = [message('d', '1\n'), S, bad, end, ...behind];
+  assert.deepEqual(await play([Q('copy t from stdin')], late), recorded);
+});
+
+test(
+  'behind a COPY of which a Sync was perhaps not read, no command is told as skipped',
+  options,
+  async () => {
+    const [bad, end] = [message('d', 'not a number\n'), message('c')];
+    const extended = [P('', 'copy t from stdin'), B(''), E(), message('H')];
+    const recorded = await play(extended, [bad, S, end, P('', wipe), B(''), E(), S]);
+    assert.ok(recorded.includes(`${wipe} → cancelled null 0 08006`));
+  },
+);
+
 test('names that the server does not tell apart are one name', options, async () => {
   const [one, two] = [`${'x'.repeat(63)}1`, `${'x'.repeat(63)}2`];
   assert.deepEqual(
