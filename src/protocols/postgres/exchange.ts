@@ -34,6 +34,8 @@ export class Exchange {
   readonly renaming = new Map<number, string | null>();
   /** Statements that may run SQL that cannot be seen. */
   readonly runningCode = new Set<number>();
+  /** Open portals that may change, whenever they run, what names stand for: by their text, or by SQL that cannot be seen. */
+  readonly unsettling = new Map<number, { readonly renames: boolean; readonly runs: boolean }>();
   /** Names that open commands deallocate. */
   readonly #deallocations = new Map<number, string>();
   /** Commands whose portal the target drops when it answers the Bind of the key. */
@@ -433,7 +435,7 @@ export class Exchange {
     const earlier = this.#open.get(command);
     if (earlier === undefined) return;
     this.#open.delete(command);
-    if (this.#deallocations.size > 0) this.#deallocations.delete(command);
+    this.#forget(command);
     this.#gate.outcome(command, { kind, tag, rows: this.rows + Math.floor(earlier / 2), errorCode });
   }
 
@@ -443,9 +445,14 @@ export class Exchange {
     const tag = this.#completedTag;
     const rows = this.#completedRows;
     this.#completed = 0;
-    if (this.#deallocations.size > 0) this.#deallocations.delete(command);
+    this.#forget(command);
     const kind = errorCode === null ? 'succeeded' : 'failed';
     this.#gate.outcome(command, { kind, tag: tag === '' ? null : tag, rows, errorCode });
+  }
+
+  #forget(command: number): void {
+    if (this.#deallocations.size > 0) this.#deallocations.delete(command);
+    if (this.unsettling.size > 0) this.unsettling.delete(command);
   }
 
   /** The slot that is being answered; CopyDone and CopyFail outside of a copy have no answer. */
