@@ -350,6 +350,8 @@ export class GatedConnection implements ConnectionGate {
   }
 
   closed(reason: string): void {
+    // A client need not close what it has prepared, and its session may outlive many connections.
+    for (const statement of this.#statements.numbers()) this.#recorder.forgetStatement(statement);
     try {
       this.#recorder.connectionClosed(this.#number, reason);
     } catch (error) {

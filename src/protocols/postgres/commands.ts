@@ -87,6 +87,10 @@ export class Commands {
   /** Named statements up to this one may stand for something else by now: SQL that cannot be seen through ran since. */
   #suspectUpTo = 0;
   #lastStatement = 0;
+  /** The command that was allowed last may run SQL that cannot be seen through. */
+  #runs = false;
+  /** There may be a cursor over such SQL, which runs whenever it is fetched from, and some when their transaction ends. */
+  #cursors = false;
 
   constructor(options: CommandsOptions) {
     this.#options = options;
@@ -181,6 +185,8 @@ export class Commands {
     }
     if (passage !== Passage.forward) return passage;
     this.#exchange.started(command, found === 'unknown' ? null : this.#renames(found));
+    const renames = found !== 'unknown' && this.#exchange.renaming.has(found);
+    if (renames || this.#runs) this.#exchange.unsettling.set(command, { renames, runs: this.#runs });
     const before = this.#exchange.portals.bind(bytes, body, portalEnd, command);
     if (before !== 0) this.#exchange.replaces(before, command);
     this.#exchange.forwarded(Slot.bind, command);
@@ -205,6 +211,15 @@ export class Commands {
     return deallocates;
   }
 
+  /** The portal of `command` runs, perhaps long after its Bind: what it may change of names it changes now. */
+  #unsettle(command: number): void {
+    const how = this.#exchange.unsettling.get(command);
+    if (how === undefined) return;
+    if (how.renames) this.#exchange.statements.mightRename();
+    if (how.runs) this.#suspectUpTo = this.#lastStatement;
+    this.#exchange.portals.clearNamed(command);
+  }
+
   execute(bytes: Buffer, body: number, end: number): Passage {
     const nameEnd = terminator(bytes, body, end);
     if (nameEnd + 5 !== end) throw malformed();
@@ -220,6 +235,7 @@ export class Commands {
       if (passage !== Passage.forward) return passage;
       this.#exchange.started(command, null);
     }
+    if (this.#exchange.unsettling.size > 0) this.#unsettle(command);
     const inquires = this.#inquires(command, bytes, body, nameEnd);
     this.#exchange.forwarded(Slot.execute, command);
     return inquires ? Passage.describe : Passage.forward;
@@ -295,8 +311,11 @@ export class Commands {
     if (ruling.kind === 'allow' && readiness !== 'ready') return this.#unmaskable(command, slot, readiness);
     switch (ruling.kind) {
       case 'allow': {
-        const runs = facts === null ? this.#runsCode(text) : runsCode(facts);
-        if (runs) this.#suspectUpTo = this.#lastStatement;
+        this.#runs = this.#mayRunCode(text, facts);
+        if (this.#runs) {
+          this.#suspectUpTo = this.#lastStatement;
+          this.#exchange.portals.clearNamed();
+        }
         return Passage.forward;
       }
       case 'deny':
@@ -366,9 +385,17 @@ export class Commands {
     return review;
   }
 
-  #runsCode(text: Uint8Array | number): boolean {
+  #mayRunCode(text: Uint8Array | number, told: CommandFacts | null): boolean {
     const { runningCode } = this.#exchange;
-    return runningCode.size > 0 && typeof text === 'number' && runningCode.has(text);
+    const runs =
+      told === null
+        ? runningCode.size > 0 && typeof text === 'number' && runningCode.has(text)
+        : runsCode(told);
+    if (!runs && !this.#cursors) return false;
+    const facts = told ?? (typeof text === 'number' ? this.#gate.factsOf(text) : null);
+    const handlesCursors = facts === null || facts.effects.includes('session');
+    if (runs && handlesCursors) this.#cursors = true;
+    return runs || handlesCursors;
   }
 
   /** Whatever the message at hand is, it is refused. */

@@ -46,9 +46,14 @@ export class Portals {
     return command;
   }
 
-  clearNamed(): void {
+  /** @param except the portal of this command runs, so that nothing can replace it */
+  clearNamed(except = 0): void {
+    const kept = this.#names.get(except);
     this.#named.clear();
     this.#names.clear();
+    if (kept === undefined) return;
+    this.#named.set(kept, except);
+    this.#names.set(except, kept);
   }
 
   /** A simple query ends the unnamed portal, and may do anything to the others. */

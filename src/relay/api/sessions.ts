@@ -19,10 +19,10 @@ import type { SessionRegistry } from '../sessions/registry.ts';
 import type { Sessions, StoredSession } from '../state/sessions.ts';
 
 export interface SessionRoutesOptions {
-  readonly config: RelayConfig;
+  readonly config: Pick<RelayConfig, 'publicUrl' | 'targets' | 'sessions'>;
   readonly policies: () => Policies;
-  readonly registry: SessionRegistry;
-  readonly state: Sessions;
+  readonly registry: Pick<SessionRegistry, 'open' | 'find'>;
+  readonly state: Pick<Sessions, 'live' | 'find' | 'requestKill'>;
   readonly replay: ReplayCache;
   readonly clock: Clock;
   readonly append: (entry: NewEntry) => Promise<unknown>;
@@ -132,8 +132,7 @@ async function kill(
     .find(id)
     ?.end('killed')
     .catch(() => undefined);
-  await options.state.requestKill(id, request, caller.login);
-  await told;
+  await Promise.all([options.state.requestKill(id, request, caller.login), told]);
 }
 
 /** A session whose target is no longer configured is judged as one of a target without groups. */
