@@ -7,7 +7,6 @@ export type SshErrorCode =
   | 'ssh-host-key-changed' // it shows another host key than the pinned one
   | 'ssh-authentication-refused' // it does not accept the relay's credential
   | 'ssh-credential-unusable' // the configured key cannot be read as one
-  | 'ssh-login-unmapped' // no login at the target is configured for this person
   | 'ssh-connection-lost'; // the target went away
 
 export class SshError extends HoopError<SshErrorCode> {}

@@ -107,7 +107,7 @@ export class Forwardings {
     destination: string,
     open: (client: Client, done: (error: Error | undefined, stream: Duplex) => void) => void,
   ): void {
-    if (this.#options.limited() || /[\0-\x1f\x7f\ufffd]/.test(destination)) return void reject();
+    if (this.#options.limited() || /[\p{Cc}\ufffd]/u.test(destination)) return void reject();
     const forwarded = new Forwarded({
       gate: this.#options.gate(),
       text: `forward local ${destination}`,

@@ -91,6 +91,46 @@ export async function connectTarget({ hops, dial }: SshTargetOptions): Promise<S
   }
 }
 
+/**
+ * The host key that a server shows, `type base64`, without signing in there.
+ * @param way jump hosts to go through, which are verified; empty: `dial` leads to the server itself
+ * @throws SshError
+ */
+export async function shownHostKey(
+  { host, port }: Pick<SshHop, 'host' | 'port'>,
+  way: readonly SshHop[],
+  dial: () => Promise<ByteChannel>,
+): Promise<string> {
+  const [first, ...rest] = way;
+  if (first === undefined) return hostKeyOver(new ChannelStream(await dial()));
+  const reached = await connectTarget({ hops: [first, ...rest], dial });
+  try {
+    return await hostKeyOver(await through(reached.client, { host, port }));
+  } finally {
+    reached.close();
+  }
+}
+
+function hostKeyOver(sock: Duplex): Promise<string> {
+  const client = new ssh2.Client();
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  client.on('error', (cause) =>
+    reject(new SshError('ssh-target-unreachable', 'it speaks no SSH that the relay does', { cause })),
+  );
+  client.connect({
+    sock,
+    username: 'hoop',
+    readyTimeout: handshakeMs,
+    algorithms: targetSide([]),
+    hostVerifier: (key: Buffer) => {
+      const type = key.toString('latin1', 4, 4 + key.readUInt32BE(0));
+      resolve(`${type} ${key.toString('base64')}`);
+      return false; // that is all that is wanted of it
+    },
+  });
+  return promise.finally(() => sock.destroy());
+}
+
 function connectHop(hop: SshHop, sock: Duplex): Promise<Omit<SshTarget, 'close'>> {
   const agent = new PersonsAgent();
   const client = new ssh2.Client();
@@ -150,7 +190,7 @@ function softwareOf(client: Client): string {
 }
 
 /** A stream from one hop to the next. */
-function through(client: Client, { host, port }: SshHop): Promise<Duplex> {
+function through(client: Client, { host, port }: Pick<SshHop, 'host' | 'port'>): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     client.forwardOut('127.0.0.1', 0, host, port, (error, stream) => {
       if (error === undefined) resolve(stream);

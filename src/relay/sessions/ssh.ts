@@ -11,12 +11,13 @@ import { relaySsh } from '../../protocols/ssh/relay.ts';
 import { connectTarget, type SshHop, type SshTarget } from '../../protocols/ssh/target.ts';
 import type { RelayConfig } from '../config/config.ts';
 import { settingValue } from '../config/secret.ts';
-import type { SshAccess, SshTargetConfig } from '../config/targets.ts';
+import type { SshTargetConfig } from '../config/targets.ts';
 import { dialTarget } from '../dial.ts';
 import { RelayError } from '../error.ts';
 import { pinnedKeys } from '../host-keys.ts';
 import type { RelayLogger } from '../logging.ts';
 import type { RelayMetrics } from '../metrics.ts';
+import { hopOf } from './ssh-hops.ts';
 import type { ServedConnection, SessionProtocol } from './protocol.ts';
 
 export interface SshProtocolOptions {
@@ -124,20 +125,6 @@ async function connectThere(
     },
   });
 }
-
-const hopOf = (
-  { host, port, privateKey, passphrase, password }: SshAccess,
-  user: string,
-  hostKeys: readonly string[],
-): SshHop => ({
-  host,
-  port,
-  user,
-  hostKeys,
-  privateKey: () => privateKey?.resolve() ?? null,
-  passphrase: () => passphrase?.resolve() ?? null,
-  password: () => password?.resolve() ?? null,
-});
 
 /** Null: nobody said who this person is at the target. */
 function loginOf({ logins }: SshTargetConfig, { email, subject, groups }: Principal): string | null {
