@@ -69,7 +69,8 @@ export class Shaper {
   /** Length of the shape of `source`; -1: it has none. Allocates nothing, unless for the longest text so far. */
   run(source: Uint8Array): number {
     if (source.length > longestText) return -1;
-    const room = Math.min(source.length, longestShape) + 8;
+    // A digit of a row becomes two quotes.
+    const room = Math.min(2 * source.length, longestShape) + 8;
     if (this.#bytes.length < room) this.#grow(room);
     this.#source = source;
     this.#at = this.#out = this.#depth = 0;
