@@ -224,4 +224,29 @@ export const bypasses: readonly Bypass[] = [
     atLeast: 'code',
     why: 'a call behind many constants',
   },
+  {
+    text: latin1('SELECT $\x87T$ a $\xfaJ$; DROP TABLE t; SELECT $\xfaJ$ b $\x87T$'),
+    atLeast: 'unknown',
+    why: 'a tag that SJIS spells in two ways',
+  },
+  {
+    text: latin1("SELECT E'\x81_', '; DROP TABLE t; --'"),
+    atLeast: 'unknown',
+    why: 'a letter of SHIFT_JIS_2004 that is a backslash',
+  },
+  {
+    text: latin1("SELECT '\x81_', '; DROP TABLE t; --'"),
+    atLeast: 'unknown',
+    why: 'the same where backslashes are escapes',
+  },
+  {
+    text: latin1("SELECT '\x81_\\', '; DROP TABLE t; --'"),
+    atLeast: 'unknown',
+    why: 'the same before one that is ASCII',
+  },
+  {
+    text: latin1("SELECT a\x81\xb0$$, '$$; DROP TABLE t; --'"),
+    atLeast: 'unknown',
+    why: 'a letter of SHIFT_JIS_2004 that is an operator',
+  },
 ];

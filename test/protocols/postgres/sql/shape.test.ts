@@ -34,6 +34,7 @@ const shapes: readonly (readonly [string, string | null])[] = [
   // What has no shape.
   ["SELECT 'a\\'", null],
   ["SELECT 'é\\'", null],
+  ["SELECT 'Á_'", null],
   ["SELECT 'a", null],
   ['SELECT "a', null],
   ["SELECT E'a'", null],
