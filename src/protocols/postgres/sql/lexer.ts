@@ -25,8 +25,9 @@ export interface Readings {
   readonly escaping: Uint8Array | null;
 }
 
-/** Null: the text may mean something else in another encoding, or is too expensive to parse. */
+/** Null: the text may mean something else in another encoding, ends before its end, or is too expensive to parse. */
 export function readingsOf(text: Uint8Array): Readings | null {
+  if (text.includes(0)) return null;
   if (!needsReading(text)) return { conforming: true, escaping: text };
   const escaping = new Lexer(text, true);
   const escaped = escaping.run();
