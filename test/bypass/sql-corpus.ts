@@ -250,4 +250,25 @@ export const bypasses: readonly Bypass[] = [
     why: 'a letter of SHIFT_JIS_2004 that is an operator',
   },
   { text: "SELECT '\0\\'x'", atLeast: 'unknown', why: 'a NUL in a literal with a backslash' },
+  {
+    text: 'SELECT x.purge FROM generate_series(1, 9) x UNION SELECT 1 FROM generate_series(1, 1) x(purge)',
+    atLeast: 'code',
+    why: 'attribute notation where the alias has such a column elsewhere',
+  },
+  {
+    text: "SELECT f.pg_read_file FROM unnest(ARRAY['x']) f UNION SELECT '' FROM unnest(ARRAY['']) f(pg_read_file)",
+    atLeast: 'file',
+    why: 'the same with a built-in',
+  },
+  {
+    text: 'SELECT "coalesce".purge FROM COALESCE(1)',
+    atLeast: 'code',
+    why: 'attribute notation on a source that has no name in the text',
+  },
+  { text: 'SELECT int4.purge FROM CAST(1 AS int4)', atLeast: 'code', why: 'the same, named after a type' },
+  {
+    text: latin1('SELECT "\x87T".purge FROM generate_series(1, 9) AS "\xfaJ"'),
+    atLeast: 'unknown',
+    why: 'an alias that SJIS spells in two ways',
+  },
 ];

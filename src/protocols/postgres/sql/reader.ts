@@ -129,7 +129,9 @@ class Reader {
 
   #column(node: TreeNode): void {
     const path = namesOf(node['fields']);
-    if (path.length > 1) this.#notation(path.at(-1)!, effectsOfColumn(path, this.#aliases));
+    if (path.length < 2) return;
+    this.#facts.qualifiers.add(path[0]!);
+    this.#notation(path.at(-1)!, effectsOfColumn(path, this.#aliases));
   }
 
   #indirection(node: TreeNode): void {
