@@ -271,4 +271,19 @@ export const bypasses: readonly Bypass[] = [
     atLeast: 'unknown',
     why: 'an alias that SJIS spells in two ways',
   },
+  {
+    text: 'SELECT 1 OPERATOR(app.=) ANY (SELECT 1)',
+    atLeast: 'code',
+    why: 'an operator of the database before a query',
+  },
+  {
+    text: 'SELECT a FROM t ORDER BY a USING OPERATOR(app.<)',
+    atLeast: 'code',
+    why: 'an operator of the database that sorts',
+  },
+  {
+    text: 'ALTER TABLE t ADD EXCLUDE USING gist (a WITH OPERATOR(app.=))',
+    atLeast: 'code',
+    why: 'an operator of the database that excludes',
+  },
 ];
