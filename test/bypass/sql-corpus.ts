@@ -286,4 +286,6 @@ export const bypasses: readonly Bypass[] = [
     atLeast: 'code',
     why: 'an operator of the database that excludes',
   },
+  { text: 'DROP POLICY p ON t', atLeast: 'privilege', why: 'row security as a DROP' },
+  { text: "COMMIT PREPARED 'x'", atLeast: 'code', why: 'what somebody else has prepared' },
 ];
