@@ -15,6 +15,7 @@ import { OpenCommands } from './open-commands.ts';
 import { Pipeline, Slot } from './pipeline.ts';
 import { Portals } from './portals.ts';
 import { PreparedStatements } from './prepared-statements.ts';
+import type { HiddenSql } from './suspect-statements.ts';
 
 /** No more may wait for answers; the target flushes its answers long before, so that this always drains. */
 const pipelineBound = 65_536;
@@ -32,9 +33,10 @@ export class Exchange {
   /** Statements that might rename others when they run, with the name that they deallocate if that is all they do. */
   readonly renaming = new Map<number, string | null>();
   /** Statements that may run SQL that cannot be seen. */
-  readonly runningCode = new Set<number>();
-  /** Names that open commands deallocate. */
-  readonly #deallocations = new Map<number, string>();
+  readonly hiddenSql = new Map<number, HiddenSql>();
+  /** Open commands that may do so, or rename (with the same name), whenever they are executed. */
+  readonly hiding = new Map<number, HiddenSql>();
+  readonly renamers = new Map<number, string | null>();
   /** Commands whose portal the target drops when it answers the Bind of the key. */
   readonly #replaced = new Map<number, number>();
   /** Of the command that is being answered. */
@@ -59,7 +61,7 @@ export class Exchange {
     this.statements = new PreparedStatements((statement) => {
       gate.forgetStatement(statement);
       if (this.renaming.size > 0) this.renaming.delete(statement);
-      if (this.runningCode.size > 0) this.runningCode.delete(statement);
+      if (this.hiddenSql.size > 0) this.hiddenSql.delete(statement);
     });
   }
 
@@ -114,10 +116,10 @@ export class Exchange {
 
   // ---- what is forwarded ----
 
-  /** A command was allowed; `deallocates`: the name it drops. */
-  started(command: number, deallocates: string | null): void {
+  /** A command was allowed; `renames`: it might, and this is the one name that it drops. */
+  started(command: number, renames?: string | null): void {
     this.#open.add(command, 0);
-    if (deallocates !== null) this.#deallocations.set(command, deallocates);
+    if (renames !== undefined) this.renamers.set(command, renames);
   }
 
   /** A Bind of `command` makes the portal of `before` anew. */
@@ -251,7 +253,7 @@ export class Exchange {
       this.#swallowedSyncs = 0;
     }
     if (tag.charCodeAt(0) === 0x44 && /^(DEALLOCATE|DISCARD ALL)/.test(tag)) {
-      this.statements.dropped(tag === 'DEALLOCATE' ? (this.#deallocations.get(command) ?? null) : null);
+      this.statements.dropped(tag === 'DEALLOCATE' ? (this.renamers.get(command) ?? null) : null);
     }
   }
 
@@ -448,8 +450,13 @@ export class Exchange {
     const earlier = this.#open.get(command);
     if (earlier === undefined) return;
     this.#open.delete(command);
-    if (this.#deallocations.size > 0) this.#deallocations.delete(command);
+    this.#forget(command);
     this.#gate.outcome(command, { kind, tag, rows: this.rows + Math.floor(earlier / 2), errorCode });
+  }
+
+  #forget(command: number): void {
+    if (this.renamers.size > 0) this.renamers.delete(command);
+    if (this.hiding.size > 0) this.hiding.delete(command);
   }
 
   #reportCompleted(errorCode: string | null = null): void {
@@ -458,7 +465,7 @@ export class Exchange {
     const tag = this.#completedTag;
     const rows = this.#completedRows;
     this.#completed = 0;
-    if (this.#deallocations.size > 0) this.#deallocations.delete(command);
+    this.#forget(command);
     const kind = errorCode === null ? 'succeeded' : 'failed';
     this.#gate.outcome(command, { kind, tag: tag === '' ? null : tag, rows, errorCode });
   }
