@@ -16,6 +16,7 @@ import { OpenCommands } from './open-commands.ts';
 import { Pipeline, Slot } from './pipeline.ts';
 import { Portals } from './portals.ts';
 import { PreparedStatements } from './prepared-statements.ts';
+import type { HiddenSql } from './suspect-statements.ts';
 
 /** No more may wait for answers; the target flushes its answers long before, so that this always drains. */
 const pipelineBound = 65_536;
@@ -33,11 +34,10 @@ export class Exchange {
   /** Statements that might rename others when they run, with the name that they deallocate if that is all they do. */
   readonly renaming = new Map<number, string | null>();
   /** Statements that may run SQL that cannot be seen. */
-  readonly runningCode = new Set<number>();
-  /** Open portals that may change, whenever they run, what names stand for: by their text, or by SQL that cannot be seen. */
-  readonly unsettling = new Map<number, { readonly renames: boolean; readonly runs: boolean }>();
-  /** Names that open commands deallocate. */
-  readonly #deallocations = new Map<number, string>();
+  readonly hiddenSql = new Map<number, HiddenSql>();
+  /** Open commands that may do so, or rename (with the same name), whenever they are executed. */
+  readonly hiding = new Map<number, HiddenSql>();
+  readonly renamers = new Map<number, string | null>();
   /** Commands whose portal the target drops when it answers the Bind of the key. */
   readonly #replaced = new Map<number, number>();
   /** Of the command that is being answered. */
@@ -59,7 +59,7 @@ export class Exchange {
     this.statements = new PreparedStatements((statement) => {
       gate.forgetStatement(statement);
       if (this.renaming.size > 0) this.renaming.delete(statement);
-      if (this.runningCode.size > 0) this.runningCode.delete(statement);
+      if (this.hiddenSql.size > 0) this.hiddenSql.delete(statement);
     });
   }
 
@@ -124,10 +124,10 @@ export class Exchange {
 
   // ---- what is forwarded ----
 
-  /** A command was allowed; `deallocates`: the name it drops. */
-  started(command: number, deallocates: string | null): void {
+  /** A command was allowed; `renames`: it might, and this is the one name that it drops. */
+  started(command: number, renames?: string | null): void {
     this.#open.add(command, 0);
-    if (deallocates !== null) this.#deallocations.set(command, deallocates);
+    if (renames !== undefined) this.renamers.set(command, renames);
   }
 
   /** A Bind of `command` makes the portal of `before` anew. */
@@ -255,7 +255,7 @@ export class Exchange {
     }
     if (this.#copying.direction !== 'none' || this.#copying.syncs > 0) this.#copying.completed();
     if (tag.charCodeAt(0) === 0x44 && /^(DEALLOCATE|DISCARD ALL)/.test(tag)) {
-      this.statements.dropped(tag === 'DEALLOCATE' ? (this.#deallocations.get(command) ?? null) : null);
+      this.statements.dropped(tag === 'DEALLOCATE' ? (this.renamers.get(command) ?? null) : null);
     }
   }
 
@@ -439,6 +439,11 @@ export class Exchange {
     this.#gate.outcome(command, { kind, tag, rows: this.rows + Math.floor(earlier / 2), errorCode });
   }
 
+  #forget(command: number): void {
+    if (this.renamers.size > 0) this.renamers.delete(command);
+    if (this.hiding.size > 0) this.hiding.delete(command);
+  }
+
   #reportCompleted(errorCode: string | null = null): void {
     const command = this.#completed;
     if (command === 0) return;
@@ -448,11 +453,6 @@ export class Exchange {
     this.#forget(command);
     const kind = errorCode === null ? 'succeeded' : 'failed';
     this.#gate.outcome(command, { kind, tag: tag === '' ? null : tag, rows, errorCode });
-  }
-
-  #forget(command: number): void {
-    if (this.#deallocations.size > 0) this.#deallocations.delete(command);
-    if (this.unsettling.size > 0) this.unsettling.delete(command);
   }
 
   /** The slot that is being answered; CopyDone and CopyFail outside of a copy have no answer. */

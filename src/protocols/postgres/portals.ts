@@ -46,14 +46,14 @@ export class Portals {
     return command;
   }
 
-  /** @param except the portal of this command runs, so that nothing can replace it */
-  clearNamed(except = 0): void {
-    const kept = this.#names.get(except);
+  /** SQL may do anything to portals, but for the one that runs it. */
+  clearNamed(running = 0): void {
+    const name = this.#names.get(running);
     this.#named.clear();
     this.#names.clear();
-    if (kept === undefined) return;
-    this.#named.set(kept, except);
-    this.#names.set(except, kept);
+    if (name === undefined) return;
+    this.#named.set(name, running);
+    this.#names.set(running, name);
   }
 
   /** A simple query ends the unnamed portal, and may do anything to the others. */

@@ -34,6 +34,8 @@ before(async () => {
     create function swap_portal() returns text language plpgsql as $$ declare c refcursor := 'p1'; begin
       close c; open c for select a from important; return 'done'; end $$;
     create function opaque() returns int language plpgsql as $$ begin return 1; end $$;
+    create function reopen() returns void language plpgsql as $$ declare c refcursor := 'p'; begin
+      close c; open c for select a from important; end $$;
     grant all on t, v, refusing, important to app;`);
   const classifier = await openClassifier();
   relay = await listenRelay(targetOptions({ password: () => passwordOf('app') }), server.port, {
@@ -299,4 +301,60 @@ test('a portal of code that is fetched in parts is one command', options, async 
   assert.deepEqual((await play([Q('begin')], parts)).slice(1), [
     'select opaque() from generate_series(1, 3) → succeeded SELECT 1 3 null',
   ]);
+});
+const begin = [P('b', 'begin'), B('b'), E()];
+
+test('what is executed later than it was bound changes names when it is executed', options, async () => {
+  const recorded = await play(
+    [P('s', 'select 1'), P('d', 'deallocate s'), P('p', `prepare s as ${wipe}`), ...begin, B('d', 'x'), S],
+    [B('p', 'y'), S],
+    [E('x'), E('y'), B('s'), E(), S],
+  );
+  assert.equal(recorded.at(-1), 'EXECUTE "s" → succeeded DELETE 5 0 null');
+});
+
+test('a function that is executed later than it was bound makes names suspect then', options, async () => {
+  const recorded = await play(
+    [P('f', 'select swap()'), ...begin, B('f', 'x'), S],
+    [P('s', 'select 1'), S],
+    [E('x'), B('s'), E(), S],
+  );
+  assert.equal(recorded.at(-1), 'select 1 → succeeded DELETE 5 0 null');
+  assert.deepEqual(relay.gates.at(-1)!.commands.at(-1)!.facts.effects, ['code', 'read']);
+});
+
+test('a cursor that such SQL has opened runs it when rows are fetched', options, async () => {
+  for (const fetch of [[Q('fetch 1 from c')], [E('c', 1), S], [P('', 'fetch 1 from c'), B(''), E(), S]]) {
+    await play([...begin, S], [Q('declare c cursor for select swap()')], [P('s', 'select 1'), S], fetch, [
+      B('s'),
+      E(),
+      S,
+    ]);
+    const { text, facts } = relay.gates.at(-1)!.commands.at(-1)!;
+    assert.deepEqual([text, ...facts.effects], ['select 1', 'code', 'read']);
+  }
+});
+
+test(
+  'a portal that was closed and declared anew by SQL bound before it is not taken for it',
+  options,
+  async () => {
+    const declared = 'declare p cursor for select a from important';
+    const recorded = await play(
+      [P('c', 'close p'), P('d', declared), P('s', 'select generate_series(6, 9)'), ...begin, B('c', 'x'), S],
+      [B('d', 'y'), S],
+      [B('s', 'p'), S],
+      [E('x'), E('y'), E('p', 1), S],
+    );
+    assert.match(recorded.at(-1)!, /^FETCH 1 FROM "p"/);
+  },
+);
+
+test('a portal that a function may have replaced is not taken for the one before', options, async () => {
+  const recorded = await play(
+    [P('f', 'select reopen()'), P('s', 'select generate_series(6, 9)'), ...begin, B('f', 'x'), S],
+    [B('s', 'p'), S],
+    [E('x'), E('p', 1), S],
+  );
+  assert.match(recorded.at(-1)!, /^FETCH 1 FROM "p"/);
 });
