@@ -76,7 +76,10 @@ export class Catalog {
     return relation === undefined ? undefined : (relation.get(attributeNumber) ?? none);
   }
 
-  /** Origins of a table's columns by name; undefined: they have to be learned first. Empty: there is no such table. */
+  /**
+   * Origins, by name, of the columns that an error about a table may speak of: its own, and those that its foreign keys
+   * reference. Undefined: they have to be learned first. Empty: there is no such table.
+   */
   table(schema: string, table: string): ReadonlyMap<string, readonly Origin[]> | undefined {
     if (this.#options.nowMs() - this.#learnedMs > freshMs) this.forget();
     return this.#tables.get(JSON.stringify([schema, table]));
@@ -86,11 +89,16 @@ export class Catalog {
   async learnTable(schema: string, table: string): Promise<void> {
     await this.#connected(async (connection) => {
       const named = await connection.rows(relationsNamed([table]));
-      const oids = named.filter((row) => row[1] === schema).map(([oid]) => Number(oid));
+      const own = named.filter((row) => row[1] === schema).map(([oid]) => Number(oid));
+      const referenced = own.length === 0 ? [] : await connection.rows(referencedBy(own));
+      const oids = [...own, ...referenced.map(([oid]) => Number(oid))];
       await this.#learn(connection, oids, 0);
       const columns = oids.flatMap((oid) => [...this.#relations.get(oid)!].filter(([number]) => number > 0));
-      const byName = new Map(columns.map(([, origins]) => [origins[0]!.column, origins]));
-      this.#tables.set(JSON.stringify([schema, table]), byName);
+      const byName = Map.groupBy(columns.map(([, origins]) => origins), (origins) => origins[0]!.column); // prettier-ignore
+      this.#tables.set(
+        JSON.stringify([schema, table]),
+        new Map([...byName].map(([name, origins]) => [name, origins.flat()])),
+      );
     });
   }
 
@@ -241,6 +249,10 @@ const attributesOf = (oids: readonly number[]): string => `
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
   where c.oid in (${oids.join(',')})`;
+
+/** Tables that foreign keys of these tables reference. */
+const referencedBy = (oids: readonly number[]): string => `
+  select distinct confrelid from pg_catalog.pg_constraint where contype = 'f' and conrelid in (${oids.join(',')})`;
 
 const relationsNamed = (names: readonly string[]): string => `
   select c.oid, n.nspname, c.relname from pg_catalog.pg_class c

@@ -1,0 +1,60 @@
+/** Ways around masking that somebody who may write any SQL could try, on a real PostgreSQL: none shows what a rule hides. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { openClassifier } from '../../src/protocols/postgres/sql/classifier.ts';
+import { listenRelay, targetOptions } from '../protocols/postgres/support.ts';
+import type { RelayServer } from '../protocols/postgres/support.ts';
+import { maskingOf } from '../protocols/postgres/masking/support.ts';
+import type { Rule } from '../protocols/postgres/masking/support.ts';
+import { passwordOf, postgresMissing, startPostgres } from '../support/postgres.ts';
+import type { PostgresServer } from '../support/postgres.ts';
+import { psql } from './masking.ts';
+
+const options = { skip: postgresMissing };
+let server: PostgresServer;
+let classify: NonNullable<Parameters<typeof listenRelay>[2]>['classify'];
+const relays: RelayServer[] = [];
+
+before(async () => {
+  if (postgresMissing !== false) return;
+  server = await startPostgres({});
+  await server.sql(`create table staff (id int primary key, code text unique);
+    insert into staff values (1, 'hidden-1'), (2, 'hidden-2');
+    grant all on staff to app; grant create on schema public to app`);
+  const classifier = await openClassifier();
+  classify = (text) => classifier.classify(text);
+});
+after(async () => {
+  for (const relay of relays) await relay.stop();
+  await server?.stop();
+});
+
+async function relayWith(...rules: Rule[]): Promise<RelayServer> {
+  const relay = await listenRelay(targetOptions({ password: () => passwordOf('app') }), server.port, {
+    masking: maskingOf(...rules),
+    classify: classify!,
+  });
+  relays.push(relay);
+  return relay;
+}
+
+/** What psql prints of a script, as the person sees it. */
+async function printed(relay: RelayServer, script: string): Promise<string> {
+  const { stdout, stderr } = await psql(server, relay.port, script);
+  return stdout.toString('latin1') + stderr;
+}
+
+const ofStaff: Rule = { columns: ['public.staff.code'] };
+
+test('rows in errors that name another table, or none', options, async () => {
+  await server.sql(`create table badges (code text references staff (code)); insert into badges values ('hidden-1');
+    create view few as select * from staff where id < 10 with check option; grant all on few, badges to app`);
+  const relay = await relayWith(ofStaff);
+  const referenced = await printed(relay, 'delete from staff where id = 1;');
+  assert.match(referenced, /Key \(code\)=\(\*{8}\) is still referenced/);
+  const unnamed = await printed(relay, 'update few set id = 100 where id = 1;');
+  assert.match(unnamed, /Failing row contains \(\*+\)/);
+  const own = await printed(relay, `begin; create table fresh (code text unique); insert into fresh values ('hidden-3');
+    insert into fresh select 'hidden-3'; rollback;`); // prettier-ignore
+  assert.match(own, /Key \(code\)=\(\*{8}\) already exists/);
+});
