@@ -58,3 +58,25 @@ test('rows in errors that name another table, or none', options, async () => {
     insert into fresh select 'hidden-3'; rollback;`); // prettier-ignore
   assert.match(own, /Key \(code\)=\(\*{8}\) already exists/);
 });
+
+test(
+  'bytea_output = escape: all of a value is hidden, not its hexadecimal digits alone',
+  options,
+  async () => {
+    const zyx = 'zyxwvutsrq';
+    await server.sql(`create table blobs (b bytea, big bytea); grant all on blobs to app;
+    insert into blobs values ('abx\\000${zyx}"${zyx}', convert_to(repeat('${zyx}', 150000), 'UTF8'))`);
+    const relay = await relayWith({ columns: ['public.blobs.b', 'public.blobs.big'] });
+    for (const ask of [
+      'select b',
+      'copy blobs (b) to stdout',
+      'copy blobs (b) to stdout (format csv)',
+      'select *',
+    ]) {
+      const text = ask.startsWith('select') ? `${ask} from blobs;` : `${ask};`;
+      const answer = await printed(relay, `set bytea_output = escape; ${text}`);
+      assert.doesNotMatch(answer, /[yw]/, ask);
+      assert.match(answer, /\*{16}/, ask);
+    }
+  },
+);

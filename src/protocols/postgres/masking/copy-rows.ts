@@ -225,7 +225,7 @@ export class CopyMasker {
       : this.#values.masking.mask(rule, bytes, start, end, 'text');
     if (instead === 'null' || (instead !== null && form !== Form.bytea && form !== Form.json)) {
       this.#put(fieldStart, fieldEnd, start, end, instead);
-    } else if (form === Form.bytea && bytes[start + 2] === 0x78) {
+    } else if (form === Form.bytea && !this.#csv && isHexadecimal(bytes, start)) {
       this.#values.masking.redact(bytes, start + 3, end, 'hex');
     } else if (form === Form.json) this.#put(fieldStart, fieldEnd, start, end, zeroText);
     else bytes.fill(asterisk, start, end);
@@ -345,6 +345,10 @@ export class CopyMasker {
     else if (instead !== null) this.#edits.replace(start, end, instead);
   }
 }
+
+/** As a bytea begins in text format: `\\x`; else (bytea_output = escape) it is written as text. */
+const isHexadecimal = (bytes: Buffer, at: number): boolean =>
+  bytes[at] === backslash && bytes[at + 1] === backslash && bytes[at + 2] === 0x78;
 
 const zeroText = Buffer.from('0');
 
