@@ -110,10 +110,11 @@ export class BinaryValues {
     }
     const found = values.masking.scan(bytes, start, end);
     let instead: Replacement = null;
-    for (let i = found.length - 1; i >= 0; i--) {
-      // From the last to the first, so that what was found stays where it is.
+    // Of several none changes its length, so that each stays where it was found.
+    const inPlace = fixed || found.length > 1;
+    for (let i = 0; i < found.length; i++) {
       const range = { start: found.starts[i]!, end: found.ends[i]!, rule: found.rules[i]! };
-      const one = values.finding(form, bytes, start, range, fixed || found.length > 1);
+      const one = values.finding(form, bytes, start, range, inPlace);
       if (one === 'null') instead = one;
       else if (one !== null)
         instead = Buffer.concat([bytes.subarray(start, range.start), one, bytes.subarray(range.end, end)]);

@@ -50,6 +50,8 @@ export class CopyMasker {
   #plan: CopyPlan = { binary: false, statement: null, columns: null };
   /** Number of the first row of the run. */
   #firstRow = 0;
+  /** The next backslash at or behind the field that was asked about last. */
+  #backslash = -1;
   #csv = false;
   #delimiter = 0x09;
   #quote = 0x22;
@@ -101,6 +103,7 @@ export class CopyMasker {
     this.#values.begin();
     this.#found.clear();
     this.#messages = [];
+    this.#backslash = start - 1;
     for (let at = start; at < end;) {
       const next = at + 1 + bytes.readInt32BE(at + 1);
       this.#edits.messageAt = at;
@@ -179,8 +182,7 @@ export class CopyMasker {
       return;
     }
     if (known?.exempt === true || known?.type?.scanned === false || !this.#values.masking.detects) return;
-    const escaped = bytes.indexOf(backslash, start);
-    if (escaped !== -1 && escaped < end) {
+    if (this.#escaped(bytes, start, end)) {
       this.#hidden.hexadecimal(bytes, start, end);
       if (!this.#csv) {
         this.#hidden.escaped(this.#form(bytes, start, end, known), bytes, start, end, 'copy');
@@ -193,6 +195,15 @@ export class CopyMasker {
       return;
     }
     this.#found.add(start, end, column, message);
+  }
+
+  /** There is a backslash in the field; fields are asked about in order. */
+  #escaped(bytes: Buffer, start: number, end: number): boolean {
+    if (this.#backslash < start) {
+      const next = bytes.indexOf(backslash, start);
+      this.#backslash = next === -1 ? bytes.length : next;
+    }
+    return this.#backslash < end;
   }
 
   #whole(

@@ -56,8 +56,8 @@ export class HiddenText {
     for (let i = 0; i < found.length; i++) {
       const from = text.positions[found.starts[i]!]!;
       const range = { start: from, end: text.positions[found.ends[i]!]!, rule: found.rules[i]! };
-      const escape = bytes.indexOf(backslash, from);
-      if (escape === -1 || escape >= range.end) this.#values.finding(form, bytes, start, range, true);
+      if (!bytes.subarray(from, range.end).includes(backslash))
+        this.#values.finding(form, bytes, start, range, true);
       else {
         // What is escaped is hidden whole: what is left of an escape would be another one.
         this.#values.tell(range.rule, bytes, from, range.end);
