@@ -1,8 +1,9 @@
 /** Ways around masking that somebody who may write any SQL could try, on a real PostgreSQL: none shows what a rule hides. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { Catalogs } from '../../src/protocols/postgres/masking/catalog.ts';
 import { openClassifier } from '../../src/protocols/postgres/sql/classifier.ts';
-import { listenRelay, targetOptions } from '../protocols/postgres/support.ts';
+import { dialTo, listenRelay, targetOptions } from '../protocols/postgres/support.ts';
 import type { RelayServer } from '../protocols/postgres/support.ts';
 import { maskingOf } from '../protocols/postgres/masking/support.ts';
 import type { Rule } from '../protocols/postgres/masking/support.ts';
@@ -29,9 +30,12 @@ after(async () => {
   await server?.stop();
 });
 
+/** One session: its connections share what is known of the target's columns. */
 async function relayWith(...rules: Rule[]): Promise<RelayServer> {
-  const relay = await listenRelay(targetOptions({ password: () => passwordOf('app') }), server.port, {
+  const target = targetOptions({ password: () => passwordOf('app') });
+  const relay = await listenRelay(target, server.port, {
     masking: maskingOf(...rules),
+    catalogs: new Catalogs({ dial: dialTo(server.port), target, nowMs: () => 0 }),
     classify: classify!,
   });
   relays.push(relay);
@@ -80,3 +84,37 @@ test(
     }
   },
 );
+
+test('a view that cannot be looked into is not delivered, the second time either', options, async () => {
+  await server.sql(`create schema closed; create table closed.s (code text); insert into closed.s values ('hidden-4');
+    create view seen as select code as x from closed.s; grant all on seen to app`);
+  const relay = await relayWith({ columns: ['closed.s.code'] });
+  for (const time of ['first', 'second']) {
+    const answer = await printed(relay, 'select * from seen;');
+    assert.match(answer, /does not tell where columns come from/, time);
+    assert.doesNotMatch(answer, /hidden/, time);
+  }
+});
+
+test('a view on very many views', options, async () => {
+  const views = Array.from({ length: 20 }, (_, i) =>
+    `create view deep_${i + 1} as select * from ${i === 0 ? 'staff' : `deep_${i}`}; grant all on deep_${i + 1} to app;`); // prettier-ignore
+  await server.sql(views.join('\n'));
+  const relay = await relayWith(ofStaff);
+  assert.doesNotMatch(await printed(relay, 'select * from deep_20;'), /hidden/);
+  assert.match(await printed(relay, 'select * from deep_10;'), /^1\|\*{8}$/m);
+});
+
+test('a column that another session has just added', options, async () => {
+  await server.sql(
+    `create table growing (id int); insert into growing values (1); grant all on growing to app`,
+  );
+  const relay = await relayWith({ columns: ['public.growing.code'] });
+  const add = `alter table growing add code text default 'hidden-5'`;
+  assert.equal(await printed(relay, 'select * from growing;'), '1\n');
+  await server.sql(add);
+  assert.equal(await printed(relay, 'select * from growing;'), '1|********\n');
+  await server.sql('alter table growing drop code');
+  await server.sql(add);
+  assert.equal(await printed(relay, 'copy public.growing to stdout;'), '1\t********\n');
+});

@@ -60,8 +60,8 @@ export class Catalog {
   readonly #options: CatalogOptions;
   readonly #relations = new Map<number, Relation>();
   readonly #tables = new Map<string, ReadonlyMap<string, readonly Origin[]>>();
-  /** Of the relations: those that no committed transaction has made. */
-  readonly #absent = new Set<number>();
+  /** Relations that were learned for the question at hand: columns that they have not are of no committed transaction. */
+  readonly #asked = new Set<number>();
   #learnedMs = 0;
 
   constructor(options: CatalogOptions) {
@@ -73,7 +73,11 @@ export class Catalog {
     if (tableOid === 0) return none;
     if (this.#options.nowMs() - this.#learnedMs > freshMs) this.forget();
     const relation = this.#relations.get(tableOid);
-    return relation === undefined ? undefined : (relation.get(attributeNumber) ?? none);
+    const origins = relation?.get(attributeNumber);
+    if (relation === undefined || origins !== undefined) return origins;
+    if (attributeNumber < 0 || this.#asked.has(tableOid)) return none; // ctid and the like have no name of their own
+    this.#relations.delete(tableOid); // it may have got this column since
+    return undefined;
   }
 
   /**
@@ -102,10 +106,9 @@ export class Catalog {
     });
   }
 
-  /** What was asked for and is not there may be there the next time. */
-  forgetAbsent(): void {
-    for (const oid of this.#absent) this.#relations.delete(oid);
-    this.#absent.clear();
+  /** A question was answered: what was not there may be there the next time. */
+  answered(): void {
+    this.#asked.clear();
   }
 
   /** Names may have changed. */
@@ -130,7 +133,9 @@ export class Catalog {
         statement.query === null
           ? await this.#tableColumns(connection, statement)
           : await this.#queryColumns(connection, statement.query, relations);
-      if (columns !== null) await this.#learn(connection, columns.map(({ tableOid }) => tableOid), 0); // prettier-ignore
+      if (columns === null) return null;
+      for (const { tableOid } of columns) this.#relations.delete(tableOid); // it may have got columns since
+      await this.#learn(connection, columns.map(({ tableOid }) => tableOid), 0); // prettier-ignore
       return columns;
     });
   }
@@ -168,12 +173,12 @@ export class Catalog {
         }
         relation.set(Number(number), origins);
       }
-      this.#relations.set(oid, relation);
-      if (own.length === 0) this.#absent.add(oid);
       const kind = own[0]?.[3];
-      if ((kind === 'v' || kind === 'm') && depth < deepest)
-        await this.#view(connection, oid, relation, depth);
-      relation.set(0, [...relation.values()].flat());
+      if (kind === 'v' || kind === 'm') await this.#view(connection, oid, relation, depth);
+      if (own.length > 0) relation.set(0, [...relation.values()].flat());
+      // Not before all is known of it: other connections of the session look here too.
+      this.#relations.set(oid, relation);
+      this.#asked.add(oid);
     }
   }
 
@@ -184,13 +189,17 @@ export class Catalog {
     relation: Map<number, Origin[]>,
     depth: number,
   ): Promise<void> {
+    if (depth === deepest) throw new PostgresError('postgres-masking-refused', 'views of the target stand on too many others'); // prettier-ignore
     const [definition] = await connection.rows(`select pg_catalog.pg_get_viewdef(${oid}::pg_catalog.oid)`);
     const columns = await connection.describe(definition?.[0] ?? '');
     if (columns === null)
       throw new PostgresError('postgres-masking-refused', 'a view of the target cannot be described');
     await this.#learn(connection, columns.map(({ tableOid }) => tableOid), depth + 1); // prettier-ignore
     for (const [index, { tableOid, attributeNumber }] of columns.entries()) {
-      relation.get(index + 1)?.push(...(this.#relations.get(tableOid)?.get(attributeNumber) ?? none));
+      const selected = tableOid === 0 ? expression : this.#relations.get(tableOid);
+      // Another connection of the session may have had all forgotten meanwhile.
+      if (selected === undefined) throw new PostgresError('postgres-masking-refused', 'names have changed'); // prettier-ignore
+      relation.get(index + 1)?.push(...(selected.get(attributeNumber) ?? none));
     }
   }
 
@@ -225,6 +234,8 @@ export class Catalog {
 }
 
 const none: readonly Origin[] = [];
+/** What no table's column is. */
+const expression: Relation = new Map();
 
 const columnOf = (tableOid: number, attributeNumber: number, name: string, typeOid: number): Column => ({
   name,

@@ -59,7 +59,7 @@ export class ResultMasking {
     this.#copyRows = new CopyMasker(this.#values, hidden);
     this.#details = new ErrorDetails(masking, this.#values);
     this.#texts = new TextMasker(this.#values, hidden);
-    this.copies = new CopyPlans(masking, (column) => this.#sources(column));
+    this.copies = new CopyPlans(masking, (column) => this.#knownSources(column));
   }
 
   /** Where names of columns are asked for; before the first message. */
@@ -85,7 +85,7 @@ export class ResultMasking {
     this.#missing = [];
     const shape = resultShape(this.#masking, columns, (column) => this.#sources(column));
     if (this.#missing.length > 0) return false;
-    this.#catalog?.forgetAbsent();
+    this.#catalog?.answered();
     if (this.#shapes.size >= shapesBound) this.#shapes.clear();
     this.#shapes.set(command, shape);
     return true;
@@ -99,6 +99,14 @@ export class ResultMasking {
     return origins === undefined || origins.length === 0
       ? [itself]
       : origins.map((origin) => ({ name, origin }));
+  }
+
+  /** @throws PostgresError when its names have to be asked for, which is too late */
+  #knownSources(column: Column): readonly ColumnSource[] {
+    this.#missing = [];
+    const sources = this.#sources(column);
+    if (this.#missing.length > 0) throw unknownColumns();
+    return sources;
   }
 
   /** Calls back, later, when what was missing is known; with an error when it cannot be known. */
