@@ -118,3 +118,14 @@ test('a column that another session has just added', options, async () => {
   await server.sql(add);
   assert.equal(await printed(relay, 'copy public.growing to stdout;'), '1\t********\n');
 });
+
+test('a search path of the role with operators of its own', options, async () => {
+  await server.sql(`create schema evil; grant usage on schema evil to app;
+    create function evil.never(oid, oid) returns boolean language sql as 'select false';
+    create operator evil.= (function = evil.never, leftarg = oid, rightarg = oid);
+    alter role app set search_path = evil, pg_catalog, public`);
+  const relay = await relayWith(ofStaff);
+  assert.match(await printed(relay, 'select code from staff;'), /^\*{8}\n\*{8}\n$/);
+  assert.match(await printed(relay, 'copy (select code from staff) to stdout;'), /^\*{8}\n\*{8}\n$/);
+  await server.sql('alter role app reset search_path');
+});

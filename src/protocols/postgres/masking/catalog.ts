@@ -229,7 +229,7 @@ export class Catalog {
     const names = [...new Set(relations.filter((name) => !name.includes('.')))];
     const found = names.length === 0 ? [] : await connection.rows(relationsNamed(names));
     const twice = names.some((name) => found.filter((row) => row[2] === name).length > 1);
-    return twice ? null : connection.describe(query);
+    return twice ? null : connection.describeAsClient(query);
   }
 }
 
@@ -292,7 +292,9 @@ class CatalogConnection {
       const { reader } = await startTarget(open, target, database, [['application_name', 'hoop']]);
       const connection = new CatalogConnection(reader, made[0]!);
       await connection.rows(
-        "set standard_conforming_strings = on; set statement_timeout = '10s'; set client_encoding = 'UTF8'",
+        // A search path of the role's own could put operators of anybody's before those that the questions mean.
+        "set search_path = pg_catalog; set standard_conforming_strings = on; set statement_timeout = '10s'; " +
+          "set client_encoding = 'UTF8'",
       );
       return connection;
     } catch (error) {
@@ -335,6 +337,14 @@ class CatalogConnection {
       if (type === typeOf('T')) columns = decodeRowDescription(body);
     });
     return failed ? null : columns;
+  }
+
+  /** The same, with names found as a client finds them. */
+  async describeAsClient(sql: string): Promise<Column[] | null> {
+    await this.rows('reset search_path');
+    const columns = await this.describe(sql);
+    await this.rows('set search_path = pg_catalog');
+    return columns;
   }
 
   /** Up to ReadyForQuery; true when there was an error among them. */
