@@ -129,3 +129,11 @@ test('a search path of the role with operators of its own', options, async () =>
   assert.match(await printed(relay, 'copy (select code from staff) to stdout;'), /^\*{8}\n\*{8}\n$/);
   await server.sql('alter role app reset search_path');
 });
+
+test('a COPY that is written so that it could be read otherwise', options, async () => {
+  await server.sql(`create table open_to_all (code text); insert into open_to_all values ('open');
+    grant all on open_to_all to app`);
+  const relay = await relayWith(ofStaff);
+  const script = `copy --\rpublic.staff (code) to stdout /*\npublic.open_to_all (code) to stdout --*/;`;
+  assert.doesNotMatch(await printed(relay, script), /hidden/);
+});

@@ -230,7 +230,7 @@ class NotUnderstood extends Error {}
 
 const token = new RegExp(
   [
-    String.raw`(?<blank>\s+|--[^\n]*)`,
+    String.raw`(?<blank>[ \t\n\r\f\v]+|--[^\n\r]*)`, // as the target reads them: a blank of Unicode is part of a name
     String.raw`(?<comment>/\*)`,
     String.raw`(?<unicode>[uU]&["'])`,
     String.raw`(?<extended>[eE]'(?:[^'\\]|''|\\[^])*')`,
