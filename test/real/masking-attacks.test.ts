@@ -137,3 +137,13 @@ test('a COPY that is written so that it could be read otherwise', options, async
   const script = `copy --\rpublic.staff (code) to stdout /*\npublic.open_to_all (code) to stdout --*/;`;
   assert.doesNotMatch(await printed(relay, script), /hidden/);
 });
+
+test('quotes of CSV that stand in values', options, async () => {
+  const relay = await relayWith({ detect: ['us-ssn', 'email'] });
+  for (const marks of [`quote '-'`, `escape '-', force_quote *`, `quote '@'`, `escape '@', force_quote *`]) {
+    const script = `copy (select '123-45-6789', 'ana@example.com', 'a-b@c' as x) to stdout (format csv, ${marks});`;
+    const answer = (await printed(relay, script)).replaceAll(/([-@])\1/g, '$1');
+    assert.doesNotMatch(answer, /6789|example/, marks);
+    assert.match(answer, /\*\W{1,3}a-b@c/, marks);
+  }
+});

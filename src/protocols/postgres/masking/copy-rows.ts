@@ -18,7 +18,7 @@ import type { TypeFacts } from './types.ts';
 import { allDigits } from './values.ts';
 import type { Replacement, ValueMasker } from './values.ts';
 
-const newline = 0x0a, backslash = 0x5c, asterisk = 0x2a, underscore = 0x5f; // prettier-ignore
+const newline = 0x0a, backslash = 0x5c, asterisk = 0x2a, underscore = 0x5f, doubleQuote = 0x22; // prettier-ignore
 const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 
 /** A column of a COPY; less is known of it than of a result's. */
@@ -54,8 +54,10 @@ export class CopyMasker {
   #backslash = -1;
   #csv = false;
   #delimiter = 0x09;
-  #quote = 0x22;
-  #escape = 0x22;
+  #quote = doubleQuote;
+  #escape = doubleQuote;
+  /** Marks other than a double quote may stand between the characters of a value: `123--45--6789`. */
+  #doubles = false;
 
   constructor(values: ValueMasker, hidden: HiddenText) {
     this.#values = values;
@@ -72,6 +74,7 @@ export class CopyMasker {
     this.#delimiter = markOf(statement?.delimiter ?? '\t');
     this.#quote = markOf(statement?.quote ?? '"');
     this.#escape = markOf(statement?.escape ?? '"');
+    this.#doubles = this.#csv && (this.#quote !== doubleQuote || this.#escape !== doubleQuote);
   }
 
   /** A row that is too long to be held comes next. @throws PostgresError when it cannot be masked in pieces */
@@ -80,11 +83,11 @@ export class CopyMasker {
     const row = this.#rowOf(0);
     const headed = this.#firstRow++ === 0;
     if (!binary) {
-      if (columns?.some(({ rule }) => rule !== -1) !== true)
+      if (columns?.some(({ rule }) => rule !== -1) !== true && !this.#doubles)
         return { kind: 'line', csv: statement?.format === 'csv', row };
       throw new PostgresError(
         'postgres-message-too-large',
-        'a row of this COPY is too long for the rules of its columns',
+        'a row of this COPY is too long for its quotes, or for the rules of its columns',
         {
           hint: 'Use SELECT, or leave the long column out.',
         },
@@ -188,6 +191,11 @@ export class CopyMasker {
         this.#hidden.escaped(this.#form(bytes, start, end, known), bytes, start, end, 'copy');
         return;
       }
+    }
+    if (this.#doubles && start !== fieldStart) {
+      const form = this.#form(bytes, start, end, known);
+      this.#hidden.quoted(form, bytes, start, end, this.#quote, this.#escape);
+      return;
     }
     if (known?.type?.form === Form.number) {
       const instead = this.#hidden.number(bytes, start, end);
