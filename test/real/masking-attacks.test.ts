@@ -147,3 +147,22 @@ test('quotes of CSV that stand in values', options, async () => {
     assert.match(answer, /\*\W{1,3}a-b@c/, marks);
   }
 });
+
+test('domains are what they are made of, in COPY and in containers', options, async () => {
+  const card = '4111111111111111';
+  await server.sql(`create domain whole as bigint; create domain wider as whole; create domain exact as numeric;
+    create domain inexact as float8; create table kinds (w wider, e exact, f inexact, ws wider[], es exact[]);
+    insert into kinds values (${card}, ${card}, ${card}, array[${card}]::wider[], array[${card}.50]::exact[]);
+    grant all on kinds to app`);
+  const relay = await relayWith({ detect: ['card'] });
+  assert.equal(
+    await printed(relay, 'copy kinds to stdout;'),
+    `${10n ** 15n}\t${10n ** 15n}\t0.000000000000000e+00\t{${10n ** 15n}}\t{${10n ** 15n}.50}\n`.replace(
+      '\\N',
+      '0.000000000000000e+00',
+    ),
+  );
+  const binary = Buffer.from(await printed(relay, 'copy kinds to stdout (format binary);'), 'latin1');
+  assert.ok(!binary.includes(Buffer.from(BigInt(card).toString(16).padStart(16, '0'), 'hex')), 'int8');
+  assert.ok(!binary.includes(Buffer.from('0457', 'hex')), 'numeric'); // the group 1111
+});

@@ -90,6 +90,7 @@ export class BinaryValues {
       case Layout.multirange:
       case Layout.unknown:
         if (depth < deepest && this.#container(type, bytes, start, end, depth)) return null;
+        if (this.#rule === none) this.#perhapsNumber(bytes, start, end);
         return this.#scanned(Form.text, bytes, start, end, true);
       default:
         return type.layout satisfies never;
@@ -147,6 +148,14 @@ export class BinaryValues {
     const masked = BigInt(digits.toString('latin1', from, length));
     bytes.writeBigInt64BE(typeOid === money ? masked * 100n : masked, start);
     return null;
+  }
+
+  /** What a domain's value in a container is made of is not told: it is looked at as what it could be, too. */
+  #perhapsNumber(bytes: Buffer, start: number, end: number): void {
+    const [layout, typeOid] = end - start === 8 ? [Layout.integer, 20] : [Layout.numeric, numeric];
+    if (layout === Layout.numeric && !isNumeric(bytes, start, end)) return;
+    const instead = this.#number(typeFacts(typeOid), typeOid, bytes, start, end);
+    if (instead !== null) zeroNumber(layout, bytes, start, end);
   }
 
   #network(bytes: Buffer, start: number, end: number): Replacement {
@@ -304,6 +313,15 @@ function decimalOf(
   }
   if (length <= 12) return null; // at most two groups of four digits
   return formatValue(numeric, 1, bytes.subarray(start, end));
+}
+
+/** Count of groups, weight, sign, scale; then so many groups of four digits. */
+function isNumeric(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start < 8 || bytes.readUInt16BE(start) * 2 + 8 !== end - start) return false;
+  const sign = bytes.readUInt16BE(start + 4);
+  if ((sign !== 0 && sign !== 0x4000) || bytes.readUInt16BE(start + 6) > 0x3fff) return false;
+  for (let at = start + 8; at < end; at += 2) if (bytes.readUInt16BE(at) > 9999) return false;
+  return true;
 }
 
 /** No detector looks for shorter numbers. */

@@ -270,9 +270,14 @@ const relationsNamed = (names: readonly string[]): string => `
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relname in (${names.map(quoted).join(',')})`;
 
-/** Number, name, type, and whether it is generated. */
+/** Number, name, type (a domain's is the one below it, as in a result), and whether it is generated. */
 const copiedAttributes = (oid: number): string => `
-  select a.attnum, a.attname, a.atttypid, coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '')
+  with recursive below(domain, type) as (
+    select oid, typbasetype from pg_catalog.pg_type where typtype = 'd'
+    union all select b.domain, t.typbasetype from below b join pg_catalog.pg_type t on t.oid = b.type and t.typtype = 'd')
+  select a.attnum, a.attname, coalesce((
+      select b.type from below b join pg_catalog.pg_type t on t.oid = b.type and t.typtype <> 'd' where b.domain = a.atttypid
+    ), a.atttypid), coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '')
   from pg_catalog.pg_attribute a where a.attrelid = ${oid} and a.attnum > 0 and not a.attisdropped order by a.attnum`;
 
 /** One connection for a few questions, one after another. */
