@@ -166,3 +166,14 @@ test('domains are what they are made of, in COPY and in containers', options, as
   assert.ok(!binary.includes(Buffer.from(BigInt(card).toString(16).padStart(16, '0'), 'hex')), 'int8');
   assert.ok(!binary.includes(Buffer.from('0457', 'hex')), 'numeric'); // the group 1111
 });
+
+test('COPY of a temporary table in front of another of its name', options, async () => {
+  await server.sql('create table twins (code text, id text); grant all on twins to app');
+  const relay = await relayWith({ columns: ['*.twins.code'] });
+  const answer = await printed(
+    relay,
+    'create temp table twins as select id::text, code from staff; copy twins to stdout; copy public.twins to stdout;',
+  );
+  assert.match(answer, /cannot be told which columns/);
+  assert.doesNotMatch(answer, /twins.*hidden/s);
+});

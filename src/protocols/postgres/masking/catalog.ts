@@ -208,10 +208,8 @@ export class Catalog {
     { table, columns }: CopyStatement,
   ): Promise<Column[] | null> {
     const candidates = await connection.rows(relationsNamed([table!.name]));
-    const named = candidates.filter(([, schema]) => table!.schema === null || schema === table!.schema);
-    const lasting = named.filter(([, schema]) => !schema!.startsWith('pg_temp_'));
-    const meant = lasting.length === 0 ? named : lasting;
-    if (meant.length !== 1) return null;
+    const meant = candidates.filter(([, schema]) => table!.schema === null || schema === table!.schema);
+    if (meant.length !== 1) return null; // a temporary one may be the client's, and would be the one that it means
     const oid = Number(meant[0]![0]);
     const attributes = await connection.rows(copiedAttributes(oid));
     const all = attributes.map(([number, name, type]) => columnOf(oid, Number(number), name!, Number(type)));
