@@ -177,3 +177,15 @@ test('COPY of a temporary table in front of another of its name', options, async
   assert.match(answer, /cannot be told which columns/);
   assert.doesNotMatch(answer, /twins.*hidden/s);
 });
+
+test('what stands for an address is one', options, async () => {
+  await server.sql(`create table hosts (i inet); grant all on hosts to app;
+    insert into hosts values ('10.1.2.33'), ('192.168.100.250/24'), ('2001:db8::f00d/64'), ('::1')`);
+  for (const mode of ['redact', 'partial', 'hash', 'fixed'] as const) {
+    const relay = await relayWith({ columns: ['public.hosts.i'], mode });
+    const lines = (await printed(relay, 'select * from hosts;')).trim().split('\n');
+    assert.equal(lines.length, 4, mode);
+    await server.sql(`select ${lines.map((line) => `'${line}'::inet`).join(',')}`);
+    for (const line of lines) assert.doesNotMatch(line, /(^|[.])0\d+[./]/, mode); // which many readers refuse
+  }
+});
