@@ -189,3 +189,9 @@ test('what stands for an address is one', options, async () => {
     for (const line of lines) assert.doesNotMatch(line, /(^|[.])0\d+[./]/, mode); // which many readers refuse
   }
 });
+
+test('a fixed value with the delimiter of a COPY in it does not add a column', options, async () => {
+  const relay = await relayWith({ ...ofStaff, mode: 'fixed', value: 'not_told' });
+  const answer = await printed(relay, `copy public.staff (id, code) to stdout (delimiter '_');`);
+  assert.equal(answer, '1_not*told\n2_not*told\n');
+});

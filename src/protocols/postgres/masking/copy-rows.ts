@@ -18,7 +18,7 @@ import type { TypeFacts } from './types.ts';
 import { allDigits } from './values.ts';
 import type { Replacement, ValueMasker } from './values.ts';
 
-const newline = 0x0a, backslash = 0x5c, asterisk = 0x2a, underscore = 0x5f, doubleQuote = 0x22; // prettier-ignore
+const newline = 0x0a, backslash = 0x5c, asterisk = 0x2a, doubleQuote = 0x22; // prettier-ignore
 const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 
 /** A column of a COPY; less is known of it than of a result's. */
@@ -304,13 +304,13 @@ export class CopyMasker {
     return first === 0x3c ? Form.xml : Form.text;
   }
 
-  /** A replacement with the marks of this format taken out, or escaped. */
+  /** A replacement with the marks of this format taken out (an asterisk is none, see `markOf`), or escaped. */
   #written(instead: Buffer): Buffer {
     const out: number[] = [];
     for (const byte of instead) {
-      if (byte === newline || byte === 0x0d || byte === this.#delimiter) out.push(underscore);
+      if (byte === newline || byte === 0x0d || byte === this.#delimiter) out.push(asterisk);
       else if (!this.#csv && byte === backslash) out.push(backslash, backslash);
-      else if (this.#csv && (byte === this.#quote || byte === this.#escape)) out.push(underscore);
+      else if (this.#csv && (byte === this.#quote || byte === this.#escape)) out.push(asterisk);
       else out.push(byte);
     }
     return Buffer.from(out);
