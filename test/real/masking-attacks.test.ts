@@ -195,3 +195,18 @@ test('a fixed value with the delimiter of a COPY in it does not add a column', o
   const answer = await printed(relay, `copy public.staff (id, code) to stdout (delimiter '_');`);
   assert.equal(answer, '1_not*told\n2_not*told\n');
 });
+
+test('encodings in which half a letter is one of ASCII', options, async () => {
+  const relay = await relayWith(ofStaff, { detect: ['card'] });
+  const copy = `copy (select chr(34920), code, chr(12509) from staff) to stdout`;
+  for (const script of [
+    `select set_config('client_encoding', 'SJIS', false); select chr(12450) || '4111111111111111';`,
+    `set client_encoding to 'Shift_JIS'; ${copy} (delimiter '|');`,
+    `${copy} (delimiter '|', encoding 'sjis');`,
+    `${copy} with delimiter '|' encoding 'BIG5';`,
+  ]) {
+    const answer = await printed(relay, script);
+    assert.doesNotMatch(answer, /hidden|4111/, script);
+    assert.match(answer, /cannot be masked|not understood/, script);
+  }
+});

@@ -13,6 +13,7 @@ import { resultShape } from './columns.ts';
 import type { ResultShape } from './columns.ts';
 import { CopyPlans } from './copy-plans.ts';
 import { CopyMasker } from './copy-rows.ts';
+import { checkEncoding } from './encodings.ts';
 import { ErrorDetails } from './error-details.ts';
 import type { TableName } from './error-details.ts';
 import { HiddenText } from './hidden-text.ts';
@@ -23,7 +24,7 @@ import { TextMasker } from './text-messages.ts';
 import { ValueMasker } from './values.ts';
 
 /** Message types, as ASCII. */
-const dataRow = 0x44, errorResponse = 0x45, notice = 0x4e, copyData = 0x64; // prettier-ignore
+const dataRow = 0x44, errorResponse = 0x45, notice = 0x4e, copyData = 0x64, parameterStatus = 0x53; // prettier-ignore
 
 /** Portals whose columns are kept; a client that opens more without end does not make the relay grow. */
 const shapesBound = 4096;
@@ -196,6 +197,7 @@ export class ResultMasking {
   text(command: number, type: number, bytes: Buffer, start: number, end: number): Buffer | null {
     this.#values.command = command;
     if (type === errorResponse || type === notice) this.#details.mask(this.#catalog, bytes, start, end);
+    else if (type === parameterStatus) checkEncoding(bytes.subarray(start + headerBytes, end));
     return this.#texts.mask(type, bytes, start, end);
   }
 }
