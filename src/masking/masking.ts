@@ -72,6 +72,7 @@ interface Entry {
 class SessionMasking implements Masking {
   readonly needsOrigins: boolean;
   readonly detects: boolean;
+  readonly unknownColumnRule: number;
   readonly #config: CompiledConfig;
   readonly #key: Uint8Array;
   readonly #entries: Entry[] = [];
@@ -101,6 +102,8 @@ class SessionMasking implements Masking {
         byColumn: this.#entry(compiled, 'column'),
         byOutput: this.#entry(compiled, 'output'),
       }));
+    this.unknownColumnRule =
+      this.#columns.find(({ compiled }) => compiled.columns.length > 0)?.byColumn ?? -1;
     const scans = [...custom].map(([name, entry]) => new CustomScan(config.custom.get(name)!, entry));
     this.#scanner = new Scanner(builtIn, scans);
     this.detects = scans.length > 0 || builtIn.some((rule) => rule !== -1);
