@@ -62,8 +62,7 @@ const ssh = closed({
 });
 
 export const target = z.discriminatedUnion('protocol', [postgres, ssh], {
-  error: (issue) =>
-    issue.code === 'invalid_union' ? 'expected protocol: postgres or ssh' : 'expected a mapping',
+  error: (issue) => (issue.code === 'invalid_union' ? 'expected postgres or ssh' : 'expected a mapping'),
 });
 export type PostgresTargetFile = z.output<typeof postgres>;
 export type SshTargetFile = z.output<typeof ssh>;

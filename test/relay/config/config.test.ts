@@ -369,7 +369,11 @@ const wrong: [string, string, (string | RegExp)[]][] = [
     ['2:30 sessions.defaultDuration expected at most sessions.maxDuration'],
   ],
   ['name of a target', db.replace('db:', 'DB_1:'), [/^3:3 targets\.DB_1 expected a name of at most 63/]],
-  ['unknown protocol', db.replace('postgres', 'mysql'), ['4:15 targets.db.protocol expected postgres']],
+  [
+    'unknown protocol',
+    db.replace('postgres', 'mysql'),
+    ['4:15 targets.db.protocol expected postgres or ssh'],
+  ],
   [
     'no user',
     db.replace('    user: u\n', ''),
