@@ -32,13 +32,17 @@ export class FileFacts {
 
   /**
    * Of `paths`, normalized. `whole`: each may be a directory, whose contents are meant with it: it stands with `/` at its end
-   * as well. A path that leads out of a directory that is not known makes the effect `unknown`.
+   * as well. `unclear`, and a path that leads out of a directory that is not known: they may not be all, and the effect
+   * `unknown` says so.
    */
-  of(effects: FileEffects, paths: readonly string[], whole: boolean): CommandFacts {
-    const key = `${effects.join(' ')}${whole ? '+' : ''}\0${paths.join('\0')}`;
+  of(effects: FileEffects, paths: readonly string[], whole: boolean, unclear = false): CommandFacts {
+    const unknown = unclear || paths.some(climbs);
+    const key = `${effects.join(' ')}${whole ? '+' : ''}${unknown ? '?' : ''}\0${paths.join('\0')}`;
     const kept = this.#kept.get(key);
     if (kept !== undefined) return kept;
-    const made = make(effects, paths, whole);
+    // `unknown` is never together with a claim that it only reads.
+    const all = unknown ? [...effects.filter((effect) => effect !== 'read'), 'unknown' as const] : effects;
+    const made = make(all, paths, whole);
     let letters = key.length;
     for (const path of made.paths ?? none) letters += path.length;
     if (letters > mostLetters) return made;
@@ -48,19 +52,15 @@ export class FileFacts {
   }
 }
 
-function make(effects: FileEffects, paths: readonly string[], whole: boolean): CommandFacts {
+function make(effects: readonly Effect[], paths: readonly string[], whole: boolean): CommandFacts {
   const named = new Set<string>();
   for (const path of paths) {
     named.add(path);
     for (const directory of directoriesAbove(path)) named.add(directory);
     if (whole && path !== '/') named.add(`${path}/`);
   }
-  // `unknown` is never together with a claim that it only reads.
-  const all: Effect[] = paths.some(climbs)
-    ? [...effects.filter((effect) => effect !== 'read'), 'unknown' as const]
-    : [...effects];
   return Object.freeze({
-    effects: Object.freeze(all.toSorted()),
+    effects: Object.freeze(effects.toSorted()),
     relations: none,
     functions: none,
     programs: none,

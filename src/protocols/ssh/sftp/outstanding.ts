@@ -56,12 +56,11 @@ export class OutstandingRequests {
     this.#requests.delete(id);
   }
 
-  /** The one that the target answers. @throws SftpError `sftp-unexpected-packet` */
-  take(id: number): Outstanding {
+  /** The one that the target answers; it stays until `release`. @throws SftpError `sftp-unexpected-packet` */
+  get(id: number): Outstanding {
     const request = this.#requests.get(id);
     if (request === undefined || request === held)
       throw new SftpError('sftp-unexpected-packet', 'the target answered a request that was not made');
-    this.#requests.delete(id);
     return request;
   }
 

@@ -3,7 +3,7 @@
  * names, and the few packets that are not passed on but made here. A packet is a length of four bytes that does not count
  * itself, a type, and but for INIT and VERSION a request id.
  */
-import { BoundedReader } from '../../../bytes/bounded-reader.ts';
+import type { BoundedReader } from '../../../bytes/bounded-reader.ts';
 import { SftpError } from './error.ts';
 
 export const Fxp = {

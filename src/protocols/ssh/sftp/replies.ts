@@ -69,11 +69,13 @@ export class Replies implements PacketJudge {
       else this.#learnHome(type, id, reader);
       return false;
     }
-    const request = this.#options.outstanding.take(id);
+    const request = this.#options.outstanding.get(id);
     if (type !== Fxp.status && type !== request.answer)
       throw new SftpError('sftp-unexpected-packet', `the target answered with a packet of type ${type}`);
     if (type === Fxp.data) this.#data(request, bytes, start, head);
     else this.#answer(request, type, new BoundedReader(bytes, start + headBytes, start + head));
+    // Not before it was understood: what fails there is still without an answer.
+    this.#options.outstanding.release(id);
     return true;
   }
 
@@ -145,6 +147,7 @@ export class Replies implements PacketJudge {
       const bytes = takeString(reader);
       if (bytes.length > longestHandleBytes)
         throw new SftpError('sftp-malformed-packet', 'a handle is longer than the protocol allows');
+      reader.finish();
       const { handles, budget } = this.#options;
       handles.add(new Handle(command, opening!, Buffer.from(bytes), budget));
     } else if (type === Fxp.name) {

@@ -153,11 +153,12 @@ test('requests on handles: the file is the one that was opened', () => {
   ]);
 });
 
+const onHandle = (type: number, ...parts: Buffer[]): Buffer => request(type, 9, string('h'), ...parts);
+
 test('a handle that the target did not give out, or that was closed, is refused here', () => {
   const played = started();
   assert.ok(played.ask(open(1, '/f', 1), handle(1, 'h')));
   assert.ok(played.ask(close(2, 'h'), status(2)));
-  const onHandle = (type: number, ...parts: Buffer[]): Buffer => request(type, 9, string('h'), ...parts);
   for (const sent of [
     onHandle(Fxp.read, uint64(0), uint32(1)),
     onHandle(Fxp.write, uint64(0), string('x')),
@@ -184,11 +185,12 @@ test('a handle serves what it was opened for', () => {
   assert.deepEqual(readable(played.client.all()), Array(3).fill('status 9 3 handle is not open for this'));
 });
 
+const offer = (...names: string[]): Buffer[] => names.map((name) => string(name));
+
 test('unknown extensions are neither offered nor passed', () => {
   const played = new Played();
   played.fromClient(init(6));
   assert.deepEqual(played.target.all(), init(3), 'only version 3 is asked for');
-  const offer = (...names: string[]): Buffer[] => names.map((name) => string(name));
   const known = offer('fsync@openssh.com', '1', 'copy-data', '1');
   const unknown = offer('check-file', 'md5', 'statvfs@openssh.com', '3');
   played.fromTarget(encodePacket(Fxp.version, uint32(3), ...unknown, ...known), 5);
