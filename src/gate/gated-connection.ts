@@ -128,6 +128,15 @@ export class GatedConnection implements ConnectionGate {
     return allow;
   }
 
+  verdictOn(facts: CommandFacts): Verdict['kind'] {
+    try {
+      return this.#decide(facts).kind;
+    } catch (error) {
+      this.#session.fail(error);
+      return 'deny';
+    }
+  }
+
   review(given: GivenCommand, listener: ReviewListener): void {
     const decision = this.#decision;
     if (decision === null || this.#held !== null) {
