@@ -6,7 +6,7 @@ import type { ConnectionGate } from '../../gate/gate.ts';
 import type { CommandFacts } from '../../model/command-facts.ts';
 import type { Principal } from '../../model/principal.ts';
 import { SshError } from '../../protocols/ssh/error.ts';
-import { inspectionFor } from '../../protocols/ssh/inspections.ts';
+import { Inspections } from '../../protocols/ssh/inspections.ts';
 import { relaySsh } from '../../protocols/ssh/relay.ts';
 import { connectTarget, type SshHop, type SshTarget } from '../../protocols/ssh/target.ts';
 import type { RelayConfig } from '../config/config.ts';
@@ -48,6 +48,7 @@ export function sshProtocol(options: SshProtocolOptions): SessionProtocol {
     );
   const reach = (): Promise<SshTarget> => connectThere(options, user);
   const spare = new Spare();
+  const inspections = new Inspections();
   return {
     name: 'ssh',
     ssh: { hostKey: publicOf(hostKey) },
@@ -68,7 +69,7 @@ export function sshProtocol(options: SshProtocolOptions): SessionProtocol {
         hostKey,
         classify,
         connect: async () => spare.take() ?? reach(),
-        inspect: inspectionFor,
+        inspect: (asked) => inspections.for(asked),
       });
       return { closed: relay.closed, fail: () => relay.fail() };
     },
