@@ -80,7 +80,7 @@ test('many channels of one connection at once', options, async () => {
   await run('ssh', [...port.options, '-S', socket, '-O', 'exit', '127.0.0.1'], { env });
 });
 
-test('scp, sftp and rsync, both ways', options, async () => {
+test('scp and sftp, both ways', options, async () => {
   const local = path.join(stage.directory, 'files');
   const remote = path.join(stage.sshd.directory, 'files');
   mkdirSync(local);
@@ -103,6 +103,26 @@ test('scp, sftp and rsync, both ways', options, async () => {
   const ftp = await run('sftp', [...at, '-b', '-', '127.0.0.1'], { env, input: batch });
   assert.equal(ftp.code, 0, ftp.stderr);
   assert.equal(sha256(readFileSync(path.join(local, 'c.bin'))), sha256(bytes));
+});
+
+test('rsync and git go through it unchanged', { skip: options.skip || missing('transfers') }, async () => {
+  const [local, remote] = [path.join(stage.directory, 'tree'), path.join(stage.sshd.directory, 'tree')];
+  mkdirSync(local);
+  for (let i = 0; i < 50; i++) writeFileSync(path.join(local, `${i}.txt`), `file ${i}\n`.repeat(i * 20));
+  const shell = ['ssh', ...port.options, '-p', String(port.port)].join(' ');
+  const there = { ...env, GIT_SSH_COMMAND: shell, GIT_CONFIG_GLOBAL: '/dev/null' };
+  const synced = await run('rsync', ['-a', '-e', shell, `${local}/`, `127.0.0.1:${remote}/`], { env });
+  assert.equal(synced.code, 0, synced.stderr);
+  assert.equal(readFileSync(path.join(remote, '49.txt'), 'utf8').length, 'file 49\n'.length * 980);
+  await run('git', ['init', '-q', remote], { env: there });
+  const identity = ['-c', 'user.name=t', '-c', 'user.email=t@example.com', '-c', `safe.directory=${remote}`];
+  await run('git', ['-C', remote, 'add', '.'], { env: there });
+  const committed = await run('git', ['-C', remote, ...identity, 'commit', '-qm', 'one'], { env: there });
+  assert.equal(committed.code, 0, committed.stderr);
+  const clone = path.join(stage.directory, 'clone');
+  const cloned = await run('git', ['clone', '-q', `ssh://127.0.0.1${remote}`, clone], { env: there });
+  assert.equal(cloned.code, 0, cloned.stderr);
+  assert.equal(readFileSync(path.join(clone, '7.txt'), 'utf8'), 'file 7\n'.repeat(140));
 });
 
 test('a host key that is not the relay’s is refused by the client', options, async () => {

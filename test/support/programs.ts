@@ -37,6 +37,11 @@ export const programs = {
     purpose: 'a real server behind the relay, and ssh, scp and sftp in front of it',
     needs: ['sshd', 'ssh', 'scp', 'sftp', 'ssh-keygen'],
   },
+  transfers: {
+    packages: ['rsync', 'git'],
+    purpose: 'rsync and git over SSH through the relay',
+    needs: ['rsync', 'git'],
+  },
   age: { packages: ['age'], purpose: 'sealed originals are opened by age itself', needs: ['age'] },
   sftp: {
     packages: ['openssh-client', 'openssh-sftp-server'],
