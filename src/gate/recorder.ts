@@ -5,7 +5,7 @@
  */
 import type { CommandFacts } from '../model/command-facts.ts';
 import type { Outcome } from '../model/outcome.ts';
-import type { RedactionPlace } from './masking.ts';
+import type { RedactionPlace, RowFindings } from './masking.ts';
 
 export interface ConnectionInfo {
   /** Start-up parameters as the client sent them, names in the client's order; never a password. */
@@ -69,6 +69,8 @@ export interface Recorder {
     place: RedactionPlace,
     original: Uint8Array,
   ): void;
+  /** As `redaction`, of all that was found in some rows. */
+  rowRedactions(connection: number, command: number, found: RowFindings): void;
   outcome(connection: number, command: number, outcome: Outcome): void;
 
   /** Writes all that was appended, with one write(2). @throws EvidenceError `recording-failed` */

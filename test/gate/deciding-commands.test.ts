@@ -42,6 +42,7 @@ function gateWith(cedar: string, overrides: Partial<SessionGateOptions> = {}) {
     input: () => undefined,
     output: () => undefined,
     redaction: () => undefined,
+    rowRedactions: () => undefined,
     outcome: () => undefined,
     flush: () => void events.push('flush'),
     sync: () => Promise.resolve(),

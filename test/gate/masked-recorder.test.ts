@@ -55,6 +55,7 @@ function noting(mode: MaskingRule['mode'] = 'redact'): Noted {
     output: () => undefined,
     redaction: (_connection, _command, rule, place, original) =>
       void redactions.push({ rule, place, original: Buffer.from(original).toString('latin1') }),
+    rowRedactions: () => undefined,
     outcome: () => undefined,
     flush: () => undefined,
     sync: async () => undefined,

@@ -25,6 +25,7 @@ function scriptedRecorder(events: string[], failing: Set<string> = new Set()) {
     command: (connection, command) => note(`command ${connection} ${command}`),
     input: (connection, command) => note(`input ${connection} ${command}`),
     output: (connection, command) => note(`output ${connection} ${command}`),
+    rowRedactions: () => undefined,
     outcome: (connection, command, outcome) => note(`outcome ${connection} ${command} ${outcome.kind}`),
     flush: () => note('flush'),
     sync: () => new Promise<void>((resolve, reject) => syncs.push({ resolve, reject })),

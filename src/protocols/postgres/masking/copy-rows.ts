@@ -246,7 +246,7 @@ export class CopyMasker {
       while (after < found.length && found.values[after] === value) after++;
       const [start, end] = [values.starts[value]!, values.ends[value]!];
       const column = values.columns[value]!;
-      const message = values.messages[value]!;
+      const message = values.rows[value]!;
       const row = this.#rowOf(message);
       const known = row === -1 ? undefined : this.#plan.columns?.[column];
       this.#values.at(row, row === -1 ? -1 : column, start);

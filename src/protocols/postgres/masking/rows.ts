@@ -70,7 +70,7 @@ export class RowMasker {
     if (end - body < 2 || ((bytes[body]! << 8) | bytes[body + 1]!) !== columns) throw malformed();
     const found = this.#found;
     found.reserve(columns);
-    const { starts, ends, columns: places, messages } = found;
+    const { starts, ends, columns: places, rows } = found;
     let { count } = found;
     let at = body + 2;
     for (let column = 0; column < columns; column++) {
@@ -90,7 +90,7 @@ export class RowMasker {
         starts[count] = at;
         ends[count] = valueEnd;
         places[count] = column;
-        messages[count++] = message;
+        rows[count++] = message;
       } else if (way === Way.look && length >= 0) {
         this.#look(bytes, at, valueEnd, shape.columns[column]!, start, column, row);
       }
@@ -156,23 +156,22 @@ export class RowMasker {
     const values = this.#found;
     if (values.count === 0) return;
     const found = this.#values.masking.scanValues(bytes, values.starts, values.ends, values.count);
+    this.#values.tellRows(bytes, found, values, row);
     const { length, starts, ends, rules } = found;
     const range = this.#range;
     for (let i = 0; i < length; i++) {
       const value = found.values[i]!;
       const valueStart = values.starts[value]!;
-      const column = values.columns[value]!;
-      const message = values.messages[value]!;
-      const { type, binary } = shape.columns[column]!;
+      const { type, binary } = shape.columns[values.columns[value]!]!;
       range.start = starts[i]!;
       range.end = ends[i]!;
       range.rule = rules[i]!;
-      this.#values.at(row + message, column, valueStart);
-      this.#edits.messageAt = this.#messages[message]!;
-      this.#edits.lengthAt = valueStart - 4;
       const form = binary && type.form !== Form.json ? Form.text : type.form;
-      const instead = this.#values.finding(form, bytes, valueStart, range, false);
-      if (instead !== null) this.#replace(valueStart, values.ends[value]!, range.start, range.end, instead);
+      const instead = this.#values.hide(form, bytes, valueStart, range, false);
+      if (instead === null) continue;
+      this.#edits.messageAt = this.#messages[values.rows[value]!]!;
+      this.#edits.lengthAt = valueStart - 4;
+      this.#replace(valueStart, values.ends[value]!, range.start, range.end, instead);
     }
   }
 
