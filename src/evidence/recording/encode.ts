@@ -73,6 +73,15 @@ export class Batch {
     this.#append(bytes);
   }
 
+  /** One byte string of all the pieces. */
+  byteStringOf(pieces: readonly Uint8Array[]): void {
+    let size = 0;
+    for (const piece of pieces) size += piece.length;
+    this.#reserve(longestHead + size);
+    this.#head(0x40, size);
+    for (const piece of pieces) this.#append(piece);
+  }
+
   text(text: string): void {
     this.#reserve(longestHead + 3 * text.length);
     const start = this.#length;

@@ -182,13 +182,13 @@ export class Redactions {
       batch.encoded(words.sealKey);
       batch.byteString(this.#seal.wrappedKey);
     }
-    const [ciphertext, tag] = this.#segmentSeal.seal(this.#originalsFirst, this.#originals.bytes());
+    const sealed = this.#segmentSeal.seal(this.#originalsFirst, this.#originals.bytes());
     batch.array(5);
     batch.uint(t);
     batch.encoded(words.originals);
     batch.uint(this.#originalsFirst);
     batch.uint(this.#next - this.#originalsFirst);
-    batch.byteString(Buffer.concat([ciphertext!, tag!]));
+    batch.byteStringOf(sealed);
     this.#originals.clear();
     return start;
   }
