@@ -144,20 +144,20 @@ export class CopyMasker {
     if (start === end) return;
     const last = lineEnd(bytes, end);
     const delimiter = this.#delimiter;
+    const plain = !this.#backslashes.within(bytes, start, last);
     const message = this.#messages.length;
     const ways = this.#rowOf(message) === -1 ? noWays : this.#ways;
     let column = 0;
     for (let at = start; at <= last; column++) {
       const from = at;
       let escaped = false;
-      for (; at < last; at++) {
-        const byte = bytes[at]!;
-        if (byte === delimiter) break;
-        if (byte === backslash) {
-          escaped = true;
-          at++;
-        }
-      }
+      if (plain) while (at < last && bytes[at] !== delimiter) at++;
+      else
+        for (; at < last && bytes[at] !== delimiter; at++)
+          if (bytes[at] === backslash) {
+            escaped = true;
+            at++;
+          }
       const to = at < last ? at : last;
       const way = escaped || column >= ways.length ? Way.look : ways[column]!;
       if (way === Way.look) this.#field(bytes, from, to, column);
