@@ -1,6 +1,6 @@
 /**
- * What the relay has to reach, as ratios of one run. Memory and masked bulk alone are absolute: the one does not depend on the
- * machine, and masking is held against a processor that somebody pays for.
+ * What the relay has to reach, as ratios of one run. Memory and masked bulk alone are absolute; a busy machine does less in a
+ * second of its processor, so read masked bulk beside the same run's relay without rules ("without sensitive values").
  */
 
 /** Medians: figure of a path in a scenario; undefined when that path was not measured. */
