@@ -12,7 +12,7 @@
 import type { CommandFacts } from '../model/command-facts.ts';
 import type { Outcome } from '../model/outcome.ts';
 import { MaskedInput } from './masked-input.ts';
-import type { Masking, RedactionPlace } from './masking.ts';
+import type { Masking, RedactionPlace, RowFindings } from './masking.ts';
 import type { CommandOrigin, ConnectionInfo, Recorder, TextDigest } from './recorder.ts';
 
 /** Where values stand in a command's parameters: the protocol's knowledge. */
@@ -157,6 +157,10 @@ export class MaskedRecorder implements Recorder {
     original: Uint8Array,
   ): void {
     this.#recorder.redaction(connection, command, rule, place, original);
+  }
+
+  rowRedactions(connection: number, command: number, found: RowFindings): void {
+    this.#recorder.rowRedactions(connection, command, found);
   }
 
   outcome(connection: number, command: number, outcome: Outcome): void {

@@ -66,6 +66,19 @@ export interface Masking {
   ruleName(rule: number): string;
 }
 
+/** What a scan found in rows of one result that were scanned together. */
+export interface RowFindings {
+  readonly bytes: Uint8Array;
+  readonly findings: Findings;
+  /** By `Findings.values`: first byte of the value, its column, and its row, counted from `firstRow`; never descending. */
+  readonly starts: Int32Array;
+  readonly columns: Int16Array;
+  readonly rows: Int32Array;
+  /** -1: the first row holds headings. */
+  readonly firstRow: number;
+  readonly rules: Pick<Masking, 'ruleName'>;
+}
+
 /**
  * A value of any length in bounded memory. What it finds may be the piece of a longer secret (an open private key), so
  * mask it with `redact`, whatever the mode of its rule.

@@ -62,6 +62,7 @@ class CopyingGate implements ConnectionGate {
   withheld(): void {}
   withdraw(): void {}
   redacted(): void {}
+  redactedRows(): void {}
   input(_: number, bytes: Uint8Array): void {
     record(bytes);
   }

@@ -58,6 +58,7 @@ function noting(mode: MaskingRule['mode'] = 'redact'): Noted {
     origin: () => undefined,
     redaction: (_connection, _command, rule, place, original) =>
       void redactions.push({ rule, place, original: Buffer.from(original).toString('latin1') }),
+    rowRedactions: () => undefined,
     outcome: () => undefined,
     flush: () => undefined,
     sync: async () => undefined,
