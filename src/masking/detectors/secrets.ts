@@ -12,6 +12,8 @@ const slash = 0x2f;
 const equals = 0x3d;
 const backslash = 0x5c;
 const longestUserInfo = 512;
+/** Other connection parameters stand so near. */
+const neighbourBytes = 96;
 /** So much of a value decides whether it is a secret. */
 const tellingBytes = 64;
 
@@ -149,7 +151,6 @@ function whole(bytes: Uint8Array, end: number, match: Match): true {
   return true;
 }
 
-const neighbourBytes = 96;
 const neighbours = [
   'host',
   'server',
@@ -225,3 +226,30 @@ function entropy(bytes: Uint8Array, start: number, end: number): number {
   for (const count of counts) if (count > 0) sum -= count * Math.log2(count / (end - start));
   return sum / (end - start);
 }
+
+/**
+ * Of the key word that may stand at `at`: where its value begins, when what stands behind `end` still counts; else `end`.
+ * `parameters`: other connection parameters may follow that make any value a password.
+ */
+export function secretTail(
+  bytes: Uint8Array,
+  at: number,
+  start: number,
+  end: number,
+  parameters: boolean,
+): number {
+  const password = wordEnd(bytes, at, end, passwordWords);
+  let after = password === -1 ? wordEnd(bytes, at, end, secretWords) : password;
+  if (after === -1 && matchesWord(bytes, at, end, keyWord) && behindPrefix(bytes, at, start)) after = at + 3;
+  if (after === -1) return end;
+  const bearer = password === -1 && (bytes[at]! | 0x20) === 0x62;
+  const there = bearer ? behindBearer(bytes, after, end, tailMatch) : assigned(bytes, after, end, tailMatch);
+  if (!there) return end;
+  const value = tailMatch.start;
+  if (parameters && password !== -1 && end < tailMatch.end + neighbourBytes) return value;
+  const before = bytes[value - 1]!;
+  const valueStop = valueEnd(bytes, value, end, !bearer && isQuote(before) ? before : 0);
+  return valueStop === end || (valueStop === end - 1 && bytes[valueStop] === backslash) ? value : end;
+}
+
+const tailMatch: Match = { start: 0, end: 0 };
