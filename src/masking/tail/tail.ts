@@ -62,9 +62,17 @@ const numbers: readonly DetectorName[] = [
   'phone',
 ];
 
-/** Values behind key words. */
+/** Longest value behind a key word that is held whole; of a longer one its beginning has told what it is. */
+const valueBytes = 512;
+/** A key word, its value and the parameters behind it. */
+const parameterBytes = 200;
+
+/** Values behind key words: on the last line, or so near before its end that other parameters may follow. */
 function wordTail(bytes: Uint8Array, start: number, least: number, end: number, parameters: boolean): number {
-  for (let at = least; at < end; at++) {
+  const bound = Math.max(least, end - valueBytes);
+  let line = end;
+  while (line > bound && bytes[line - 1]! >= 0x20) line--;
+  for (let at = parameters ? Math.max(least, Math.min(line, end - parameterBytes)) : line; at < end; at++) {
     if (initials[bytes[at]!] === 0 || !isMark(bytes, at, end)) continue;
     const value = secretTail(bytes, at, start, end, parameters);
     if (value < end) return value;
