@@ -310,7 +310,8 @@ test('any bytes in any pieces: the length is kept, only visible bytes become sta
 });
 
 test('any bytes: pieces mask at least what one piece masks, but for what was shown and is written over', () => {
-  const back = /\x1b\[[^@-~]*D|\x9b[^@-~]*D/;
+  /** Anything that may be `CSI … D`. */
+  const back = /[[\u009b][^@-~]*D/;
   const forwards = streamsWith().filter(
     (bytes) => !bytes.includes(0x08) && !back.test(bytes.toString('latin1')),
   );
