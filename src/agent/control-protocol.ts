@@ -40,7 +40,7 @@ export type ConnectRequest = Extract<ControlRequest, { op: 'connect' }>;
 export const ServedView = z.object({
   target: z.string(),
   relay: z.string(),
-  protocol: z.literal('postgres'),
+  protocol: z.enum(['postgres', 'ssh']),
   /** Such as `PostgreSQL 15.18`. */
   server: z.string(),
   session: z.string(),
@@ -51,6 +51,8 @@ export const ServedView = z.object({
   port: z.int(),
   user: z.string(),
   database: z.string().nullable(),
+  /** Of an SSH target: the host key of the relay's end, as in known_hosts without the host. */
+  hostKey: z.string().nullable().default(null),
   /** Local connections at this moment. */
   connections: z.int(),
   state: z.enum(['open', 'reconnecting', 'ended']),

@@ -94,7 +94,7 @@ export class ServedTarget {
   }
 
   view(): ServedView {
-    const { target, protocol, server, session, deadline, database } = this.#session;
+    const { target, protocol, server, session, deadline, database, ssh } = this.#session;
     return {
       target,
       relay: this.#account.relay,
@@ -106,6 +106,7 @@ export class ServedTarget {
       port: this.#port?.port ?? 0,
       user: this.#user,
       database,
+      hostKey: ssh?.hostKey ?? null,
       connections: this.#port?.local.connections ?? 0,
       state: this.#state,
     };

@@ -4,10 +4,17 @@ import { HoopError } from '../errors.ts';
  * - `provider-not-embedded`: people are managed at the OpenID provider that the configuration names.
  * - `user-unknown`, `user-exists`: by e-mail address.
  * - `password-unreadable`: standard input gave no password, or two that differ.
+ * - `target-not-configured`, `host-key-not-trusted`: `hoop relay trust` pinned nothing.
  * - `relay-check-failed`: `hoop relay check` found something that keeps the relay from working.
  */
 export type OperatorErrorCode =
-  'provider-not-embedded' | 'user-unknown' | 'user-exists' | 'password-unreadable' | 'relay-check-failed';
+  | 'provider-not-embedded'
+  | 'user-unknown'
+  | 'user-exists'
+  | 'password-unreadable'
+  | 'target-not-configured'
+  | 'host-key-not-trusted'
+  | 'relay-check-failed';
 
 /** What an operator asked for and cannot have. */
 export class OperatorError extends HoopError<OperatorErrorCode> {}

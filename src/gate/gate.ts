@@ -81,6 +81,11 @@ export interface ConnectionGate {
     facts: CommandFacts | null,
   ): Verdict;
   /**
+   * What `command` would answer to these facts now; records nothing. For questions that come by the hundred and change
+   * nothing (SFTP's STAT): only one that is denied becomes a command.
+   */
+  verdictOn(facts: CommandFacts): Verdict['kind'];
+  /**
    * Asks people about the command that just got the verdict `review`; one at a time. Call it when everything before the
    * command has been answered, so that nobody is asked about one that will not be carried out.
    */

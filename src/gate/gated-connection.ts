@@ -128,6 +128,15 @@ export class GatedConnection implements ConnectionGate {
     return allow;
   }
 
+  verdictOn(facts: CommandFacts): Verdict['kind'] {
+    try {
+      return this.#decide(facts).kind;
+    } catch (error) {
+      this.#session.fail(error);
+      return 'deny';
+    }
+  }
+
   review(given: GivenCommand, listener: ReviewListener): void {
     const decision = this.#decision;
     if (decision === null || this.#held !== null) {
@@ -350,6 +359,8 @@ export class GatedConnection implements ConnectionGate {
   }
 
   closed(reason: string): void {
+    // A client need not close what it has prepared, and its session may outlive many connections.
+    for (const statement of this.#statements.numbers()) this.#recorder.forgetStatement(statement);
     try {
       this.#recorder.connectionClosed(this.#number, reason);
     } catch (error) {

@@ -44,4 +44,11 @@ export class KnownStatements {
     else if (this.#before.statement === statement) this.#before.statement = 0;
     else this.#earlier.delete(statement);
   }
+
+  /** The numbers of all of them. */
+  *numbers(): Generator<number, void, undefined> {
+    if (this.#last.statement !== 0) yield this.#last.statement;
+    if (this.#before.statement !== 0) yield this.#before.statement;
+    yield* this.#earlier.keys();
+  }
 }

@@ -39,6 +39,8 @@ export interface Masking {
   readonly detects: boolean;
   /** The rule that masks every value of this column whatever it holds; -1 when none does. */
   columnRule(source: ColumnSource): number;
+  /** The rule for a value that stands in a column of which no more is known; -1 when no rule names columns of tables. */
+  readonly unknownColumnRule: number;
   /** A column that is exempt from detectors: leave its values out of the scan. */
   isExempt(source: ColumnSource): boolean;
   /** Looks for sensitive values in `bytes[start, end)`, one whole value (or a text of which no more is known). */

@@ -77,6 +77,7 @@ interface Entry {
 class SessionMasking implements Masking {
   readonly needsOrigins: boolean;
   readonly detects: boolean;
+  readonly unknownColumnRule: number;
   readonly #config: CompiledConfig;
   readonly #key: Uint8Array;
   readonly #entries: Entry[] = [];
@@ -107,6 +108,8 @@ class SessionMasking implements Masking {
         byColumn: this.#entry(compiled, 'column'),
         byOutput: this.#entry(compiled, 'output'),
       }));
+    this.unknownColumnRule =
+      this.#columns.find(({ compiled }) => compiled.columns.length > 0)?.byColumn ?? -1;
     const scans = [...custom].map(([name, entry]) => new CustomScan(config.custom.get(name)!, entry));
     this.#scanner = new Scanner(builtIn, scans);
     this.#tail = tailOf(builtIn, scans);

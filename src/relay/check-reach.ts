@@ -4,7 +4,7 @@ import net from 'node:net';
 import path from 'node:path';
 import tls from 'node:tls';
 import { readFileSync } from 'node:fs';
-import type { TargetConfig } from './config/config.ts';
+import type { PostgresTargetConfig } from './config/targets.ts';
 import { readSecretFile } from './config/secret-file.ts';
 
 const timeoutMs = 10_000;
@@ -13,7 +13,7 @@ const timeoutMs = 10_000;
 const sslRequest = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
 /** What was reached, as a sentence. @throws Error of the socket or of TLS, which names no credential */
-export async function reachTarget(target: TargetConfig): Promise<string> {
+export async function reachTarget(target: PostgresTargetConfig): Promise<string> {
   const signal = AbortSignal.timeout(timeoutMs);
   const socket = net.connect(
     target.host.startsWith('/')
@@ -42,7 +42,7 @@ export async function reachTarget(target: TargetConfig): Promise<string> {
   }
 }
 
-function tlsOptions(host: string, options: Extract<TargetConfig['tls'], { mode: 'verify-full' }>) {
+function tlsOptions(host: string, options: Extract<PostgresTargetConfig['tls'], { mode: 'verify-full' }>) {
   const { caFile, clientCertificate, serverName } = options;
   const name = serverName ?? host;
   return {

@@ -11,10 +11,12 @@ import path from 'node:path';
 import { HoopError } from '../errors.ts';
 import { Policies } from '../policy/policies.ts';
 import { reachTarget } from './check-reach.ts';
-import type { RelayConfig, TargetConfig, WebhookConfig } from './config/config.ts';
+import type { RelayConfig, WebhookConfig } from './config/config.ts';
+import type { PostgresTargetConfig } from './config/targets.ts';
 import { readSecretFile } from './config/secret-file.ts';
 import { settingValue } from './config/secret.ts';
 import { checkKeys } from './keys.ts';
+import { checkSshTarget } from './check-ssh.ts';
 import { webhookAccess } from './reviews/webhooks.ts';
 
 /** One thing that was looked at. */
@@ -43,6 +45,10 @@ export async function checkRelay(config: RelayConfig, options: { connect: boolea
     results.push(attempt(`webhook ${at + 1}`, () => checkWebhook(webhook)));
   for (const target of config.targets.values()) {
     const subject = `target ${target.name}`;
+    if (target.protocol === 'ssh') {
+      results.push(attempt(subject, () => checkSshTarget(config, target)));
+      continue;
+    }
     results.push(attempt(subject, () => checkCredential(target)));
     results.push(attempt(`${subject} (tls)`, () => checkCertificates(target)));
     if (options.connect) results.push(attempt(`${subject} (connect)`, () => reachTarget(target)));
@@ -124,7 +130,7 @@ function checkWebhook(webhook: WebhookConfig): Found {
   return `${new URL(url).host}, ${key === null ? 'not signed' : 'signed'}`;
 }
 
-function checkCredential(target: TargetConfig): Found {
+function checkCredential(target: PostgresTargetConfig): Found {
   settingValue(target.user);
   target.password?.resolve();
   if (target.tls.mode === 'disable' && !target.host.startsWith('/') && target.password !== null)
@@ -134,7 +140,7 @@ function checkCredential(target: TargetConfig): Found {
   return 'credential can be read';
 }
 
-function checkCertificates({ tls }: TargetConfig): Found {
+function checkCertificates({ tls }: PostgresTargetConfig): Found {
   if (tls.mode === 'disable') return 'no TLS';
   const warnings: string[] = [];
   if (tls.caFile !== null) warnings.push(...expiry(new X509Certificate(readFileSync(tls.caFile))));

@@ -11,7 +11,7 @@ import type { Authorization } from '../gate/authorization.ts';
 import type { TargetTransport } from '../protocols/postgres/target.ts';
 import { LentReads } from '../system/lent-reads.ts';
 import { SocketChannel } from '../system/socket-channel.ts';
-import type { TargetConfig, TargetTlsConfig } from './config/config.ts';
+import type { PostgresTargetConfig, TargetTlsConfig } from './config/targets.ts';
 
 export type DialErrorCode =
   | 'dial-unauthorized' // the authorization is for another target; a bug
@@ -28,7 +28,7 @@ const keepAliveMs = 30_000;
 const contextMs = 60_000;
 
 /** What of a target's configuration concerns its dialling. */
-export type DialledTarget = Pick<TargetConfig, 'name' | 'host' | 'port' | 'tls'>;
+export type DialledTarget = Pick<PostgresTargetConfig, 'name' | 'host' | 'port' | 'tls'>;
 
 /**
  * @param readMemory for what is read from the target; connections of one session may share it

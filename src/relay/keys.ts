@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { link, mkdir, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
+import ssh2 from 'ssh2';
 import { z } from 'zod';
 import { HoopError, hasErrno } from '../errors.ts';
 import { EvidenceError } from '../evidence/error.ts';
@@ -30,6 +31,8 @@ export type KeysErrorCode = 'keys-invalid' | 'log-key-missing' | 'log-key-mismat
 /** Keys that cannot be used. Texts name files, never what is in them. */
 export class KeysError extends HoopError<KeysErrorCode> {}
 
+const { utils } = ssh2;
+
 /** All secrets that the relay made for itself. Held in memory while it runs; never logged. */
 export interface RelayKeys {
   readonly logSigner: NoteSigner;
@@ -40,6 +43,8 @@ export interface RelayKeys {
   readonly nonceSecret: Buffer;
   /** 32 bytes, for the hashes that masking puts in place of values. */
   readonly maskingKey: Buffer;
+  /** Of the relay's end of SSH, Ed25519 in OpenSSH's format. */
+  readonly sshHostKey: string;
 }
 
 type KeysConfig = Pick<RelayConfig, 'keys' | 'log' | 'evidence'>;
@@ -60,7 +65,7 @@ const secret = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
 export async function openKeys(config: KeysConfig): Promise<RelayKeys> {
   const { directory } = config.keys;
   await ensurePrivateDirectory(directory);
-  const [token, provider, nonce, masking] = [
+  const [token, provider, nonce, masking, sshHostKey] = [
     await readOrCreate(path.join(directory, 'token.json'), async () =>
       JSON.stringify(await generateTokenKey()),
     ),
@@ -69,11 +74,13 @@ export async function openKeys(config: KeysConfig): Promise<RelayKeys> {
     ),
     await readOrCreate(path.join(directory, 'nonce.key'), () => randomBytes(32).toString('base64url')),
     await readOrCreate(path.join(directory, 'masking.key'), () => randomBytes(32).toString('base64url')),
+    await readOrCreate(path.join(directory, sshHostKeyName), () => generateHostKey()),
   ];
   return {
     logSigner: await openLogSigner(config),
     token: validate(TokenKey, jsonOf(token), path.join(directory, 'token.json')),
     provider: parseProviderKeys(provider),
+    sshHostKey: validHostKey(sshHostKey, path.join(directory, sshHostKeyName)),
     nonceSecret: Buffer.from(validate(secret, nonce, path.join(directory, 'nonce.key')), 'base64url'),
     maskingKey: Buffer.from(validate(secret, masking, path.join(directory, 'masking.key')), 'base64url'),
   };
@@ -87,7 +94,9 @@ export async function openKeys(config: KeysConfig): Promise<RelayKeys> {
 export async function checkKeys(config: KeysConfig): Promise<string[]> {
   const { directory } = config.keys;
   const files = [
-    ...['token.json', 'provider.json', 'nonce.key', 'masking.key'].map((name) => path.join(directory, name)),
+    ...['token.json', 'provider.json', 'nonce.key', 'masking.key', sshHostKeyName].map((name) =>
+      path.join(directory, name),
+    ),
     config.log.keyFile,
   ];
   const missing = files.filter((file) => !existsSync(file));
@@ -142,6 +151,19 @@ async function readOrCreate(file: string, create: () => string | Promise<string>
   const made = await readPrivateFile(file);
   if (made === null) throw new KeysError('keys-invalid', `${file} has gone while it was being made`);
   return made.toString('utf8').trim();
+}
+
+/** PEM in a file of its own, as ssh-keygen reads it. */
+const sshHostKeyName = 'ssh_host_ed25519_key';
+
+const generateHostKey = (): string => utils.generateKeyPairSync('ed25519', { comment: 'hoop' }).private;
+
+function validHostKey(pem: string, file: string): string {
+  const key = utils.parseKey(`${pem}\n`);
+  if (!(key instanceof Error) && key.type === 'ssh-ed25519' && key.isPrivateKey()) return `${pem}\n`;
+  throw new KeysError('keys-invalid', `${file} is not an Ed25519 host key without a passphrase`, {
+    hint: 'restore it from its backup; without it, removing it makes a new one, which SSH clients will refuse until they connect anew through hoop',
+  });
 }
 
 function jsonOf(text: string): unknown {

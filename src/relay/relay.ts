@@ -39,6 +39,8 @@ import type { ReviewDesk } from './reviews/desk.ts';
 import { PoliciesInForce, digestOf, loadPolicies, type Reloaded } from './policies-in-force.ts';
 import { openReviews, type OpenedReviews } from './reviews/open.ts';
 import { postgresProtocol } from './sessions/postgres.ts';
+import { sshProtocol } from './sessions/ssh.ts';
+import { unknownFacts } from '../model/command-facts.ts';
 import { SessionRegistry } from './sessions/registry.ts';
 import { createServer, listen } from './server.ts';
 import { State } from './state/state.ts';
@@ -262,8 +264,12 @@ function openRegistry(
     maskingKey: keys.maskingKey,
     processId,
     tally: metrics.tally,
-    protocol: (authorization, target) =>
-      postgresProtocol({ authorization, target, config, logger, metrics, classifier }),
+    protocol: (authorization, target) => {
+      const shared = { authorization, config, logger, metrics };
+      return target.protocol === 'ssh'
+        ? sshProtocol({ ...shared, target, hostKey: keys.sshHostKey, classify: () => unknownFacts })
+        : postgresProtocol({ ...shared, target, classifier });
+    },
     observe: {
       opened: ({ facts }) => {
         metrics.sessionOpened(facts.authorization.target);

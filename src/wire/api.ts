@@ -59,7 +59,7 @@ export type MeAnswer = z.infer<typeof MeAnswer>;
 
 export const TargetView = z.object({
   name,
-  protocol: z.enum(['postgres']),
+  protocol: z.enum(['postgres', 'ssh']),
   description: z.string().nullable(),
   /** May the caller connect? Targets that the caller may not even see are not listed. */
   allowed: z.boolean(),
@@ -102,10 +102,15 @@ export const SignedRequest = z.strictObject({ request: z.string().max(16_384) })
 export const SessionAnswer = z.object({
   session: ulid,
   target: name,
-  protocol: z.enum(['postgres']),
+  protocol: z.enum(['postgres', 'ssh']),
   /** `PostgreSQL 15.18`. */
   server: z.string(),
   database: z.string().nullable(),
+  /** Of an SSH target: the host key of the relay's end, as in known_hosts without the host. */
+  ssh: z
+    .object({ hostKey: z.string().regex(/^ssh-ed25519 [A-Za-z0-9+/]+=*$/) })
+    .nullable()
+    .default(null),
   deadline: rfc3339,
   /** The deadline again as a duration, for the monotonic clock of the receiver. */
   remainingMs: z.number().positive(),

@@ -56,6 +56,7 @@ class CopyingGate implements ConnectionGate {
     return allow;
   }
   readonly masking = null;
+  verdictOn = () => allow.kind;
   factsOf = () => unknownFacts;
   review(): void {}
   withheld(): void {}

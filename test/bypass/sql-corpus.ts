@@ -224,4 +224,68 @@ export const bypasses: readonly Bypass[] = [
     atLeast: 'code',
     why: 'a call behind many constants',
   },
+  {
+    text: latin1('SELECT $\x87T$ a $\xfaJ$; DROP TABLE t; SELECT $\xfaJ$ b $\x87T$'),
+    atLeast: 'unknown',
+    why: 'a tag that SJIS spells in two ways',
+  },
+  {
+    text: latin1("SELECT E'\x81_', '; DROP TABLE t; --'"),
+    atLeast: 'unknown',
+    why: 'a letter of SHIFT_JIS_2004 that is a backslash',
+  },
+  {
+    text: latin1("SELECT '\x81_', '; DROP TABLE t; --'"),
+    atLeast: 'unknown',
+    why: 'the same where backslashes are escapes',
+  },
+  {
+    text: latin1("SELECT '\x81_\\', '; DROP TABLE t; --'"),
+    atLeast: 'unknown',
+    why: 'the same before one that is ASCII',
+  },
+  {
+    text: latin1("SELECT a\x81\xb0$$, '$$; DROP TABLE t; --'"),
+    atLeast: 'unknown',
+    why: 'a letter of SHIFT_JIS_2004 that is an operator',
+  },
+  { text: "SELECT '\0\\'x'", atLeast: 'unknown', why: 'a NUL in a literal with a backslash' },
+  {
+    text: 'SELECT x.purge FROM generate_series(1, 9) x UNION SELECT 1 FROM generate_series(1, 1) x(purge)',
+    atLeast: 'code',
+    why: 'attribute notation where the alias has such a column elsewhere',
+  },
+  {
+    text: "SELECT f.pg_read_file FROM unnest(ARRAY['x']) f UNION SELECT '' FROM unnest(ARRAY['']) f(pg_read_file)",
+    atLeast: 'file',
+    why: 'the same with a built-in',
+  },
+  {
+    text: 'SELECT "coalesce".purge FROM COALESCE(1)',
+    atLeast: 'code',
+    why: 'attribute notation on a source that has no name in the text',
+  },
+  { text: 'SELECT int4.purge FROM CAST(1 AS int4)', atLeast: 'code', why: 'the same, named after a type' },
+  {
+    text: latin1('SELECT "\x87T".purge FROM generate_series(1, 9) AS "\xfaJ"'),
+    atLeast: 'unknown',
+    why: 'an alias that SJIS spells in two ways',
+  },
+  {
+    text: 'SELECT 1 OPERATOR(app.=) ANY (SELECT 1)',
+    atLeast: 'code',
+    why: 'an operator of the database before a query',
+  },
+  {
+    text: 'SELECT a FROM t ORDER BY a USING OPERATOR(app.<)',
+    atLeast: 'code',
+    why: 'an operator of the database that sorts',
+  },
+  {
+    text: 'ALTER TABLE t ADD EXCLUDE USING gist (a WITH OPERATOR(app.=))',
+    atLeast: 'code',
+    why: 'an operator of the database that excludes',
+  },
+  { text: 'DROP POLICY p ON t', atLeast: 'privilege', why: 'row security as a DROP' },
+  { text: "COMMIT PREPARED 'x'", atLeast: 'code', why: 'what somebody else has prepared' },
 ];

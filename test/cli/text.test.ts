@@ -74,6 +74,7 @@ test('the banner can be pasted: a database that a relay named runs nothing and d
     port: 15_432,
     user: 'ana',
     database: 'app',
+    hostKey: null,
     connections: 0,
     state: 'open',
   };

@@ -20,7 +20,7 @@ function scriptedRecorder(events: string[], failing: Set<string> = new Set()) {
     connectionClosed: (connection, reason) => note(`closed ${connection} ${reason}`),
     statement: (connection, statement) => note(`statement ${connection} ${statement}`),
     statementText: () => text,
-    forgetStatement: () => {},
+    forgetStatement: (statement) => note(`forget ${statement}`),
     redaction: (connection, command) => note(`redaction ${connection} ${command}`),
     command: (connection, command) => note(`command ${connection} ${command}`),
     input: (connection, command) => note(`input ${connection} ${command}`),
@@ -148,4 +148,20 @@ test('durability disk: a failed sync releases nothing', async () => {
   await Promise.resolve();
   assert.deepEqual(events, ['flush', 'stage a']);
   assert.equal(failures[0]?.message, 'EIO');
+});
+
+test('what a connection has prepared and not closed is forgotten with it', () => {
+  const { gate, events } = gateWith('process');
+  const [first, second] = [gate.connection(), gate.connection()];
+  const prepared = [1, 2, 3, 4, 5].map(() => first.statement(text, [], unknownFacts));
+  const others = second.statement(text, [], unknownFacts);
+  first.forgetStatement(prepared[1]!);
+  events.length = 0;
+  first.closed('terminated');
+  const forgotten = events.filter((event) => event.startsWith('forget')).toSorted();
+  assert.deepEqual(
+    forgotten,
+    [1, 3, 4, 5].map((statement) => `forget ${statement}`),
+  );
+  assert.deepEqual(second.factsOf(others), unknownFacts);
 });

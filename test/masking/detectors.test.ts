@@ -123,7 +123,8 @@ test('what only looks like a value is left', () => {
 });
 
 test('an escape of JSON or COPY before a value is no part of it', () => {
-  for (const before of ['\\n', '\\t', '\\r', '\\u0020', '\\u00a0', '\\\\', '\\"']) {
+  const doubled = ['\\\\n', '\\\\u0020', '\\\\\\\\n']; // once for each text that stands in another
+  for (const before of ['\\n', '\\t', '\\r', '\\u0020', '\\u00a0', '\\\\', '\\"', ...doubled]) {
     assert.deepEqual(found(every, `"x${before}4111111111111111"`), ['card:4111111111111111'], before);
     assert.deepEqual(found(every, `"x${before}ana@example.com"`), ['email:ana@example.com'], before);
     assert.deepEqual(

@@ -127,6 +127,8 @@ export const planted: Readonly<Record<DetectorName, readonly string[]>> = {
     'aws_secret_access_key = [[wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY1]]',
     "client_secret: '[[Zq8~x7Y2pLm4Nr6Tv0Ws]]'",
     '{"password":"[[Tr0ub4dor&3]]"}',
+    '"{""password"": ""[[Tr0ub4dor&3]]"", ""x"": """"}"', // in CSV, or in a record
+    '{"(\\"{\\"\\"password\\"\\": \\"\\"[[Tr0ub4dor&3]]\\"\\"}\\")"}', // in a record in an array
     'AccountKey=[[Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq]]',
     '"{\\"token\\":\\"[[9f86d081884c7d659a2feaa0c55ad015]]\\"}"',
   ],

@@ -32,6 +32,7 @@ test('made once, for the owner alone, and the same at the next start', async (co
     'masking.key',
     'nonce.key',
     'provider.json',
+    'ssh_host_ed25519_key',
     'token.json',
   ]);
   for (const name of readdirSync(keys))
@@ -70,6 +71,7 @@ test('a key that others could read, or that is no key, stops the start and is ne
     ['token.json', 'keys-invalid'],
     ['nonce.key', 'keys-invalid'],
     ['masking.key', 'keys-invalid'],
+    ['ssh_host_ed25519_key', 'keys-invalid'],
     ['provider.json', 'provider-keys-invalid'],
     ['log.key', 'note-malformed'],
   ];

@@ -83,6 +83,7 @@ async function relay(groups: string[] = ['engineering']) {
     },
     protocol: () => ({
       name: 'postgres',
+      ssh: null,
       literals: { values: new RecordedValues(), decimalOf, input: 'copy-data' },
       probe: () => {
         happened.push('dial');

@@ -32,7 +32,17 @@ export const programs = {
     purpose: 'tokens in a real secret service',
     needs: ['gnome-keyring-daemon', 'dbus-run-session'],
   },
+  openssh: {
+    packages: ['openssh-server', 'openssh-client', 'openssh-sftp-server'],
+    purpose: 'a real server behind the relay, and ssh, scp and sftp in front of it',
+    needs: ['sshd', 'ssh', 'scp', 'sftp', 'ssh-keygen'],
+  },
   age: { packages: ['age'], purpose: 'sealed originals are opened by age itself', needs: ['age'] },
+  sftp: {
+    packages: ['openssh-client', 'openssh-sftp-server'],
+    purpose: 'files go through hoop with OpenSSH’s own sftp, scp and sftp-server',
+    needs: ['ssh', 'sftp', 'scp', '/usr/lib/openssh/sftp-server'],
+  },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;
 

@@ -113,7 +113,7 @@ async function people(
     lea,
     mallory,
     connect: (flags = [], person = ana) => connect(person, flags),
-    verify: () => verify(installation),
+    verify: () => verifyInstallation(installation),
   };
 }
 
@@ -138,7 +138,7 @@ async function connect(person: Person, flags: readonly string[]): Promise<Connec
 }
 
 /** The key is the one that the relay's log is signed with, as an auditor would have got it before. */
-async function verify(installation: Installation): Promise<Finished> {
+export async function verifyInstallation(installation: Installation): Promise<Finished> {
   const discovery = await installation.fetch(new URL('/.well-known/hoop', installation.url));
   const { log } = JSON.parse(await discovery.text());
   const args = ['audit', 'verify', installation.evidence, '--vkey', String(log.vkey)];

@@ -52,7 +52,7 @@ export interface Finished {
 
 export interface RunOptions {
   readonly env: NodeJS.ProcessEnv;
-  readonly input?: string;
+  readonly input?: string | Buffer;
   readonly cwd?: string;
 }
 

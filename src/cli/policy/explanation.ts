@@ -58,7 +58,16 @@ export function* factLines({
 type Facts = Omit<CommandFacts, 'effects'> & { readonly effects: readonly string[] };
 
 const dangerous = new Set([
-  ...['code', 'delete', 'file', 'forward', 'privilege', 'schema', 'shell', 'system', 'unbounded', 'unknown'],
+  'code',
+  'delete',
+  'file',
+  'forward',
+  'privilege',
+  'schema',
+  'shell',
+  'system',
+  'unbounded',
+  'unknown',
 ]);
 const painted = (effect: string): string =>
   dangerous.has(effect) ? colour.red(visible(effect)) : visible(effect);

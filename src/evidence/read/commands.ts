@@ -93,8 +93,8 @@ export class CommandAssembler {
         return null;
       }
       case 'facts': {
-        const { kind, t, facts, ...told } = record;
-        this.#facts.set(facts, told);
+        const { effects, relations, functions, programs, paths, destinations } = record;
+        this.#facts.set(record.facts, { effects, relations, functions, programs, paths, destinations });
         return null;
       }
       case 'command':

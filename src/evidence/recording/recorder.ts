@@ -15,6 +15,7 @@ import type { SessionId } from '../../model/ids.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { SessionTotals } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
+import { appendConnection } from './connection-record.ts';
 import { Batch } from './encode.ts';
 import { appendLarge, type LargeReference } from './large-content.ts';
 import { GroupSync, type SyncCalls } from './group-sync.ts';
@@ -23,6 +24,7 @@ import type { OriginalsPolicy } from './originals.ts';
 import { longestOriginalBytes, Redactions } from './redactions.ts';
 import { ToldFacts } from './told-facts.ts';
 import * as words from './words.ts';
+import { appendOrigin, appendResize } from './terminal-records.ts';
 import { appendFlushMark } from './flush-mark.ts';
 import { appendHeader } from './segment-header.ts';
 import { SegmentFile } from './segment-file.ts';
@@ -115,21 +117,7 @@ export class SessionRecorder implements Recorder {
   }
 
   connectionOpened(connection: number, info: ConnectionInfo): void {
-    const batch = this.#begin();
-    batch.array(4);
-    batch.uint(this.#t);
-    batch.encoded(words.connection);
-    batch.uint(connection);
-    batch.map(2);
-    batch.encoded(words.parameters);
-    const parameters = Object.entries(info.parameters);
-    batch.map(parameters.length);
-    for (const [name, value] of parameters) {
-      batch.text(name);
-      batch.text(value);
-    }
-    batch.encoded(words.serverVersion);
-    batch.textOrNull(info.serverVersion);
+    appendConnection(this.#begin(), this.#t, connection, info);
     this.#appended();
   }
 
@@ -262,21 +250,12 @@ export class SessionRecorder implements Recorder {
   }
 
   resize(connection: number, command: number, columns: number, rows: number): void {
-    const batch = this.#begin();
-    batch.array(6);
-    batch.uint(this.#t);
-    batch.encoded(words.resize);
-    for (const number of [connection, command, columns, rows]) batch.uint(number);
+    appendResize(this.#begin(), this.#t, [connection, command, columns, rows]);
     this.#appended();
   }
 
   origin(connection: number, command: number, { parent, how }: CommandOrigin): void {
-    const batch = this.#begin();
-    batch.array(6);
-    batch.uint(this.#t);
-    batch.encoded(words.origin);
-    for (const number of [connection, command, parent]) batch.uint(number);
-    batch.encoded(words.origins[how]);
+    appendOrigin(this.#begin(), this.#t, [connection, command, parent], how);
     this.#appended();
   }
 

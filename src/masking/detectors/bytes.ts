@@ -2,7 +2,8 @@
  * Classes of bytes and what stands around a value, for every detector. One table look-up a byte; no strings.
  *
  * Text may carry escapes of JSON, COPY and program sources (backslash and `n`, or `u` and four hex digits): they are no
- * part of the word that follows them, so `"\n4111…"` has a card number at a word's start.
+ * part of the word that follows them, so `"\n4111…"` has a card number at a word's start. However many backslashes stand
+ * there: text in an array, a record or a string has them doubled, once for each.
  */
 
 export const digit = 1;
@@ -49,13 +50,6 @@ const escaping = digit | letter | delimiter;
 const escapes = new Uint8Array(256);
 for (const char of 'nrtbfv') escapes[char.charCodeAt(0)] = 1;
 
-/** Does an odd number of backslashes end before `at`? */
-function escaped(bytes: Uint8Array, at: number, start: number): boolean {
-  let first = at;
-  while (first > start && bytes[first - 1] === backslash) first--;
-  return ((at - first) & 1) === 1;
-}
-
 /**
  * Where the text goes on behind an escape that `at` stands in: behind the `n` of `\n`, behind the four digits of `u`; `at`
  * when it stands in none.
@@ -63,14 +57,12 @@ function escaped(bytes: Uint8Array, at: number, start: number): boolean {
 export function afterEscape(bytes: Uint8Array, at: number, start: number): number {
   if (at === start || (classes[bytes[at - 1]!]! & escaping) === 0) return at;
   if (bytes[at - 1] === backslash) {
-    if (!escaped(bytes, at, start)) return at;
     if (escapes[bytes[at]!] === 1) return at + 1;
     return bytes[at] === 0x75 ? at + 5 : at;
   }
   for (let back = 1; back <= 4 && at - back > start; back++) {
     const byte = bytes[at - back]!;
-    if (byte === 0x75 && bytes[at - back - 1] === backslash && escaped(bytes, at - back, start))
-      return at - back + 5;
+    if (byte === 0x75 && bytes[at - back - 1] === backslash) return at - back + 5;
     if ((classes[byte]! & (digit | hexLetter)) === 0) return at;
   }
   return at;

@@ -12,6 +12,8 @@ const slash = 0x2f;
 const equals = 0x3d;
 const backslash = 0x5c;
 const longestUserInfo = 512;
+/** So many quotes and backslashes may stand for one quote. */
+const quoteBytes = 8;
 /** Other connection parameters stand so near. */
 const neighbourBytes = 96;
 /** So much of a value decides whether it is a secret. */
@@ -93,17 +95,26 @@ function behindPrefix(bytes: Uint8Array, at: number, start: number): boolean {
 
 /** Behind a word: perhaps the end of its quotes, `=`, `:` or `=>`, perhaps a quote; then the value, which `match` gets. */
 function assigned(bytes: Uint8Array, at: number, end: number, match: Match): boolean {
-  let next = at;
-  if (next < end && (bytes[next] === backslash || isQuote(bytes[next]!))) next++;
-  if (next < end && isQuote(bytes[next]!)) next++;
-  next = blanksEnd(bytes, next, end);
+  let next = blanksEnd(bytes, quotesEnd(bytes, at, end), end);
   if (next >= end || (bytes[next] !== equals && bytes[next] !== colon)) return false;
   next++;
   if (next < end && (bytes[next] === 0x3e || bytes[next] === equals)) next++;
   next = blanksEnd(bytes, next, end);
-  if (next < end && bytes[next] === backslash) next++;
-  const quote = next < end && isQuote(bytes[next]!) ? bytes[next++]! : 0;
-  return valueFrom(bytes, next, end, quote, match);
+  const from = quotesEnd(bytes, next, end);
+  if (from - next > 1 && from < end && bytes[from - 2] !== backslash && isDelimiter(bytes[from]!))
+    return false; // empty
+  return valueFrom(bytes, from, end, from > next ? bytes[from - 1]! : 0, match);
+}
+
+/** Behind quotes, as many as text in CSV, in a record or in a string has for one: doubled, or behind backslashes. */
+function quotesEnd(bytes: Uint8Array, at: number, end: number): number {
+  const most = Math.min(end, at + quoteBytes);
+  let after = at;
+  for (let next = at; next < most; next++) {
+    if (isQuote(bytes[next]!)) after = next + 1;
+    else if (bytes[next] !== backslash) break;
+  }
+  return after;
 }
 
 function behindBearer(bytes: Uint8Array, at: number, end: number, match: Match): boolean {
@@ -243,9 +254,11 @@ export function secretTail(
   if (after === -1 && matchesWord(bytes, at, end, keyWord) && behindPrefix(bytes, at, start)) after = at + 3;
   if (after === -1) return end;
   const bearer = password === -1 && (bytes[at]! | 0x20) === 0x62;
+  tailMatch.start = end;
   const there = bearer ? behindBearer(bytes, after, end, tailMatch) : assigned(bytes, after, end, tailMatch);
-  if (!there) return end;
   const value = tailMatch.start;
+  // a backslash is part of the value, or of the quote before it
+  if (!there) return value < end && bytes[value] === backslash ? value : end;
   if (parameters && password !== -1 && end < tailMatch.end + neighbourBytes) return value;
   const before = bytes[value - 1]!;
   const valueStop = valueEnd(bytes, value, end, !bearer && isQuote(before) ? before : 0);

@@ -277,7 +277,7 @@ export class Backend {
         exchange.commandComplete(this.#tagOf(chunk, body, end));
         return;
       case readyForQuery:
-        this.#attribute(exchange.current || any, chunk, start);
+        this.#attribute(exchange.ready || any, chunk, start);
         exchange.readyForQuery(statusOf(chunk[body]!));
         return;
       case copyData:
@@ -325,7 +325,7 @@ export class Backend {
     } else if (type === errorResponse || type === notice) {
       if (!masking.tellable(chunk, start, end)) return false;
     } else if (type === commandComplete) masking.completed(command, chunk, start + headerBytes);
-    else if (type === readyForQuery) masking.ready(command, chunk[start + headerBytes] === idle);
+    else if (type === readyForQuery) masking.ready(exchange.ready, chunk[start + headerBytes] === idle);
     else if (type === copyOutResponse) masking.copyBegins(command, chunk, start, end);
     const texts = withText.has(type) && !this.discarding;
     const instead = texts ? masking.text(type === notification ? 0 : command, type, chunk, start, end) : null;

@@ -73,7 +73,8 @@ export interface DatabaseChoice {
 
 /**
  * Checks a start-up message against what is offered.
- * @throws PostgresError `postgres-unsupported-protocol`, `postgres-replication-refused`, `postgres-unknown-database`
+ * @throws PostgresError `postgres-unsupported-protocol`, `postgres-replication-refused`, `postgres-role-refused`,
+ * `postgres-unknown-database`
  */
 export function acceptStartup(message: StartupMessage, choice: DatabaseChoice): ClientStartup {
   if (message.major !== 3) {
@@ -86,6 +87,7 @@ export function acceptStartup(message: StartupMessage, choice: DatabaseChoice): 
   const newer = message.minor > (newestProtocol & 0xffff);
   const passedOn = message.parameters.filter(([name]) => !reserved.has(name) && !name.startsWith('_pq_.'));
   refuseReplication(message.parameters);
+  refuseRole(message.parameters);
   return {
     minor: newer ? newestProtocol & 0xffff : message.minor,
     negotiate: newer || unsupported.length > 0 ? unsupported : null,
@@ -109,6 +111,23 @@ function refuseReplication(parameters: StartupMessage['parameters']): void {
     });
   }
 }
+
+/** Names of settings that are SET ROLE, and `-c` or `--` before them. */
+const role = /^(?:--|-.*c)?(?:role|session[-_]authorization)$/i;
+
+function refuseRole(parameters: StartupMessage['parameters']): void {
+  for (const [name, value] of parameters) {
+    const names = name === 'options' ? wordsOf(value).map((word) => word.replace(/=[^]*/, '')) : [name];
+    if (!names.some((setting) => role.test(setting))) continue;
+    throw new PostgresError('postgres-role-refused', 'a connection does not begin with another role', {
+      hint: 'Send SET ROLE when connected: policy decides about it.',
+    });
+  }
+}
+
+/** As the target takes `options` apart: at white space, and a backslash keeps what follows. */
+const wordsOf = (options: string): string[] =>
+  (options.match(/(?:\\[^]|[^\\ \t\n\v\f\r])+/g) ?? []).map((word) => word.replaceAll(/\\([^])/g, '$1'));
 
 function chooseDatabase(parameters: StartupMessage['parameters'], choice: DatabaseChoice): string {
   const asked = lastOf(parameters, 'database');

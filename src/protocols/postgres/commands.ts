@@ -19,7 +19,8 @@ import { checkName, deallocatedName, mightRename } from './prepared-statements.t
 import type { Found } from './prepared-statements.ts';
 import { cancelled, denied, tooManyStatements } from './refusals.ts';
 import type { RefusedSlot } from './refusals.ts';
-import { factsOfSuspect, runsCode } from './suspect-statements.ts';
+import { factsOfSuspect, hiddenSqlOf } from './suspect-statements.ts';
+import type { HiddenSql } from './suspect-statements.ts';
 
 /** What becomes of a message. */
 export const Passage = {
@@ -86,6 +87,8 @@ export class Commands {
   #review: string | null = null;
   /** Named statements up to this one may stand for something else by now: SQL that cannot be seen through ran since. */
   #suspectUpTo = 0;
+  /** Such SQL ran, and may have opened cursors. */
+  #ranCode = false;
   #lastStatement = 0;
 
   constructor(options: CommandsOptions) {
@@ -133,8 +136,7 @@ export class Commands {
     const command = this.#nextCommand();
     const passage = this.#decide(command, text, null, this.#options.classify(text), Slot.refusedQuery);
     if (passage !== Passage.forward) return passage;
-    const renames = mightRename(text);
-    this.#exchange.started(command, renames ? deallocatedName(text) : null);
+    this.#exchange.started(command, mightRename(text) ? deallocatedName(text) : undefined);
     this.#exchange.statements.mightRename();
     this.#exchange.portals.clear();
     this.#exchange.forwarded(Slot.query, command);
@@ -154,7 +156,8 @@ export class Commands {
     this.#lastStatement = statement;
     this.#options.masking?.copies.statement(statement, text, facts);
     if (mightRename(text)) this.#exchange.renaming.set(statement, deallocatedName(text));
-    if (runsCode(facts)) this.#exchange.runningCode.add(statement);
+    const hidden = hiddenSqlOf(facts);
+    if (hidden !== null) this.#exchange.hiddenSql.set(statement, hidden);
     statements.parse(name, statement);
     this.#exchange.forwarded(Slot.parse, statement);
     return Passage.forward;
@@ -180,7 +183,9 @@ export class Commands {
       passage = this.#decide(command, found, parameters, facts, Slot.refusedExtended);
     }
     if (passage !== Passage.forward) return passage;
-    this.#exchange.started(command, found === 'unknown' ? null : this.#renames(found));
+    const { renaming } = this.#exchange;
+    const renames = found !== 'unknown' && renaming.size > 0 ? renaming.get(found) : undefined;
+    this.#exchange.started(command, renames);
     const before = this.#exchange.portals.bind(bytes, body, portalEnd, command);
     if (before !== 0) this.#exchange.replaces(before, command);
     this.#exchange.forwarded(Slot.bind, command);
@@ -195,21 +200,13 @@ export class Commands {
     return statements.find(bytes, start, end);
   }
 
-  /** The portal of this statement may change names when it runs. Returns the one name that it drops. */
-  #renames(statement: number): string | null {
-    if (this.#exchange.renaming.size === 0) return null;
-    const deallocates = this.#exchange.renaming.get(statement);
-    if (deallocates === undefined) return null;
-    this.#exchange.statements.mightRename();
-    this.#exchange.portals.clearNamed();
-    return deallocates;
-  }
-
   execute(bytes: Buffer, body: number, end: number): Passage {
     const nameEnd = terminator(bytes, body, end);
     if (nameEnd + 5 !== end) throw malformed();
     checkName(bytes, body, nameEnd);
+    const { renamers, hiding } = this.#exchange;
     let command = this.#exchange.portals.find(bytes, body, nameEnd);
+    let renames = renamers.size > 0 && renamers.has(command);
     if (command === 0 && this.#refusedSegment !== this.#exchange.statements.segment) {
       // A cursor that SQL declared, or one that is not there: a command of its own. Behind a refusal the target skips
       // everything up to Sync.
@@ -218,8 +215,13 @@ export class Commands {
       const facts = this.#options.classify(text);
       const passage = this.#decide(command, text, null, facts, Slot.refusedExtended);
       if (passage !== Passage.forward) return passage;
-      this.#exchange.started(command, null);
+      this.#exchange.started(command);
+      renames = true; // it may be a portal that does, and was forgotten since
     }
+    if (renames) this.#exchange.statements.mightRename();
+    const hidden = hiding.size === 0 ? undefined : hiding.get(command);
+    const runsCode = hidden !== undefined && this.#runs(hidden);
+    if (renames || runsCode) this.#exchange.portals.clearNamed(command);
     const inquires = this.#inquires(command, bytes, body, nameEnd);
     this.#exchange.forwarded(Slot.execute, command);
     return inquires ? Passage.describe : Passage.forward;
@@ -262,7 +264,7 @@ export class Commands {
     const facts = this.#options.classify(text);
     const passage = this.#decide(command, text, bytes.subarray(body + 4, end), facts, Slot.refusedQuery);
     if (passage !== Passage.forward) return passage;
-    this.#exchange.started(command, null);
+    this.#exchange.started(command);
     this.#exchange.forwarded(Slot.functionCall, command);
     return Passage.forward;
   }
@@ -295,8 +297,10 @@ export class Commands {
     if (ruling.kind === 'allow' && readiness !== 'ready') return this.#unmaskable(command, slot, readiness);
     switch (ruling.kind) {
       case 'allow': {
-        const runs = facts === null ? this.#runsCode(text) : runsCode(facts);
-        if (runs) this.#suspectUpTo = this.#lastStatement;
+        const hidden = facts === null ? this.#hiddenSqlOf(text) : hiddenSqlOf(facts);
+        if (hidden === null) return Passage.forward;
+        this.#exchange.hiding.set(command, hidden);
+        this.#runs(hidden);
         return Passage.forward;
       }
       case 'deny':
@@ -366,9 +370,16 @@ export class Commands {
     return review;
   }
 
-  #runsCode(text: Uint8Array | number): boolean {
-    const { runningCode } = this.#exchange;
-    return runningCode.size > 0 && typeof text === 'number' && runningCode.has(text);
+  #hiddenSqlOf(text: Uint8Array | number): HiddenSql | null {
+    const { hiddenSql } = this.#exchange;
+    return hiddenSql.size > 0 && typeof text === 'number' ? (hiddenSql.get(text) ?? null) : null;
+  }
+
+  /** A command is planned or executed that may run SQL that cannot be seen. False: it does not. */
+  #runs(hidden: HiddenSql): boolean {
+    this.#ranCode ||= hidden === 'code';
+    if (this.#ranCode) this.#suspectUpTo = this.#lastStatement;
+    return this.#ranCode;
   }
 
   /** Whatever the message at hand is, it is refused. */

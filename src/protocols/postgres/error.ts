@@ -12,6 +12,7 @@ export type PostgresErrorCode =
   | 'postgres-message-too-large'
   | 'postgres-unsupported-protocol' // a version other than 3.x, or TLS without asking first
   | 'postgres-replication-refused'
+  | 'postgres-role-refused' // a client asks for a role before policy can decide about it
   | 'postgres-unknown-database'
   | 'postgres-connection-lost' // the target went away
   | 'postgres-client-gone' // the client went away before it was served
@@ -30,6 +31,7 @@ const sqlstates: Readonly<Record<PostgresErrorCode, string>> = {
   'postgres-message-too-large': '54000',
   'postgres-unsupported-protocol': '0A000',
   'postgres-replication-refused': '0A000',
+  'postgres-role-refused': '42501',
   'postgres-unknown-database': '3D000',
   'postgres-connection-lost': '08006',
   'postgres-client-gone': '08006',

@@ -10,11 +10,13 @@
  */
 import type { ConnectionGate } from '../../gate/gate.ts';
 import type { OutcomeKind } from '../../model/outcome.ts';
+import { Copying, intruder } from './copying.ts';
 import { cancelledSqlstate, PostgresError } from './error.ts';
 import { OpenCommands } from './open-commands.ts';
 import { Pipeline, Slot } from './pipeline.ts';
 import { Portals } from './portals.ts';
 import { PreparedStatements } from './prepared-statements.ts';
+import type { HiddenSql } from './suspect-statements.ts';
 
 /** No more may wait for answers; the target flushes its answers long before, so that this always drains. */
 const pipelineBound = 65_536;
@@ -32,23 +34,21 @@ export class Exchange {
   /** Statements that might rename others when they run, with the name that they deallocate if that is all they do. */
   readonly renaming = new Map<number, string | null>();
   /** Statements that may run SQL that cannot be seen. */
-  readonly runningCode = new Set<number>();
-  /** Names that open commands deallocate. */
-  readonly #deallocations = new Map<number, string>();
+  readonly hiddenSql = new Map<number, HiddenSql>();
+  /** Open commands that may do so, or rename (with the same name), whenever they are executed. */
+  readonly hiding = new Map<number, HiddenSql>();
+  readonly renamers = new Map<number, string | null>();
   /** Commands whose portal the target drops when it answers the Bind of the key. */
   readonly #replaced = new Map<number, number>();
   /** Of the command that is being answered. */
   rows = 0;
   #tags = '';
   #failure: string | null = null;
-  #refusalTold = false;
+  /** Something came that ReadyForQuery alone may follow, of a message that it answers. */
+  #answered = false;
   /** An error of the extended protocol: the target skips everything up to the next Sync. */
   #skipping: string | null = null;
-  #copy: 'none' | 'in' | 'out' = 'none';
-  /** A command stands right behind a COPY FROM: the copy fails by it or before it, and then it is carried out. */
-  #intruded = false;
-  /** Syncs that a COPY may have swallowed; each may still be answered. */
-  #swallowedSyncs = 0;
+  readonly #copying = new Copying();
   /** The last command that completed: it fails yet if its commit at Sync does. */
   #completed = 0;
   #completedTag = '';
@@ -59,7 +59,7 @@ export class Exchange {
     this.statements = new PreparedStatements((statement) => {
       gate.forgetStatement(statement);
       if (this.renaming.size > 0) this.renaming.delete(statement);
-      if (this.runningCode.size > 0) this.runningCode.delete(statement);
+      if (this.hiddenSql.size > 0) this.hiddenSql.delete(statement);
     });
   }
 
@@ -74,12 +74,12 @@ export class Exchange {
 
   /** Nothing that was forwarded will be answered any more; or, in a COPY, not before the client has sent more. */
   get settled(): boolean {
-    return this.#kind() === Slot.none || this.#copy === 'in';
+    return this.#kind() === Slot.none || this.#copying.direction === 'in';
   }
 
   /** Results are on their way that somebody must take. */
   get producing(): boolean {
-    return this.rows > 0 || this.#copy === 'out';
+    return this.rows > 0 || this.#copying.direction === 'out';
   }
 
   /** The error after which the target skips everything up to Sync; null: it skips nothing. */
@@ -88,7 +88,7 @@ export class Exchange {
   }
 
   get copyingOut(): boolean {
-    return this.#copy === 'out';
+    return this.#copying.direction === 'out';
   }
 
   /** The command that the next answer belongs to; 0 when none is known. */
@@ -103,9 +103,19 @@ export class Exchange {
       : 0;
   }
 
+  /** The command that ReadyForQuery would answer; 0: it would be a Sync, perhaps one that a COPY was thought to have read. */
+  get ready(): number {
+    return this.#ofSwallowedSync(this.#kind()) ? 0 : this.current;
+  }
+
+  /** Every message that ReadyForQuery answers is answered otherwise before, except Sync. */
+  #ofSwallowedSync(kind: number): boolean {
+    return this.#copying.syncs > 0 && kind !== Slot.sync && !this.#answered;
+  }
+
   /** The command that CopyData of the client belongs to: the one that copies, or the last one sent. */
   get copyCommand(): number {
-    for (let i = this.#copy === 'in' ? 0 : this.pipeline.length - 1; i >= 0; i--) {
+    for (let i = this.#copying.direction === 'in' ? 0 : this.pipeline.length - 1; i >= 0; i--) {
       const kind = this.pipeline.kind(i);
       if (kind === Slot.query || kind === Slot.execute) return this.pipeline.value(i);
     }
@@ -114,10 +124,10 @@ export class Exchange {
 
   // ---- what is forwarded ----
 
-  /** A command was allowed; `deallocates`: the name it drops. */
-  started(command: number, deallocates: string | null): void {
+  /** A command was allowed; `renames`: it might, and this is the one name that it drops. */
+  started(command: number, renames?: string | null): void {
     this.#open.add(command, 0);
-    if (deallocates !== null) this.#deallocations.set(command, deallocates);
+    if (renames !== undefined) this.renamers.set(command, renames);
   }
 
   /** A Bind of `command` makes the portal of `before` anew. */
@@ -127,12 +137,13 @@ export class Exchange {
 
   /** A message goes to the target. */
   forwarded(kind: Slot, value: number): void {
-    if (this.#copy === 'in') this.#forwardedInCopy(kind);
+    if (this.#copying.direction === 'in') this.#copying.forwarded(kind);
     else if (kind === Slot.copyEnd && this.pipeline.length === 0)
       return; // of no copy: the target ignores it
-    else if (this.#skipping !== null && this.pipeline.length === 0 && kind !== Slot.sync)
+    else if (this.#skipping !== null && this.pipeline.length === 0 && kind !== Slot.sync) {
+      this.checkNoCopy();
       this.#skip(kind, value);
-    else {
+    } else {
       this.pipeline.push(kind, value);
       if (
         kind === Slot.sync ||
@@ -151,19 +162,14 @@ export class Exchange {
   }
 
   /**
-   * During COPY FROM the target ignores Sync. A command is not legal there: the target may read it as a broken copy, or,
-   * when the copy has failed by then, carry it out; which of both could not be told.
+   * A command is not legal in a COPY FROM: the target may read it as a broken copy, or, when the copy has failed by then, carry
+   * it out; and behind one that failed, skip it or, after a Sync that was not read, carry it out. Which could not be told.
+   * @throws PostgresError `postgres-unexpected-message`
    */
-  #forwardedInCopy(kind: Slot): void {
-    if (kind === Slot.sync) this.#swallowedSyncs++;
-    else if (kind === Slot.copyEnd) this.#copy = 'none';
-    else this.checkNoCopy();
-  }
-
-  /** @throws PostgresError `postgres-unexpected-message`: no command is legal in a COPY FROM */
   checkNoCopy(): void {
-    if (this.#copy === 'in')
-      throw new PostgresError('postgres-unexpected-message', 'a command was sent into a COPY');
+    const { direction, syncs } = this.#copying;
+    if (direction === 'in' || (syncs > 0 && this.#skipping !== null && this.pipeline.length === 0))
+      throw intruder();
   }
 
   // ---- what the target answers ----
@@ -230,8 +236,9 @@ export class Exchange {
   commandComplete(tag: string): void {
     const kind = this.#kind();
     const command = this.pipeline.value();
-    if (this.#copy === 'out') this.rows += Number(/^COPY (\d{1,15})$/.exec(tag)?.[1] ?? 0);
+    if (this.#copying.direction === 'out') this.rows += Number(/^COPY (\d{1,15})$/.exec(tag)?.[1] ?? 0);
     if (kind === Slot.query) {
+      this.#answered = true;
       this.#addTag(tag);
     } else {
       this.#expect(Slot.execute);
@@ -246,12 +253,9 @@ export class Exchange {
       this.rows = 0;
       this.pipeline.pop();
     }
-    if (this.#copy !== 'none' || this.#swallowedSyncs > 0) {
-      this.#copy = 'none';
-      this.#swallowedSyncs = 0;
-    }
+    if (this.#copying.direction !== 'none' || this.#copying.syncs > 0) this.#copying.completed();
     if (tag.charCodeAt(0) === 0x44 && /^(DEALLOCATE|DISCARD ALL)/.test(tag)) {
-      this.statements.dropped(tag === 'DEALLOCATE' ? (this.#deallocations.get(command) ?? null) : null);
+      this.statements.dropped(tag === 'DEALLOCATE' ? (this.renamers.get(command) ?? null) : null);
     }
   }
 
@@ -273,54 +277,35 @@ export class Exchange {
 
   functionCallResponse(): void {
     this.#expect(Slot.functionCall);
+    this.#answered = true;
   }
 
   copyInResponse(): void {
     this.expectRow();
-    this.#copy = 'in';
-    this.#intruded = false;
-    let read = 0;
-    // What was sent behind is read by the copy, up to the message that ends it.
-    while (read + 1 < this.pipeline.length && this.#copy === 'in') {
-      const kind = this.pipeline.kind(read + 1);
-      if (kind === Slot.copyEnd) this.#copy = 'none';
-      else if (kind !== Slot.sync) {
-        this.#intruded = true;
-        break;
-      }
-      read++;
-    }
-    const syncs = this.#copy === 'in' ? read : Math.max(0, read - 1);
-    // Whether the Sync before it was read by the copy decides whether this command is carried out.
-    if (this.#intruded && syncs > 0) throw intruder();
-    this.pipeline.dropBehindHead(read);
-    this.#swallowedSyncs += syncs;
-    this.statements.answered += syncs;
+    this.statements.answered += this.#copying.begin(this.pipeline);
   }
 
   copyOutResponse(): void {
     this.expectRow();
-    this.#copy = 'out';
+    this.#copying.direction = 'out';
   }
 
   /** Returns the error to deliver instead of the target's, or null for the target's own. */
   errorResponse(sqlstate: string): Buffer | null {
     const kind = this.#kind();
     const value = this.pipeline.value();
-    // Servers before 14 tell only by this code that they have read a command as a part of the copy.
-    if (this.#copy === 'in' && this.#intruded && kind === Slot.query && sqlstate === '08P01')
-      throw intruder();
-    this.#copy = 'none';
+    this.#copying.failed(this.pipeline, sqlstate);
     switch (kind) {
       case Slot.none:
         return null; // the server ends the connection for a reason of its own
       case Slot.query:
       case Slot.functionCall:
         this.#failure = sqlstate;
+        this.#answered = true;
         return null;
       case Slot.refusedQuery: {
-        const error = this.#refusalTold ? null : (this.#refusals.shift() ?? null);
-        this.#refusalTold = true;
+        const error = this.#answered ? null : (this.#refusals.shift() ?? null);
+        this.#answered = true;
         return error;
       }
       case Slot.sync:
@@ -350,25 +335,27 @@ export class Exchange {
   /** @throws PostgresError `postgres-unexpected-message` for one that answers nothing */
   readyForQuery(status: number): void {
     const kind = this.#kind();
+    if (this.#ofSwallowedSync(kind)) {
+      this.#copying.syncs--;
+      this.#skipping = null;
+      this.#reportCompleted();
+      return;
+    }
     switch (kind) {
       case Slot.query:
       case Slot.functionCall:
         this.#finishQuery(this.pipeline.value());
         break;
       case Slot.refusedQuery:
-        if (!this.#refusalTold) throw this.#unexpected();
-        this.#refusalTold = false;
+        if (!this.#answered) throw this.#unexpected();
         break;
       case Slot.sync:
         break;
       default:
-        if (this.#swallowedSyncs === 0) throw this.#unexpected();
-        this.#swallowedSyncs--;
-        this.#skipping = null;
-        this.#reportCompleted();
-        return;
+        throw this.#unexpected();
     }
     this.pipeline.pop();
+    this.#answered = false;
     this.#skipping = null;
     this.statements.answered++;
     this.#reportCompleted();
@@ -448,8 +435,13 @@ export class Exchange {
     const earlier = this.#open.get(command);
     if (earlier === undefined) return;
     this.#open.delete(command);
-    if (this.#deallocations.size > 0) this.#deallocations.delete(command);
+    this.#forget(command);
     this.#gate.outcome(command, { kind, tag, rows: this.rows + Math.floor(earlier / 2), errorCode });
+  }
+
+  #forget(command: number): void {
+    if (this.renamers.size > 0) this.renamers.delete(command);
+    if (this.hiding.size > 0) this.hiding.delete(command);
   }
 
   #reportCompleted(errorCode: string | null = null): void {
@@ -458,7 +450,7 @@ export class Exchange {
     const tag = this.#completedTag;
     const rows = this.#completedRows;
     this.#completed = 0;
-    if (this.#deallocations.size > 0) this.#deallocations.delete(command);
+    this.#forget(command);
     const kind = errorCode === null ? 'succeeded' : 'failed';
     this.#gate.outcome(command, { kind, tag: tag === '' ? null : tag, rows, errorCode });
   }
@@ -482,10 +474,6 @@ export class Exchange {
 }
 
 const idle = 0x49;
-
-/** 08006 and not 08P01: the command was forwarded, and whether it took effect is not known. */
-const intruder = (): PostgresError =>
-  new PostgresError('postgres-unexpected-message', 'a command was sent into a COPY', { sqlstate: '08006' });
 
 const segmentEnd = (kind: Slot): boolean =>
   kind === Slot.query || kind === Slot.functionCall || kind === Slot.refusedQuery;

@@ -7,7 +7,8 @@ import { headerBytes } from './messages/frame.ts';
 const terminate = 0x58;
 
 export class HeldMessages {
-  readonly #chunks: Buffer[] = [];
+  /** Grows by doubling: a client that sends byte by byte costs no object per byte. */
+  #memory: Buffer = Buffer.alloc(0);
   #bytes = 0;
   /** Bytes to skip up to the next message, and what is known of its header. */
   #skip = 0;
@@ -30,8 +31,7 @@ export class HeldMessages {
 
   /** Keeps a copy of `chunk`, which goes on where the last one ended. */
   add(chunk: Buffer): void {
-    this.#chunks.push(Buffer.from(chunk));
-    this.#bytes += chunk.length;
+    this.#keep(chunk);
     let position = 0;
     while (position < chunk.length && !this.#terminated) {
       if (this.#skip > 0) {
@@ -51,7 +51,17 @@ export class HeldMessages {
 
   /** All of it, to go on with. */
   take(): Buffer {
-    const [first] = this.#chunks;
-    return this.#chunks.length === 1 ? first! : Buffer.concat(this.#chunks, this.#bytes);
+    return this.#memory.subarray(0, this.#bytes);
+  }
+
+  #keep(chunk: Buffer): void {
+    const end = this.#bytes + chunk.length;
+    if (end > this.#memory.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(end, 2 * this.#bytes));
+      this.#memory.copy(grown, 0, 0, this.#bytes);
+      this.#memory = grown;
+    }
+    chunk.copy(this.#memory, this.#bytes);
+    this.#bytes = end;
   }
 }

@@ -2,7 +2,7 @@
  * Facts of statements that clients prepare again and again, found by the text as it is. Drivers send the same few texts for
  * every execution, with parameters apart; to know one again costs a tenth of what it costs to take its shape.
  */
-import type { CommandFacts } from '../../model/command-facts.ts';
+import { unknownFacts, type CommandFacts } from '../../model/command-facts.ts';
 
 interface Known {
   readonly text: Uint8Array;
@@ -18,7 +18,7 @@ export class ParsedTexts {
   readonly #classify: (text: Uint8Array) => CommandFacts;
   readonly #known: (Known | undefined)[] = Array.from({ length: places });
 
-  /** `classify` depends on nothing but the text. */
+  /** `classify` depends on nothing but the text, unless it says `unknownFacts`. */
   constructor(classify: (text: Uint8Array) => CommandFacts) {
     this.#classify = classify;
   }
@@ -28,7 +28,9 @@ export class ParsedTexts {
     const known = this.#known[place];
     if (known !== undefined && isEqual(known.text, text)) return known.facts;
     const facts = this.#classify(text);
-    if (text.length <= longestText) this.#known[place] = { text: Uint8Array.from(text), facts };
+    // What is unknown may be so only while the parser is made anew.
+    if (text.length <= longestText && facts !== unknownFacts)
+      this.#known[place] = { text: Uint8Array.from(text), facts };
     return facts;
   }
 }

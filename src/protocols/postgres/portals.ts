@@ -46,9 +46,14 @@ export class Portals {
     return command;
   }
 
-  clearNamed(): void {
+  /** SQL may do anything to portals, but for the one that runs it. */
+  clearNamed(running = 0): void {
+    const name = this.#names.get(running);
     this.#named.clear();
     this.#names.clear();
+    if (name === undefined) return;
+    this.#named.set(name, running);
+    this.#names.set(running, name);
   }
 
   /** A simple query ends the unnamed portal, and may do anything to the others. */

@@ -151,7 +151,11 @@ class Connection implements PostgresRelay, Releasable {
         this.#midPending = midMessage;
       },
       masking,
-      awake: (work) => this.#guarded(work),
+      awake: (work) =>
+        this.#guarded(() => {
+          work();
+          this.#answered();
+        }),
     });
     const ready = Promise.withResolvers<boolean>();
     const ended = Promise.withResolvers<void>();
@@ -292,6 +296,11 @@ class Connection implements PostgresRelay, Releasable {
   #fromTarget(chunk: Buffer): void {
     if (this.#targetDone) return;
     this.#backend.receive(chunk);
+    this.#answered();
+  }
+
+  /** Answers have come, or were looked at that had to wait. */
+  #answered(): void {
     if (this.#frontend.held) this.#frontend.resume();
     if (!this.#clientClosed) return;
     // Nobody is there to take it: what is complete counts, what goes on is stopped.

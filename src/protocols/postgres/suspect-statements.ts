@@ -5,13 +5,23 @@
  */
 import type { CommandFacts } from '../../model/command-facts.ts';
 
-/** May it run SQL that its facts do not name? */
-export function runsCode({ effects }: CommandFacts): boolean {
+/**
+ * What may run SQL that its facts do not name: `code` by itself, `cursor` (FETCH, and what looks like it) when such SQL has
+ * opened the cursor.
+ */
+export type HiddenSql = 'code' | 'cursor';
+
+/** Null: it runs none. */
+export function hiddenSqlOf({ effects }: CommandFacts): HiddenSql | null {
+  let session = false;
+  let reads = false;
   for (let i = 0; i < effects.length; i++) {
     const effect = effects[i];
-    if (effect === 'code' || effect === 'unknown') return true;
+    if (effect === 'code' || effect === 'unknown') return 'code';
+    session ||= effect === 'session';
+    reads ||= effect === 'read';
   }
-  return false;
+  return session && reads ? 'cursor' : null;
 }
 
 const suspected = new WeakMap<CommandFacts, CommandFacts>();

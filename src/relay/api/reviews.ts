@@ -11,6 +11,7 @@ import type { NewEntry } from '../../evidence/entry.ts';
 import type { Authenticated } from '../../identity/authenticator.ts';
 import type { ReplayCache } from '../../identity/replay.ts';
 import { verifySignedRequest } from '../../identity/signed-request.ts';
+import type { SessionId } from '../../model/ids.ts';
 import { samePrincipal } from '../../model/principal.ts';
 import type { Policies } from '../../policy/policies.ts';
 import { refusal } from '../../reviews/review.ts';
@@ -23,7 +24,7 @@ import { refusalError, type ReviewDesk } from '../reviews/desk.ts';
 import { actorOf } from '../reviews/entries.ts';
 import { summaryOf, viewOf, type Viewer } from '../reviews/view.ts';
 import type { Attempts } from '../state/counters.ts';
-import type { ReviewFilter, Reviews, StoredReview } from '../state/reviews.ts';
+import { listed, type ReviewFilter, type Reviews, type StoredReview } from '../state/reviews.ts';
 
 export interface ReviewRoutesOptions {
   readonly config: Pick<RelayConfig, 'publicUrl' | 'targets'>;
@@ -40,6 +41,8 @@ export interface ReviewRoutesOptions {
 
 /** Decisions of one person in a minute; each refused one is an entry. */
 const decisionsPerMinute = 60;
+/** Looks at the store for one list: those that the caller may see may stand behind many others. */
+const listsAsked = 10;
 /** Callers that wait at a time: in all, and of one login. */
 const watchers = 1000;
 const watchersOfLogin = 8;
@@ -56,15 +59,15 @@ export function reviewRoutes(app: FastifyInstance, options: ReviewRoutesOptions)
     const caller = await authenticate(request);
     const query = ReviewQuery.safeParse(request.query);
     if (!query.success) throw new RelayError('request-invalid', 'The query is not one of reviews.');
-    const looks = lookOf(options, caller, request);
+    const look = (): Look => lookOf(options, caller, request);
     const filter = filterOf(query.data, caller);
-    if (query.data.after === undefined) return listNow(options, looks, filter);
+    if (query.data.after === undefined) return listNow(options, look(), filter);
     const waitMs = Number(query.data.wait ?? 0) * 1000;
     const after = Number(query.data.after);
     const gone = new AbortController();
     reply.raw.once('close', () => gone.abort());
     const { signal } = gone;
-    return watches.during(caller.login, () => watch({ options, looks, filter, signal }, after, waitMs));
+    return watches.during(caller.login, () => watch({ options, look, filter, signal }, after, waitMs));
   });
   app.get<{ Params: { id: string } }>('/v1/reviews/:id', async (request): Promise<ReviewView> => {
     const looks = lookOf(options, await authenticate(request), request);
@@ -88,7 +91,7 @@ export function reviewRoutes(app: FastifyInstance, options: ReviewRoutesOptions)
   });
 }
 
-/** One caller's eyes. */
+/** One caller's eyes, at one moment. */
 interface Look {
   sees(review: StoredReview): boolean;
   viewerOf(review: StoredReview): Viewer;
@@ -96,14 +99,20 @@ interface Look {
 
 function lookOf(options: ReviewRoutesOptions, { principal }: Authenticated, { ip }: FastifyRequest): Look {
   const { config, policies, clock } = options;
+  // Policy is asked about sessions, and takes a millisecond; one session may have very many reviews.
+  const known = new Map<SessionId, boolean>();
   const permitted = (review: StoredReview): boolean => {
+    const before = known.get(review.session);
+    if (before !== undefined) return before;
     const { groups, protocol } = config.targets.get(review.target) ?? { groups: [], protocol: 'postgres' };
     const target = { name: review.target, protocol, groups };
     const session = { session: review.session, target, owner: review.requester };
     const circumstances = { timeMs: clock.wallMs(), sourceAddress: ip };
-    return policies()
+    const permits = policies()
       .evaluate({ action: 'review', principal, session, circumstances })
       .allows('review', principal, review.session);
+    known.set(review.session, permits);
+    return permits;
   };
   return {
     sees: (review) => samePrincipal(review.requester, principal) || permitted(review),
@@ -123,20 +132,29 @@ async function listNow(
 ): Promise<ReviewList> {
   // The cursor first: what changes meanwhile is told twice rather than never.
   const cursor = await state.lastChange();
-  const reviews = (await state.list(filter)).filter((review) => looks.sees(review));
-  return { reviews: reviews.map((review) => summaryOf(review, looks.viewerOf(review))), cursor: `${cursor}` };
+  const seen: StoredReview[] = [];
+  let before: string | null = null;
+  // Those that others must not see are in between, and somebody may hold very many.
+  for (let asked = 0; asked < listsAsked && seen.length < listed; asked++) {
+    const found = await state.list(filter, before);
+    seen.push(...found.filter((review) => looks.sees(review)));
+    before = found.at(-1)?.id ?? null;
+    if (found.length < listed) break;
+  }
+  const reviews = seen.slice(0, listed).map((review) => summaryOf(review, looks.viewerOf(review)));
+  return { reviews, cursor: `${cursor}` };
 }
 
 interface Watch {
   readonly options: ReviewRoutesOptions;
-  readonly looks: Look;
+  readonly look: () => Look;
   readonly filter: ReviewFilter;
   /** The caller hung up. */
   readonly signal: AbortSignal;
 }
 
 async function watch(
-  { options, looks, filter, signal }: Watch,
+  { options, look, filter, signal }: Watch,
   after: number,
   waitMs: number,
 ): Promise<ReviewList> {
@@ -148,6 +166,7 @@ async function watch(
     const changes = await state.changedAfter(cursor, filter);
     // A client that is ahead of us has seen another state: it starts again from here.
     cursor = changes.at(-1)?.changed ?? Math.min(cursor, await state.lastChange());
+    const looks = look();
     const reviews = changes.filter((review) => looks.sees(review));
     const over = clock.monotonicMs() >= untilMs || signal.aborted || desk.changes.closed;
     if (reviews.length > 0 || over)

@@ -12,16 +12,17 @@ import type { Policies } from '../../policy/policies.ts';
 import type { Clock } from '../../system/clock.ts';
 import { SessionKillClaims, SessionOpenClaims, SignedRequest } from '../../wire/api.ts';
 import type { LiveSessionList, SessionAnswer, TargetList } from '../../wire/api.ts';
-import type { RelayConfig, TargetConfig } from '../config/config.ts';
+import type { RelayConfig } from '../config/config.ts';
+import type { TargetConfig } from '../config/targets.ts';
 import { RelayError } from '../error.ts';
 import type { SessionRegistry } from '../sessions/registry.ts';
 import type { Sessions, StoredSession } from '../state/sessions.ts';
 
 export interface SessionRoutesOptions {
-  readonly config: RelayConfig;
+  readonly config: Pick<RelayConfig, 'publicUrl' | 'targets' | 'sessions'>;
   readonly policies: () => Policies;
-  readonly registry: SessionRegistry;
-  readonly state: Sessions;
+  readonly registry: Pick<SessionRegistry, 'open' | 'find'>;
+  readonly state: Pick<Sessions, 'live' | 'find' | 'requestKill'>;
   readonly replay: ReplayCache;
   readonly clock: Clock;
   readonly append: (entry: NewEntry) => Promise<unknown>;
@@ -36,13 +37,14 @@ export function sessionRoutes(app: FastifyInstance, options: SessionRoutesOption
     const caller = await authenticate(request);
     const { claims, request: signed } = await readSigned(options, caller, request.body, SessionOpenClaims);
     const opened = await registry.open({ caller, claims, request: signed, sourceAddress: request.ip });
-    const { session, target, server, remainingMs } = opened;
+    const { session, target, server, ssh, remainingMs } = opened;
     return {
       session: session.facts.id,
       target: target.name,
       protocol: target.protocol,
       server,
-      database: target.database,
+      database: databaseOf(target),
+      ssh,
       deadline: new Date(session.facts.deadlineMs).toISOString(),
       remainingMs: Math.max(1, remainingMs),
     };
@@ -74,11 +76,11 @@ function listTargets(options: SessionRoutesOptions, caller: Authenticated, sourc
   };
   const targets = [...config.targets.values()]
     .filter((target) => !Authorization.connect(policies(), caller.principal, target, circumstances).denied)
-    .map(({ name, protocol, description, database }) => ({
-      name,
-      protocol,
-      description,
-      database,
+    .map((target) => ({
+      name: target.name,
+      protocol: target.protocol,
+      description: target.description,
+      database: databaseOf(target),
       allowed: true,
     }));
   return { targets } satisfies z.infer<typeof TargetList>;
@@ -130,8 +132,7 @@ async function kill(
     .find(id)
     ?.end('killed')
     .catch(() => undefined);
-  await options.state.requestKill(id, request, caller.login);
-  await told;
+  await Promise.all([options.state.requestKill(id, request, caller.login), told]);
 }
 
 /** A session whose target is no longer configured is judged as one of a target without groups. */
@@ -170,6 +171,9 @@ function sessionId(text: string): SessionId {
   if (!isSessionId(text)) throw unknownSession();
   return text;
 }
+
+const databaseOf = (target: TargetConfig): string | null =>
+  target.protocol === 'postgres' ? target.database : null;
 
 const unknownSession = (): RelayError =>
   new RelayError('session-unknown', 'There is no live session of this id.', {

@@ -21,6 +21,7 @@ import { ruleProblems } from './rules.ts';
 import { resolveConfig } from './resolve.ts';
 import { refuseIfOthersWrite } from './secret-file.ts';
 import type { SecretReference, Setting } from './secret.ts';
+import type { TargetConfig } from './targets.ts';
 
 /** Everything that a relay needs to know to start. Paths are absolute, defaults filled in. */
 export interface RelayConfig {
@@ -105,36 +106,6 @@ export interface WebhookConfig {
   /** The beginning of the command's text goes along, without its literals. */
   readonly includeText: boolean;
 }
-
-export interface TargetConfig {
-  readonly name: TargetName;
-  readonly protocol: 'postgres';
-  readonly description: string | null;
-  /** Target groups, for policy. */
-  readonly groups: readonly string[];
-  /** Host name, address, or absolute path of the directory of a Unix socket. */
-  readonly host: string;
-  readonly port: number;
-  /** Where a client goes that names no database. */
-  readonly database: string;
-  /** Others that a client may name. */
-  readonly databases: readonly string[] | 'any';
-  readonly user: Setting;
-  /** Null: the target asks for none (client certificate, socket peer). */
-  readonly password: SecretReference | null;
-  readonly tls: TargetTlsConfig;
-}
-
-export type TargetTlsConfig =
-  | { readonly mode: 'disable' }
-  | {
-      readonly mode: 'verify-full';
-      /** Null: the system's certificate authorities. */
-      readonly caFile: string | null;
-      readonly clientCertificate: { readonly certFile: string; readonly keyFile: string } | null;
-      /** Name that the certificate must have; null: `host`. */
-      readonly serverName: string | null;
-    };
 
 /**
  * Reads and validates a configuration. With null: the embedded default, whose files are written at its first use.

@@ -2,12 +2,12 @@
 import path from 'node:path';
 import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
-import type { RelayConfig, TargetConfig, TargetTlsConfig } from './config.ts';
+import type { RelayConfig } from './config.ts';
 import { compiledMasking } from './masking.ts';
 import type { RelayFile } from './schema.ts';
-import { SecretReference } from './secret.ts';
-
-type TargetFile = RelayFile['targets'][keyof RelayFile['targets']];
+import { reference, SecretReference } from './secret.ts';
+import { resolveTarget } from './resolve-target.ts';
+import type { TargetConfig } from './targets.ts';
 
 /** The configuration that a file means; the file has passed schema and rules. */
 export function resolveConfig(source: RelayConfig['source'], file: RelayFile): RelayConfig {
@@ -87,41 +87,6 @@ function identityOf({ identity }: RelayFile): RelayConfig['identity'] {
 function targetsOf(file: RelayFile, base: string): ReadonlyMap<TargetName, TargetConfig> {
   const targets = new Map<TargetName, TargetConfig>();
   for (const [name, target] of Object.entries(file.targets))
-    if (isTargetName(name)) targets.set(name, targetOf(name, target, base));
+    if (isTargetName(name)) targets.set(name, resolveTarget(name, target, base));
   return targets;
-}
-
-function targetOf(name: TargetName, target: TargetFile, base: string): TargetConfig {
-  return {
-    name,
-    protocol: target.protocol,
-    description: target.description ?? null,
-    groups: target.groups.toSorted(),
-    host: target.host,
-    port: target.port,
-    database: target.database,
-    databases: target.databases,
-    user: SecretReference.parse(target.user, base) ?? target.user,
-    password: target.password === undefined ? null : reference(target.password, base),
-    tls: tlsOf(target, base),
-  };
-}
-
-function tlsOf({ host, tls }: TargetFile, base: string): TargetTlsConfig {
-  if (host.startsWith('/') || tls.mode === 'disable') return { mode: 'disable' };
-  return {
-    mode: 'verify-full',
-    caFile: tls.caFile === undefined ? null : path.resolve(base, tls.caFile),
-    clientCertificate:
-      tls.certFile === undefined || tls.keyFile === undefined
-        ? null
-        : { certFile: path.resolve(base, tls.certFile), keyFile: path.resolve(base, tls.keyFile) },
-    serverName: tls.serverName ?? null,
-  };
-}
-
-function reference(text: string, base: string): SecretReference {
-  const parsed = SecretReference.parse(text, base);
-  if (parsed === null) throw new TypeError('a reference that the rules let through');
-  return parsed;
 }

@@ -1,27 +1,14 @@
 /** Rules of `relay.yaml` that join several keys: above all, what never travels in plain text. */
-import { BlockList, isIP } from 'node:net';
+import { isLoopback } from './loopback.ts';
 import { maskingProblems } from './masking.ts';
 import type { RelayFile } from './schema.ts';
 import { SecretReference } from './secret.ts';
+import { targetProblems } from './target-rules.ts';
 
 /** A broken rule, at the value (or the nearest parent) that `path` names. */
 export interface RuleProblem {
   readonly path: readonly string[];
   readonly message: string;
-}
-
-type TargetFile = RelayFile['targets'][keyof RelayFile['targets']];
-
-const loopback = new BlockList();
-loopback.addSubnet('127.0.0.0', 8, 'ipv4');
-loopback.addAddress('::1', 'ipv6');
-
-/** Is this host this machine, whatever the network says? */
-export function isLoopback(host: string): boolean {
-  const plain = host.replace(/^\[(.*)\]$/, '$1');
-  if (plain === 'localhost') return true;
-  const family = isIP(plain);
-  return family !== 0 && loopback.check(plain, family === 4 ? 'ipv4' : 'ipv6');
 }
 
 /** All broken rules of a file that has the right shape. */
@@ -153,36 +140,4 @@ export function isWebhookUrl(text: string): boolean {
   const url = URL.parse(text);
   if (url === null || url.username !== '' || url.password !== '') return false;
   return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
-}
-
-function* targetProblems(target: TargetFile): Generator<RuleProblem> {
-  const { user, password } = target;
-  if (password !== undefined && SecretReference.parse(password, '/') === null)
-    yield {
-      path: ['password'],
-      message: 'a password does not belong in this file: use env:NAME or file:PATH',
-    };
-  if (/^(env|file):/.test(user) && SecretReference.parse(user, '/') === null)
-    yield { path: ['user'], message: 'expected env:NAME or file:PATH' };
-  yield* targetTlsProblems(target);
-}
-
-function* targetTlsProblems({ host, tls }: TargetFile): Generator<RuleProblem> {
-  const socket = host.startsWith('/');
-  if (socket && tls.mode === 'verify-full')
-    yield { path: ['tls', 'mode'], message: 'a Unix socket has no TLS: use disable, or leave it out' };
-  if (!socket && tls.mode === 'disable' && !isLoopback(host) && tls.acknowledgePlaintext !== true)
-    yield {
-      path: ['tls', 'mode'],
-      message:
-        'would send credentials and results in plain text over the network: use verify-full, or set acknowledgePlaintext: true',
-    };
-  if (tls.mode === 'disable' || socket)
-    for (const key of ['caFile', 'certFile', 'keyFile', 'serverName'] as const)
-      if (tls[key] !== undefined) yield { path: ['tls', key], message: 'has no meaning without TLS' };
-  if ((tls.certFile === undefined) !== (tls.keyFile === undefined))
-    yield {
-      path: ['tls', tls.certFile === undefined ? 'keyFile' : 'certFile'],
-      message: 'certFile and keyFile go together',
-    };
 }

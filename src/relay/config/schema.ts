@@ -2,123 +2,25 @@
  * The shape of `relay.yaml`. Every key is known or refused; every value is checked here or in `rules.ts`. What a key
  * means stands in docs/configuration.md, and a test compares both.
  */
-import { isIP } from 'node:net';
 import { z } from 'zod';
 import { maskModes } from '../../masking/modes.ts';
-import { parseRecipient } from '../../evidence/recording/age.ts';
 import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
-import { nearest } from './nearest.ts';
-import { parseDurationMs, parseSizeBytes } from './units.ts';
-
-/** An object that refuses unknown keys, one line of message a key, in the order of the issue's `keys`. */
-function closed<Shape extends z.ZodRawShape>(shape: Shape) {
-  const known = Object.keys(shape);
-  return z.strictObject(shape, {
-    error: (issue) => {
-      if (issue.code !== 'unrecognized_keys') return 'expected a mapping';
-      return issue.keys
-        .map((key) => {
-          const meant = nearest(key, known);
-          return `unknown key; ${meant === null ? `known are ${known.join(', ')}` : `did you mean ${meant}?`}`;
-        })
-        .join('\n');
-    },
-  });
-}
-
-function parsed<Value>(parse: (text: string) => Value | null, expected: string) {
-  return z.string({ error: `expected ${expected}` }).transform((text, context) => {
-    const value = parse(text);
-    if (value !== null) return value;
-    context.addIssue({ code: 'custom', message: `expected ${expected}` });
-    return z.NEVER;
-  });
-}
-
-const durationMs = (least: string, most: string) =>
-  parsed((text) => {
-    const value = parseDurationMs(text);
-    return value !== null && value >= parseDurationMs(least)! && value <= parseDurationMs(most)!
-      ? value
-      : null;
-  }, `a duration from ${least} to ${most}, such as 90s, 1h30m or 8h`);
-
-const sizeBytes = (least: string, most: string) =>
-  parsed((text) => {
-    const value = parseSizeBytes(text);
-    return value !== null && value >= parseSizeBytes(least)! && value <= parseSizeBytes(most)! ? value : null;
-  }, `a size from ${least} to ${most}, such as 512KiB or 64MiB`);
-
-const text = (expected: string, most = 1024) =>
-  parsed(
-    (value) => (value !== '' && value.length <= most && !/\p{Cc}/u.test(value) ? value : null),
-    expected,
-  );
-
-const file = text('a path', 4096);
-const url = (expected: string, protocols: readonly string[]) =>
-  parsed((value) => {
-    const parsedUrl = URL.parse(value);
-    return parsedUrl !== null &&
-      protocols.includes(parsedUrl.protocol) &&
-      parsedUrl.username === '' &&
-      parsedUrl.password === '' &&
-      parsedUrl.search === '' &&
-      parsedUrl.hash === ''
-      ? value.replace(/\/+$/, '')
-      : null;
-  }, expected);
-
-/** An address or a network in CIDR notation. */
-const network = parsed((value) => {
-  const [address = '', prefix, rest] = value.split('/');
-  const family = isIP(address);
-  if (family === 0 || rest !== undefined) return null;
-  if (prefix === undefined) return value;
-  return /^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128) ? value : null;
-}, 'an IP address or a network such as 10.0.0.0/8');
-
-const recipient = parsed(parseRecipient, 'an age recipient, age1…, as hoop audit keygen makes one');
-
-const groupName = text('the name of a group', 256);
-const port = z
-  .int({ error: 'expected a port from 1 to 65535' })
-  .min(1, 'expected a port from 1 to 65535')
-  .max(65_535, 'expected a port from 1 to 65535');
-const oneOf = <const Values extends readonly [string, ...string[]]>(...values: Values) =>
-  z.enum(values, {
-    error: (issue) => {
-      const meant = typeof issue.input === 'string' ? nearest(issue.input, values) : null;
-      return `expected ${values.join(' or ')}${meant === null ? '' : `; did you mean ${meant}?`}`;
-    },
-  });
-
-const targetTls = closed({
-  mode: oneOf('verify-full', 'disable').optional(),
-  acknowledgePlaintext: z.literal(true, { error: 'expected true, or leave it out' }).optional(),
-  caFile: file.optional(),
-  certFile: file.optional(),
-  keyFile: file.optional(),
-  serverName: text('a host name', 253).optional(),
-});
-
-const target = closed({
-  protocol: oneOf('postgres'),
-  description: text('one line of text').optional(),
-  groups: z.array(groupName).default([]),
-  host: text('a host name, an address, or the absolute path of a socket directory'),
-  port: port.default(5432),
-  database: text('the name of a database', 63),
-  databases: z
-    .union([z.literal('any'), z.array(text('the name of a database', 63))], {
-      error: 'expected a list of names of databases, or any',
-    })
-    .default([]),
-  user: text('the name of a role, or env:NAME or file:PATH', 4096),
-  password: text('env:NAME or file:PATH', 4096).optional(),
-  tls: targetTls.prefault({}),
-});
+import {
+  closed,
+  durationMs,
+  file,
+  groupName,
+  network,
+  oneOf,
+  parsed,
+  port,
+  recipient,
+  sizeBytes,
+  text,
+  url,
+} from './shapes.ts';
+import { target } from './target-schema.ts';
 
 const webhook = closed({
   url: text('an https URL, or env:NAME or file:PATH', 4096),

@@ -59,3 +59,10 @@ export type Setting = string | SecretReference;
 /** @throws ConfigError `secret-unavailable`, `secret-exposed` */
 export const settingValue = (setting: Setting): string =>
   typeof setting === 'string' ? setting : setting.resolve();
+
+/** A reference that the rules have let through. */
+export function reference(text: string, base: string): SecretReference {
+  const parsed = SecretReference.parse(text, base);
+  if (parsed === null) throw new TypeError('a reference that the rules let through');
+  return parsed;
+}

@@ -15,7 +15,8 @@ import { ScramKeys } from '../../protocols/postgres/scram.ts';
 import type { SqlClassifier } from '../../protocols/postgres/sql/classifier.ts';
 import type { TargetOptions, TargetTransport } from '../../protocols/postgres/target.ts';
 import { settingValue } from '../config/secret.ts';
-import type { RelayConfig, TargetConfig } from '../config/config.ts';
+import type { RelayConfig } from '../config/config.ts';
+import type { PostgresTargetConfig } from '../config/targets.ts';
 import { dialTarget } from '../dial.ts';
 import { RelayError } from '../error.ts';
 import { lentMemory } from '../../system/lent-reads.ts';
@@ -25,7 +26,7 @@ import type { ServedConnection, SessionProtocol } from './protocol.ts';
 
 export interface PostgresProtocolOptions {
   readonly authorization: Authorization;
-  readonly target: TargetConfig;
+  readonly target: PostgresTargetConfig;
   readonly config: RelayConfig;
   readonly logger: RelayLogger;
   readonly metrics: RelayMetrics;
@@ -40,7 +41,7 @@ const lingerMs = 5000;
 const namesMs = 20_000;
 
 /** Keys are derived once per target and process: that costs milliseconds. */
-const scramKeys = new WeakMap<TargetConfig, ScramKeys>();
+const scramKeys = new WeakMap<PostgresTargetConfig, ScramKeys>();
 
 /** @throws ConfigError `secret-unavailable`, `secret-exposed`: the target's user is a reference that leads nowhere */
 export function postgresProtocol(options: PostgresProtocolOptions): SessionProtocol {
@@ -59,6 +60,7 @@ export function postgresProtocol(options: PostgresProtocolOptions): SessionProto
   const parsed = new ParsedTexts(classify);
   return {
     name: 'postgres',
+    ssh: null,
     literals: { values: new RecordedValues(), decimalOf, input: 'copy-data' },
     probe: () => probe(options, reached),
     serve: (client: ByteChannel, gate: () => ConnectionGate): ServedConnection => {
@@ -87,13 +89,16 @@ export function postgresProtocol(options: PostgresProtocolOptions): SessionProto
 }
 
 /** For a few questions about columns; rows wait for the answers. */
-async function dialForNames(authorization: Authorization, target: TargetConfig): Promise<TargetTransport> {
+async function dialForNames(
+  authorization: Authorization,
+  target: PostgresTargetConfig,
+): Promise<TargetTransport> {
   const transport = await dialTarget(authorization, target);
   setTimeout(() => transport.channel.destroy(), namesMs).unref();
   return transport;
 }
 
-function targetOptions(target: TargetConfig): TargetOptions {
+function targetOptions(target: PostgresTargetConfig): TargetOptions {
   const keys = scramKeys.get(target) ?? new ScramKeys();
   scramKeys.set(target, keys);
   return {

@@ -6,6 +6,8 @@ import type { SessionEnd } from '../../model/outcome.ts';
 
 export interface SessionProtocol {
   readonly name: 'postgres' | 'ssh';
+  /** What an SSH client has to know of the relay's end: its host key, `ssh-ed25519 AAAA…`; null for other protocols. */
+  readonly ssh: { readonly hostKey: string } | null;
   /** How literals are found in what a client sends, so that they are masked in the record. */
   readonly literals: Pick<MaskedRecorderOptions, 'values' | 'decimalOf' | 'input'>;
   /**

@@ -25,7 +25,8 @@ import type { Policies } from '../../policy/policies.ts';
 import type { Clock } from '../../system/clock.ts';
 import { ulid } from '../../system/ulid.ts';
 import type { SessionOpenClaims } from '../../wire/api.ts';
-import type { RelayConfig, TargetConfig } from '../config/config.ts';
+import type { RelayConfig } from '../config/config.ts';
+import type { TargetConfig } from '../config/targets.ts';
 import { RelayError } from '../error.ts';
 import type { ReviewedSession } from '../reviews/held-review.ts';
 import type { Sessions } from '../state/sessions.ts';
@@ -75,6 +76,8 @@ export interface OpenedSession {
   readonly target: TargetConfig;
   /** `PostgreSQL 15.18` */
   readonly server: string;
+  /** What an SSH client has to know; null for other protocols. */
+  readonly ssh: { readonly hostKey: string } | null;
   readonly remainingMs: number;
 }
 
@@ -122,6 +125,7 @@ export class SessionRegistry {
     const { masking, exemptions } = this.#maskingFor(authorization, target);
     const entry = {
       ...sessionOpened(id, open, authorization, clock.wallMs() + durationMs),
+      protocol: protocol.name,
       ...(exemptions.length > 0 && {
         exemptions: exemptions.map(({ rule, groups }) => ({ rule, groups: [...groups] })),
       }),
@@ -156,7 +160,13 @@ export class SessionRegistry {
       }
       const server = await protocol.probe();
       this.#options.observe.opened(session);
-      return { session, target, server, remainingMs: durationMs - (clock.monotonicMs() - startedAt) };
+      return {
+        session,
+        target,
+        server,
+        ssh: protocol.ssh,
+        remainingMs: durationMs - (clock.monotonicMs() - startedAt),
+      };
     } catch (error) {
       const drains = error instanceof RelayError && error.code === 'relay-draining';
       const why = drains ? 'relay-stopped' : 'target-unreachable';
@@ -357,7 +367,7 @@ function sessionOpened(
   { caller, claims, request }: OpenRequest,
   authorization: Authorization,
   deadlineMs: number,
-): Omit<EntryOf<'session.opened'>, 'v' | 'time'> {
+): Omit<EntryOf<'session.opened'>, 'v' | 'time' | 'protocol'> {
   const { kind, issuer, subject, email } = caller.principal;
   return {
     kind: 'session.opened',
@@ -365,7 +375,6 @@ function sessionOpened(
     session,
     login: caller.login,
     target: authorization.target,
-    protocol: 'postgres',
     reason: claims.reason ?? null,
     task: claims.task ?? null,
     deadline: new Date(deadlineMs).toISOString(),

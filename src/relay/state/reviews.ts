@@ -70,7 +70,7 @@ export interface ReviewFilter {
 }
 
 /** Reviews of an answer. */
-const listed = 200;
+export const listed = 200;
 /** Characters of base64 that a list shows; a multiple of 4. */
 const excerptLength = 1024;
 const keptMs = 7 * 86_400_000;
@@ -130,9 +130,14 @@ export class Reviews {
     return this.#withDecisions(this.#db, rows);
   }
 
-  /** Newest first, at most 200. */
-  async list(filter: ReviewFilter): Promise<StoredReview[]> {
-    const rows = await this.#filtered(filter).orderBy('id', 'desc').limit(listed).execute();
+  /**
+   * Newest first, at most 200: ask again for those `before` the last one.
+   * @param before an id; null: from the newest
+   */
+  async list(filter: ReviewFilter, before: string | null = null): Promise<StoredReview[]> {
+    let query = this.#filtered(filter);
+    if (before !== null) query = query.where('id', '<', before);
+    const rows = await query.orderBy('id', 'desc').limit(listed).execute();
     return this.#withDecisions(this.#db, rows);
   }
 

@@ -113,6 +113,27 @@ test('start-up parameters reach the target with the relay’s user and the chose
   assert.equal(sent, 'application_name\0x y\0options\0-c a=b\0user\0app\0database\0app\0\0');
 });
 
+test('a role among the start-up parameters, which no policy would decide about, never reaches the target', async () => {
+  for (const parameters of [
+    'role\0admin',
+    'ROLE\0admin',
+    'session_authorization\0admin',
+    'options\0-c role=admin',
+    'options\0-c a=b -crole=admin',
+    'options\0-ecrole=admin',
+    'options\0--Role=admin',
+    'options\0-c session-authorization=admin',
+    'options\0-c\\ \\r\\ole=admin -c r\\ole=admin',
+  ]) {
+    const played = await said(startupMessage(`user\0ana\0${parameters}\0`));
+    assert.equal(told(played).sqlstate, '42501', parameters);
+    assert.equal(played.targets.length, 0);
+  }
+  const harmless = 'options\0-c app.role=x -c search_path=role --plperl.on_role=y -c a=\\ role=1';
+  const played = await said(startupMessage(`user\0ana\0${harmless}\0`));
+  assert.ok(played.target.received.includes(harmless));
+});
+
 test('a Query right behind the start-up message waits until the target has accepted', async () => {
   const played = await said(Buffer.concat([startupMessage(), query('select 1')]));
   assert.ok(!played.target.received.includes('select 1'));

@@ -31,6 +31,11 @@ before(async () => {
     create table important (a int);
     create function swap() returns text language plpgsql as $$ begin
       execute 'deallocate s'; execute 'prepare s as delete from important'; return 'done'; end $$;
+    create function swap_portal() returns text language plpgsql as $$ declare c refcursor := 'p1'; begin
+      close c; open c for select a from important; return 'done'; end $$;
+    create function opaque() returns int language plpgsql as $$ begin return 1; end $$;
+    create function reopen() returns void language plpgsql as $$ declare c refcursor := 'p'; begin
+      close c; open c for select a from important; end $$;
     grant all on t, v, refusing, important to app;`);
   const classifier = await openClassifier();
   relay = await listenRelay(targetOptions({ password: () => passwordOf('app') }), server.port, {
@@ -104,6 +109,38 @@ test(
     assert.ok((await play([Q('copy refusing from stdin'), Q(wipe)])).includes(unknown));
     const extended = [P('', 'copy v from stdin'), B(''), E(), S, P('', wipe), B(''), E(), S];
     assert.ok((await play(extended)).includes(unknown));
+  },
+);
+
+test('a Sync that a failed COPY did not read answers no command behind it', options, async () => {
+  const bad = message('d', 'not a number\n');
+  const [end, quit] = [message('c'), message('X')];
+  const behind = [Q('select 1'), P('', 'select 2, 3'), B(''), E(), S, Q('selec'), Q('select 4'), quit];
+  const recorded = [
+    'copy t from stdin → failed null 0 22P02',
+    'select 1 → succeeded SELECT 1 1 null',
+    'select 2, 3 → succeeded SELECT 1 1 null',
+    'selec → failed null 0 42601',
+    'select 4 → succeeded SELECT 1 1 null',
+  ];
+  const extended = [P('', 'copy t from stdin'), B(''), E(), message('H')];
+  for (const unread of [[S], [S, S]]) {
+    assert.deepEqual(await play([Q('copy t from stdin')], [bad, ...unread, end, ...behind]), recorded);
+    assert.deepEqual(await play(extended, [bad, ...unread, end, S, ...behind]), recorded);
+  }
+  // All were read.
+  const late = [message('d', '1\n'), S, bad, end, ...behind];
+  assert.deepEqual(await play([Q('copy t from stdin')], late), recorded);
+});
+
+test(
+  'behind a COPY of which a Sync was perhaps not read, no command is told as skipped',
+  options,
+  async () => {
+    const [bad, end] = [message('d', 'not a number\n'), message('c')];
+    const extended = [P('', 'copy t from stdin'), B(''), E(), message('H')];
+    const recorded = await play(extended, [bad, S, end, P('', wipe), B(''), E(), S]);
+    assert.ok(recorded.includes(`${wipe} → cancelled null 0 08006`));
   },
 );
 
@@ -218,3 +255,106 @@ test(
     ]);
   },
 );
+
+test('a portal that changes names changes them when it runs, not when it is bound', options, async () => {
+  const names = [P('d', 'deallocate s'), P('p', `prepare s as ${wipe}`), B('d', 'x'), B('p', 'y'), S];
+  const later = [E('x'), E('y'), B('s'), E(), S];
+  const statements = await play([Q('begin')], names, [P('s', 'select 1'), S], later);
+  assert.equal(statements.at(-1), 'EXECUTE "s" → succeeded DELETE 5 0 null');
+  const cursors = [P('d', 'declare p1 cursor for select 2, 3'), P('c', 'close p1'), P('h', 'select 1')];
+  const bound = [B('d', 'y'), B('c', 'x'), B('h', 'p1')];
+  const portals = await play([Q('begin')], [...cursors, ...bound, E('x'), E('y'), E('p1'), S]);
+  assert.equal(portals.at(-1), 'FETCH ALL FROM "p1" → succeeded SELECT 1 1 null');
+});
+
+test('a function that is bound early is code when it runs', options, async () => {
+  const early = [P('f', 'select swap()'), B('f', 'x'), S];
+  await play([Q('begin')], early, [P('s', 'select 1'), S], [E('x'), S], [B('s'), E(), S]);
+  const last = relay.gates.at(-1)!.commands.at(-1)!;
+  assert.equal(last.outcomes[0]!.tag, 'DELETE 5');
+  assert.ok(last.facts.effects.includes('code'));
+});
+
+test('a function that replaces a portal: from then on the portal is not known', options, async () => {
+  const bound = [P('h', 'select 1'), B('h', 'p1'), P('f', 'select swap_portal()')];
+  const recorded = await play([Q('begin')], [...bound, B('f'), E(), E('p1'), S]);
+  assert.equal(recorded.at(-1), 'FETCH ALL FROM "p1" → succeeded SELECT 5 5 null');
+});
+
+test('a cursor over a function: what fetches from it runs the function', options, async () => {
+  const declared = [Q('begin'), Q('declare c cursor for select swap()')];
+  const [prepared, named] = [
+    [P('s', 'select 1'), S],
+    [B('s'), E(), S],
+  ];
+  const fetches = [[Q('fetch c')], [E('c'), S], [P('', 'fetch c'), B(''), E(), S]];
+  for (const fetch of fetches) {
+    await play(declared, prepared, fetch, named);
+    const last = relay.gates.at(-1)!.commands.at(-1)!;
+    assert.equal(last.outcomes[0]!.tag, 'DELETE 5');
+    assert.ok(last.facts.effects.includes('code'));
+  }
+});
+
+test('a portal of code that is fetched in parts is one command', options, async () => {
+  const parts = [P('', 'select opaque() from generate_series(1, 3)'), B('', 'x'), E('x', 2), E('x', 2), S];
+  assert.deepEqual((await play([Q('begin')], parts)).slice(1), [
+    'select opaque() from generate_series(1, 3) → succeeded SELECT 1 3 null',
+  ]);
+});
+const begin = [P('b', 'begin'), B('b'), E()];
+
+test('what is executed later than it was bound changes names when it is executed', options, async () => {
+  const recorded = await play(
+    [P('s', 'select 1'), P('d', 'deallocate s'), P('p', `prepare s as ${wipe}`), ...begin, B('d', 'x'), S],
+    [B('p', 'y'), S],
+    [E('x'), E('y'), B('s'), E(), S],
+  );
+  assert.equal(recorded.at(-1), 'EXECUTE "s" → succeeded DELETE 5 0 null');
+});
+
+test('a function that is executed later than it was bound makes names suspect then', options, async () => {
+  const recorded = await play(
+    [P('f', 'select swap()'), ...begin, B('f', 'x'), S],
+    [P('s', 'select 1'), S],
+    [E('x'), B('s'), E(), S],
+  );
+  assert.equal(recorded.at(-1), 'select 1 → succeeded DELETE 5 0 null');
+  assert.deepEqual(relay.gates.at(-1)!.commands.at(-1)!.facts.effects, ['code', 'read']);
+});
+
+test('a cursor that such SQL has opened runs it when rows are fetched', options, async () => {
+  for (const fetch of [[Q('fetch 1 from c')], [E('c', 1), S], [P('', 'fetch 1 from c'), B(''), E(), S]]) {
+    await play([...begin, S], [Q('declare c cursor for select swap()')], [P('s', 'select 1'), S], fetch, [
+      B('s'),
+      E(),
+      S,
+    ]);
+    const { text, facts } = relay.gates.at(-1)!.commands.at(-1)!;
+    assert.deepEqual([text, ...facts.effects], ['select 1', 'code', 'read']);
+  }
+});
+
+test(
+  'a portal that was closed and declared anew by SQL bound before it is not taken for it',
+  options,
+  async () => {
+    const declared = 'declare p cursor for select a from important';
+    const recorded = await play(
+      [P('c', 'close p'), P('d', declared), P('s', 'select generate_series(6, 9)'), ...begin, B('c', 'x'), S],
+      [B('d', 'y'), S],
+      [B('s', 'p'), S],
+      [E('x'), E('y'), E('p', 1), S],
+    );
+    assert.match(recorded.at(-1)!, /^FETCH 1 FROM "p"/);
+  },
+);
+
+test('a portal that a function may have replaced is not taken for the one before', options, async () => {
+  const recorded = await play(
+    [P('f', 'select reopen()'), P('s', 'select generate_series(6, 9)'), ...begin, B('f', 'x'), S],
+    [B('s', 'p'), S],
+    [E('x'), E('p', 1), S],
+  );
+  assert.match(recorded.at(-1)!, /^FETCH 1 FROM "p"/);
+});

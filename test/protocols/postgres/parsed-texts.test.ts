@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { CommandFacts } from '../../../src/model/command-facts.ts';
+import { unknownFacts, type CommandFacts } from '../../../src/model/command-facts.ts';
 import { ParsedTexts } from '../../../src/protocols/postgres/parsed-texts.ts';
 
 /** Facts that name their text. */
@@ -37,4 +37,11 @@ test('a text that comes again is not looked at again; one too long to be kept is
   assert.equal(looks, 1);
   for (let i = 0; i < 2; i++) parsed.classify(Buffer.alloc(5000, 'x'));
   assert.equal(looks, 3);
+});
+
+test('what could not be told for a moment is asked again', () => {
+  const answers = [unknownFacts, factsOf(Buffer.from('select 1'))];
+  const parsed = new ParsedTexts(() => answers.shift()!);
+  assert.equal(parsed.classify(Buffer.from('select 1')), unknownFacts);
+  assert.deepEqual(parsed.classify(Buffer.from('select 1')).effects, ['read']);
 });

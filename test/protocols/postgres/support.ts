@@ -198,6 +198,10 @@ export class NotingGate implements ConnectionGate {
     return verdict;
   }
 
+  verdictOn(): Verdict['kind'] {
+    throw new Error('PostgreSQL has no questions that are not recorded');
+  }
+
   review(given: GivenCommand, listener: ReviewListener): void {
     this.held.push({ given, text: this.#textOf(given.text), listener, withdrawn: null });
   }

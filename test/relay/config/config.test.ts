@@ -6,16 +6,17 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { loadConfig, parseConfig } from '../../../src/relay/config/config.ts';
 import type { RelayConfig } from '../../../src/relay/config/config.ts';
+import type { PostgresTargetConfig } from '../../../src/relay/config/targets.ts';
 import { ConfigError } from '../../../src/relay/config/error.ts';
-import { isLoopback } from '../../../src/relay/config/rules.ts';
+import { isLoopback } from '../../../src/relay/config/loopback.ts';
 import { isTargetName } from '../../../src/model/ids.ts';
 
 const parse = (text: string): RelayConfig => parseConfig('/etc/hoop/relay.yaml', text);
 
-function target(config: RelayConfig, name: string) {
+function target(config: RelayConfig, name: string): PostgresTargetConfig {
   assert.ok(isTargetName(name));
   const found = config.targets.get(name);
-  assert.ok(found);
+  assert.ok(found?.protocol === 'postgres');
   return found;
 }
 
@@ -368,7 +369,11 @@ const wrong: [string, string, (string | RegExp)[]][] = [
     ['2:30 sessions.defaultDuration expected at most sessions.maxDuration'],
   ],
   ['name of a target', db.replace('db:', 'DB_1:'), [/^3:3 targets\.DB_1 expected a name of at most 63/]],
-  ['unknown protocol', db.replace('postgres', 'mysql'), ['4:15 targets.db.protocol expected postgres']],
+  [
+    'unknown protocol',
+    db.replace('postgres', 'mysql'),
+    ['4:15 targets.db.protocol expected postgres or ssh'],
+  ],
   [
     'no user',
     db.replace('    user: u\n', ''),

@@ -36,9 +36,9 @@ function keysOf(schema: unknown, prefix = ''): string[] {
   return [prefix];
 }
 
-function targetSchema(): unknown {
-  const targets = RelayFile.shape.targets.unwrap();
-  return targets.valueType;
+function targetSchemas(): [string, unknown][] {
+  const { options } = RelayFile.shape.targets.unwrap().valueType;
+  return options.map((each) => [each.shape.protocol.options[0]!, each]);
 }
 
 function webhookSchema(): unknown {
@@ -54,7 +54,11 @@ function block(text: string, language: string): string {
 test('every key of relay.yaml is described, and no other', () => {
   const text = read('configuration.md');
   assert.deepEqual(documentedKeys(text, '## Keys').toSorted(), keysOf(RelayFile).toSorted());
-  assert.deepEqual(documentedKeys(text, 'Of a target').toSorted(), keysOf(targetSchema()).toSorted());
+  const common = documentedKeys(text, 'Of a target, below');
+  for (const [protocol, schema] of targetSchemas()) {
+    const own = documentedKeys(text, `Of a target with \`protocol: ${protocol}\``);
+    assert.deepEqual([...common, ...own].toSorted(), keysOf(schema).toSorted());
+  }
   assert.deepEqual(documentedKeys(text, 'Of a webhook').toSorted(), keysOf(webhookSchema()).toSorted());
 });
 

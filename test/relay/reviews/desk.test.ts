@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { EvidenceError } from '../../../src/evidence/error.ts';
 import type { EntryOf } from '../../../src/evidence/entry.ts';
 import { eventually } from '../../support/eventually.ts';
+import { ulid } from '../../../src/system/ulid.ts';
 import { ReviewList, ReviewView } from '../../../src/wire/reviews.ts';
 import { send, startStage, type Name, type Stage } from './stage.ts';
 
@@ -360,6 +361,26 @@ test('one login does not watch without end', async () => {
   const watching = Array.from({ length: 9 }, () => stage.get('walt', `/v1/reviews?after=${cursor}&wait=1`));
   const codes = (await Promise.all(watching)).map(({ statusCode }) => statusCode).toSorted();
   assert.deepEqual(codes, [...Array.from({ length: 8 }, () => 200), 503]);
+});
+
+test('a list shows what may be seen behind any number of reviews that may not', async () => {
+  const session = await stage.openSession();
+  const held = session.hold();
+  const { review } = await held.notice;
+  const shown = await stage.state.reviews.find(review);
+  assert.ok(shown);
+  const now = Date.now();
+  const own = { ...shown, id: ulid(now), requester: stage.principalOf('eve', ['engineering']) };
+  await stage.state.reviews.open(own);
+  for (let more = 1; more <= 201; more++) await stage.state.reviews.open({ ...shown, id: ulid(now + more) });
+  const list = ReviewList.parse((await stage.get('eve', '/v1/reviews?state=pending')).json());
+  assert.deepEqual(
+    list.reviews.map(({ review: id }) => id),
+    [own.id],
+  );
+  const all = ReviewList.parse((await stage.get('ben', '/v1/reviews?state=pending')).json());
+  assert.equal(all.reviews.length, 200);
+  held.withdraw('cancelled');
 });
 
 test('nobody decides faster than people read', async () => {

@@ -90,6 +90,7 @@ export class BinaryValues {
       case Layout.multirange:
       case Layout.unknown:
         if (depth < deepest && this.#container(type, bytes, start, end, depth)) return null;
+        if (this.#rule === none) this.#perhapsNumber(bytes, start, end);
         return this.#scanned(Form.text, bytes, start, end, true);
       default:
         return type.layout satisfies never;
@@ -110,10 +111,11 @@ export class BinaryValues {
     }
     const found = values.masking.scan(bytes, start, end);
     let instead: Replacement = null;
-    for (let i = found.length - 1; i >= 0; i--) {
-      // From the last to the first, so that what was found stays where it is.
+    // Of several none changes its length, so that each stays where it was found.
+    const inPlace = fixed || found.length > 1;
+    for (let i = 0; i < found.length; i++) {
       const range = { start: found.starts[i]!, end: found.ends[i]!, rule: found.rules[i]! };
-      const one = values.finding(form, bytes, start, range, fixed || found.length > 1);
+      const one = values.finding(form, bytes, start, range, inPlace);
       if (one === 'null') instead = one;
       else if (one !== null)
         instead = Buffer.concat([bytes.subarray(start, range.start), one, bytes.subarray(range.end, end)]);
@@ -146,6 +148,14 @@ export class BinaryValues {
     const masked = BigInt(digits.toString('latin1', from, length));
     bytes.writeBigInt64BE(typeOid === money ? masked * 100n : masked, start);
     return null;
+  }
+
+  /** What a domain's value in a container is made of is not told: it is looked at as what it could be, too. */
+  #perhapsNumber(bytes: Buffer, start: number, end: number): void {
+    const [layout, typeOid] = end - start === 8 ? [Layout.integer, 20] : [Layout.numeric, numeric];
+    if (layout === Layout.numeric && !isNumeric(bytes, start, end)) return;
+    const instead = this.#number(typeFacts(typeOid), typeOid, bytes, start, end);
+    if (instead !== null) zeroNumber(layout, bytes, start, end);
   }
 
   #network(bytes: Buffer, start: number, end: number): Replacement {
@@ -303,6 +313,15 @@ function decimalOf(
   }
   if (length <= 12) return null; // at most two groups of four digits
   return formatValue(numeric, 1, bytes.subarray(start, end));
+}
+
+/** Count of groups, weight, sign, scale; then so many groups of four digits. */
+function isNumeric(bytes: Buffer, start: number, end: number): boolean {
+  if (end - start < 8 || bytes.readUInt16BE(start) * 2 + 8 !== end - start) return false;
+  const sign = bytes.readUInt16BE(start + 4);
+  if ((sign !== 0 && sign !== 0x4000) || bytes.readUInt16BE(start + 6) > 0x3fff) return false;
+  for (let at = start + 8; at < end; at += 2) if (bytes.readUInt16BE(at) > 9999) return false;
+  return true;
 }
 
 /** No detector looks for shorter numbers. */

@@ -60,8 +60,8 @@ export class Catalog {
   readonly #options: CatalogOptions;
   readonly #relations = new Map<number, Relation>();
   readonly #tables = new Map<string, ReadonlyMap<string, readonly Origin[]>>();
-  /** Of the relations: those that no committed transaction has made. */
-  readonly #absent = new Set<number>();
+  /** Relations that were learned for the question at hand: columns that they have not are of no committed transaction. */
+  readonly #asked = new Set<number>();
   #learnedMs = 0;
 
   constructor(options: CatalogOptions) {
@@ -73,10 +73,17 @@ export class Catalog {
     if (tableOid === 0) return none;
     if (this.#options.nowMs() - this.#learnedMs > freshMs) this.forget();
     const relation = this.#relations.get(tableOid);
-    return relation === undefined ? undefined : (relation.get(attributeNumber) ?? none);
+    const origins = relation?.get(attributeNumber);
+    if (relation === undefined || origins !== undefined) return origins;
+    if (attributeNumber < 0 || this.#asked.has(tableOid)) return none; // ctid and the like have no name of their own
+    this.#relations.delete(tableOid); // it may have got this column since
+    return undefined;
   }
 
-  /** Origins of a table's columns by name; undefined: they have to be learned first. Empty: there is no such table. */
+  /**
+   * Origins, by name, of the columns that an error about a table may speak of: its own, and those that its foreign keys
+   * reference. Undefined: they have to be learned first. Empty: there is no such table.
+   */
   table(schema: string, table: string): ReadonlyMap<string, readonly Origin[]> | undefined {
     if (this.#options.nowMs() - this.#learnedMs > freshMs) this.forget();
     return this.#tables.get(JSON.stringify([schema, table]));
@@ -86,18 +93,22 @@ export class Catalog {
   async learnTable(schema: string, table: string): Promise<void> {
     await this.#connected(async (connection) => {
       const named = await connection.rows(relationsNamed([table]));
-      const oids = named.filter((row) => row[1] === schema).map(([oid]) => Number(oid));
+      const own = named.filter((row) => row[1] === schema).map(([oid]) => Number(oid));
+      const referenced = own.length === 0 ? [] : await connection.rows(referencedBy(own));
+      const oids = [...own, ...referenced.map(([oid]) => Number(oid))];
       await this.#learn(connection, oids, 0);
       const columns = oids.flatMap((oid) => [...this.#relations.get(oid)!].filter(([number]) => number > 0));
-      const byName = new Map(columns.map(([, origins]) => [origins[0]!.column, origins]));
-      this.#tables.set(JSON.stringify([schema, table]), byName);
+      const byName = Map.groupBy(columns.map(([, origins]) => origins), (origins) => origins[0]!.column); // prettier-ignore
+      this.#tables.set(
+        JSON.stringify([schema, table]),
+        new Map([...byName].map(([name, origins]) => [name, origins.flat()])),
+      );
     });
   }
 
-  /** What was asked for and is not there may be there the next time. */
-  forgetAbsent(): void {
-    for (const oid of this.#absent) this.#relations.delete(oid);
-    this.#absent.clear();
+  /** A question was answered: what was not there may be there the next time. */
+  answered(): void {
+    this.#asked.clear();
   }
 
   /** Names may have changed. */
@@ -122,7 +133,9 @@ export class Catalog {
         statement.query === null
           ? await this.#tableColumns(connection, statement)
           : await this.#queryColumns(connection, statement.query, relations);
-      if (columns !== null) await this.#learn(connection, columns.map(({ tableOid }) => tableOid), 0); // prettier-ignore
+      if (columns === null) return null;
+      for (const { tableOid } of columns) this.#relations.delete(tableOid); // it may have got columns since
+      await this.#learn(connection, columns.map(({ tableOid }) => tableOid), 0); // prettier-ignore
       return columns;
     });
   }
@@ -160,12 +173,12 @@ export class Catalog {
         }
         relation.set(Number(number), origins);
       }
-      this.#relations.set(oid, relation);
-      if (own.length === 0) this.#absent.add(oid);
       const kind = own[0]?.[3];
-      if ((kind === 'v' || kind === 'm') && depth < deepest)
-        await this.#view(connection, oid, relation, depth);
-      relation.set(0, [...relation.values()].flat());
+      if (kind === 'v' || kind === 'm') await this.#view(connection, oid, relation, depth);
+      if (own.length > 0) relation.set(0, [...relation.values()].flat());
+      // Not before all is known of it: other connections of the session look here too.
+      this.#relations.set(oid, relation);
+      this.#asked.add(oid);
     }
   }
 
@@ -176,13 +189,17 @@ export class Catalog {
     relation: Map<number, Origin[]>,
     depth: number,
   ): Promise<void> {
+    if (depth === deepest) throw new PostgresError('postgres-masking-refused', 'views of the target stand on too many others'); // prettier-ignore
     const [definition] = await connection.rows(`select pg_catalog.pg_get_viewdef(${oid}::pg_catalog.oid)`);
     const columns = await connection.describe(definition?.[0] ?? '');
     if (columns === null)
       throw new PostgresError('postgres-masking-refused', 'a view of the target cannot be described');
     await this.#learn(connection, columns.map(({ tableOid }) => tableOid), depth + 1); // prettier-ignore
     for (const [index, { tableOid, attributeNumber }] of columns.entries()) {
-      relation.get(index + 1)?.push(...(this.#relations.get(tableOid)?.get(attributeNumber) ?? none));
+      const selected = tableOid === 0 ? expression : this.#relations.get(tableOid);
+      // Another connection of the session may have had all forgotten meanwhile.
+      if (selected === undefined) throw new PostgresError('postgres-masking-refused', 'names have changed'); // prettier-ignore
+      relation.get(index + 1)?.push(...(selected.get(attributeNumber) ?? none));
     }
   }
 
@@ -191,10 +208,8 @@ export class Catalog {
     { table, columns }: CopyStatement,
   ): Promise<Column[] | null> {
     const candidates = await connection.rows(relationsNamed([table!.name]));
-    const named = candidates.filter(([, schema]) => table!.schema === null || schema === table!.schema);
-    const lasting = named.filter(([, schema]) => !schema!.startsWith('pg_temp_'));
-    const meant = lasting.length === 0 ? named : lasting;
-    if (meant.length !== 1) return null;
+    const meant = candidates.filter(([, schema]) => table!.schema === null || schema === table!.schema);
+    if (meant.length !== 1) return null; // a temporary one may be the client's, and would be the one that it means
     const oid = Number(meant[0]![0]);
     const attributes = await connection.rows(copiedAttributes(oid));
     const all = attributes.map(([number, name, type]) => columnOf(oid, Number(number), name!, Number(type)));
@@ -212,11 +227,13 @@ export class Catalog {
     const names = [...new Set(relations.filter((name) => !name.includes('.')))];
     const found = names.length === 0 ? [] : await connection.rows(relationsNamed(names));
     const twice = names.some((name) => found.filter((row) => row[2] === name).length > 1);
-    return twice ? null : connection.describe(query);
+    return twice ? null : connection.describeAsClient(query);
   }
 }
 
 const none: readonly Origin[] = [];
+/** What no table's column is. */
+const expression: Relation = new Map();
 
 const columnOf = (tableOid: number, attributeNumber: number, name: string, typeOid: number): Column => ({
   name,
@@ -242,14 +259,23 @@ const attributesOf = (oids: readonly number[]): string => `
   left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
   where c.oid in (${oids.join(',')})`;
 
+/** Tables that foreign keys of these tables reference. */
+const referencedBy = (oids: readonly number[]): string => `
+  select distinct confrelid from pg_catalog.pg_constraint where contype = 'f' and conrelid in (${oids.join(',')})`;
+
 const relationsNamed = (names: readonly string[]): string => `
   select c.oid, n.nspname, c.relname from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid = c.relnamespace
   where c.relkind in ('r', 'p', 'v', 'm', 'f') and c.relname in (${names.map(quoted).join(',')})`;
 
-/** Number, name, type, and whether it is generated. */
+/** Number, name, type (a domain's is the one below it, as in a result), and whether it is generated. */
 const copiedAttributes = (oid: number): string => `
-  select a.attnum, a.attname, a.atttypid, coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '')
+  with recursive below(domain, type) as (
+    select oid, typbasetype from pg_catalog.pg_type where typtype = 'd'
+    union all select b.domain, t.typbasetype from below b join pg_catalog.pg_type t on t.oid = b.type and t.typtype = 'd')
+  select a.attnum, a.attname, coalesce((
+      select b.type from below b join pg_catalog.pg_type t on t.oid = b.type and t.typtype <> 'd' where b.domain = a.atttypid
+    ), a.atttypid), coalesce(pg_catalog.to_jsonb(a) ->> 'attgenerated', '')
   from pg_catalog.pg_attribute a where a.attrelid = ${oid} and a.attnum > 0 and not a.attisdropped order by a.attnum`;
 
 /** One connection for a few questions, one after another. */
@@ -269,7 +295,9 @@ class CatalogConnection {
       const { reader } = await startTarget(open, target, database, [['application_name', 'hoop']]);
       const connection = new CatalogConnection(reader, made[0]!);
       await connection.rows(
-        "set standard_conforming_strings = on; set statement_timeout = '10s'; set client_encoding = 'UTF8'",
+        // A search path of the role's own could put operators of anybody's before those that the questions mean.
+        "set search_path = pg_catalog; set standard_conforming_strings = on; set statement_timeout = '10s'; " +
+          "set client_encoding = 'UTF8'",
       );
       return connection;
     } catch (error) {
@@ -312,6 +340,14 @@ class CatalogConnection {
       if (type === typeOf('T')) columns = decodeRowDescription(body);
     });
     return failed ? null : columns;
+  }
+
+  /** The same, with names found as a client finds them. */
+  async describeAsClient(sql: string): Promise<Column[] | null> {
+    await this.rows('reset search_path');
+    const columns = await this.describe(sql);
+    await this.rows('set search_path = pg_catalog');
+    return columns;
   }
 
   /** Up to ReadyForQuery; true when there was an error among them. */

@@ -18,7 +18,7 @@ import type { TypeFacts } from './types.ts';
 import { allDigits } from './values.ts';
 import type { Replacement, ValueMasker } from './values.ts';
 
-const newline = 0x0a, backslash = 0x5c, asterisk = 0x2a, underscore = 0x5f; // prettier-ignore
+const newline = 0x0a, backslash = 0x5c, asterisk = 0x2a, doubleQuote = 0x22; // prettier-ignore
 const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
 
 /** A column of a COPY; less is known of it than of a result's. */
@@ -50,10 +50,14 @@ export class CopyMasker {
   #plan: CopyPlan = { binary: false, statement: null, columns: null };
   /** Number of the first row of the run. */
   #firstRow = 0;
+  /** The next backslash at or behind the field that was asked about last. */
+  #backslash = -1;
   #csv = false;
   #delimiter = 0x09;
-  #quote = 0x22;
-  #escape = 0x22;
+  #quote = doubleQuote;
+  #escape = doubleQuote;
+  /** Marks other than a double quote may stand between the characters of a value: `123--45--6789`. */
+  #doubles = false;
 
   constructor(values: ValueMasker, hidden: HiddenText) {
     this.#values = values;
@@ -70,6 +74,7 @@ export class CopyMasker {
     this.#delimiter = markOf(statement?.delimiter ?? '\t');
     this.#quote = markOf(statement?.quote ?? '"');
     this.#escape = markOf(statement?.escape ?? '"');
+    this.#doubles = this.#csv && (this.#quote !== doubleQuote || this.#escape !== doubleQuote);
   }
 
   /** A row that is too long to be held comes next. @throws PostgresError when it cannot be masked in pieces */
@@ -78,11 +83,11 @@ export class CopyMasker {
     const row = this.#rowOf(0);
     const headed = this.#firstRow++ === 0;
     if (!binary) {
-      if (columns?.some(({ rule }) => rule !== -1) !== true)
+      if (columns?.some(({ rule }) => rule !== -1) !== true && !this.#doubles)
         return { kind: 'line', csv: statement?.format === 'csv', row };
       throw new PostgresError(
         'postgres-message-too-large',
-        'a row of this COPY is too long for the rules of its columns',
+        'a row of this COPY is too long for its quotes, or for the rules of its columns',
         {
           hint: 'Use SELECT, or leave the long column out.',
         },
@@ -101,6 +106,7 @@ export class CopyMasker {
     this.#values.begin();
     this.#found.clear();
     this.#messages = [];
+    this.#backslash = start - 1;
     for (let at = start; at < end;) {
       const next = at + 1 + bytes.readInt32BE(at + 1);
       this.#edits.messageAt = at;
@@ -179,13 +185,17 @@ export class CopyMasker {
       return;
     }
     if (known?.exempt === true || known?.type?.scanned === false || !this.#values.masking.detects) return;
-    const escaped = bytes.indexOf(backslash, start);
-    if (escaped !== -1 && escaped < end) {
+    if (this.#escaped(bytes, start, end)) {
       this.#hidden.hexadecimal(bytes, start, end);
       if (!this.#csv) {
         this.#hidden.escaped(this.#form(bytes, start, end, known), bytes, start, end, 'copy');
         return;
       }
+    }
+    if (this.#doubles && start !== fieldStart) {
+      const form = this.#form(bytes, start, end, known);
+      this.#hidden.quoted(form, bytes, start, end, this.#quote, this.#escape);
+      return;
     }
     if (known?.type?.form === Form.number) {
       const instead = this.#hidden.number(bytes, start, end);
@@ -193,6 +203,15 @@ export class CopyMasker {
       return;
     }
     this.#found.add(start, end, column, message);
+  }
+
+  /** There is a backslash in the field; fields are asked about in order. */
+  #escaped(bytes: Buffer, start: number, end: number): boolean {
+    if (this.#backslash < start) {
+      const next = bytes.indexOf(backslash, start);
+      this.#backslash = next === -1 ? bytes.length : next;
+    }
+    return this.#backslash < end;
   }
 
   #whole(
@@ -225,7 +244,7 @@ export class CopyMasker {
       : this.#values.masking.mask(rule, bytes, start, end, 'text');
     if (instead === 'null' || (instead !== null && form !== Form.bytea && form !== Form.json)) {
       this.#put(fieldStart, fieldEnd, start, end, instead);
-    } else if (form === Form.bytea && bytes[start + 2] === 0x78) {
+    } else if (form === Form.bytea && !this.#csv && isHexadecimal(bytes, start)) {
       this.#values.masking.redact(bytes, start + 3, end, 'hex');
     } else if (form === Form.json) this.#put(fieldStart, fieldEnd, start, end, zeroText);
     else bytes.fill(asterisk, start, end);
@@ -285,13 +304,13 @@ export class CopyMasker {
     return first === 0x3c ? Form.xml : Form.text;
   }
 
-  /** A replacement with the marks of this format taken out, or escaped. */
+  /** A replacement with the marks of this format taken out (an asterisk is none, see `markOf`), or escaped. */
   #written(instead: Buffer): Buffer {
     const out: number[] = [];
     for (const byte of instead) {
-      if (byte === newline || byte === 0x0d || byte === this.#delimiter) out.push(underscore);
+      if (byte === newline || byte === 0x0d || byte === this.#delimiter) out.push(asterisk);
       else if (!this.#csv && byte === backslash) out.push(backslash, backslash);
-      else if (this.#csv && (byte === this.#quote || byte === this.#escape)) out.push(underscore);
+      else if (this.#csv && (byte === this.#quote || byte === this.#escape)) out.push(asterisk);
       else out.push(byte);
     }
     return Buffer.from(out);
@@ -345,6 +364,10 @@ export class CopyMasker {
     else if (instead !== null) this.#edits.replace(start, end, instead);
   }
 }
+
+/** As a bytea begins in text format: `\\x`; else (bytea_output = escape) it is written as text. */
+const isHexadecimal = (bytes: Buffer, at: number): boolean =>
+  bytes[at] === backslash && bytes[at + 1] === backslash && bytes[at + 2] === 0x78;
 
 const zeroText = Buffer.from('0');
 

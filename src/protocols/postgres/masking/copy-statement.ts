@@ -3,6 +3,7 @@
  * which columns, and how its rows are written. Reads what it needs and no more; what it does not understand is `null`,
  * and then nothing may be concluded from it.
  */
+import { embedsAscii } from './encodings.ts';
 
 export interface CopyStatement {
   /** A table, with the names as the target folds them; null when rows come from a query. */
@@ -211,6 +212,7 @@ function finished(
 ): CopyStatement {
   const format = options.get('format')?.toLowerCase() ?? 'text';
   if (format !== 'text' && format !== 'csv' && format !== 'binary') throw new NotUnderstood();
+  if (embedsAscii(options.get('encoding') ?? '')) throw new NotUnderstood();
   const quote = options.get('quote') ?? '"';
   const header = options.get('header')?.toLowerCase() ?? 'false';
   return {
@@ -230,7 +232,7 @@ class NotUnderstood extends Error {}
 
 const token = new RegExp(
   [
-    String.raw`(?<blank>\s+|--[^\n]*)`,
+    String.raw`(?<blank>[ \t\n\r\f\v]+|--[^\n\r]*)`, // as the target reads them: a blank of Unicode is part of a name
     String.raw`(?<comment>/\*)`,
     String.raw`(?<unicode>[uU]&["'])`,
     String.raw`(?<extended>[eE]'(?:[^'\\]|''|\\[^])*')`,

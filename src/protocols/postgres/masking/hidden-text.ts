@@ -50,14 +50,24 @@ export class HiddenText {
 
   /** A value with backslashes; masked in place. */
   escaped(form: Form, bytes: Buffer, start: number, end: number, style: 'json' | 'copy'): void {
+    this.#text.read(bytes, start, end, style);
+    this.#unescaped(form, bytes, start);
+  }
+
+  /** A field of CSV from between its quotes, see `Unescaped.readQuoted`; masked in place. */
+  quoted(form: Form, bytes: Buffer, start: number, end: number, quote: number, escape: number): void {
+    this.#text.readQuoted(bytes, start, end, quote, escape);
+    this.#unescaped(form, bytes, start);
+  }
+
+  #unescaped(form: Form, bytes: Buffer, start: number): void {
     const text = this.#text;
-    text.read(bytes, start, end, style);
     const found = this.#values.masking.scan(text.bytes, 0, text.length);
     for (let i = 0; i < found.length; i++) {
       const from = text.positions[found.starts[i]!]!;
       const range = { start: from, end: text.positions[found.ends[i]!]!, rule: found.rules[i]! };
-      const escape = bytes.indexOf(backslash, from);
-      if (escape === -1 || escape >= range.end) this.#values.finding(form, bytes, start, range, true);
+      const plain = range.end - from === found.ends[i]! - found.starts[i]!;
+      if (plain) this.#values.finding(form, bytes, start, range, true);
       else {
         // What is escaped is hidden whole: what is left of an escape would be another one.
         this.#values.tell(range.rule, bytes, from, range.end);

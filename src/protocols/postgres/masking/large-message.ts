@@ -53,6 +53,8 @@ export class LargeMessage {
   #done = 0;
   #treatment: Treatment = 'pass';
   #form: Form = Form.text;
+  /** A bytea is written as text (bytea_output = escape). */
+  #escapes = false;
   #plan: ColumnPlan | null = null;
   #stream: ValueStream | null = null;
   #decoded: Buffer = Buffer.alloc(0);
@@ -170,6 +172,7 @@ export class LargeMessage {
       case 'pass':
         return end;
       case 'fill':
+        if (end - start < 2 && !last && this.#done === 0) return start; // what a bytea is its first two bytes tell
         this.#fill(bytes, start, end, last);
         return end;
       case 'whole':
@@ -255,7 +258,9 @@ export class LargeMessage {
         fillOwn(this.#form, bytes, start, end);
         return;
       case Form.bytea:
-        masking.redact(bytes, this.#done === 0 ? start + 2 : start, end, 'hex');
+        if (this.#done === 0) this.#escapes = bytes[start] !== backslash || bytes[start + 1] !== 0x78;
+        if (this.#escapes) bytes.fill(asterisk, start, end);
+        else masking.redact(bytes, this.#done === 0 ? start + 2 : start, end, 'hex');
         return;
       case Form.digits:
       case Form.number:

@@ -13,6 +13,7 @@ import { resultShape } from './columns.ts';
 import type { ResultShape } from './columns.ts';
 import { CopyPlans } from './copy-plans.ts';
 import { CopyMasker } from './copy-rows.ts';
+import { checkEncoding } from './encodings.ts';
 import { ErrorDetails } from './error-details.ts';
 import type { TableName } from './error-details.ts';
 import { HiddenText } from './hidden-text.ts';
@@ -23,7 +24,7 @@ import { TextMasker } from './text-messages.ts';
 import { ValueMasker } from './values.ts';
 
 /** Message types, as ASCII. */
-const dataRow = 0x44, errorResponse = 0x45, notice = 0x4e, copyData = 0x64; // prettier-ignore
+const dataRow = 0x44, errorResponse = 0x45, notice = 0x4e, copyData = 0x64, parameterStatus = 0x53; // prettier-ignore
 
 /** Portals whose columns are kept; a client that opens more without end does not make the relay grow. */
 const shapesBound = 4096;
@@ -59,7 +60,7 @@ export class ResultMasking {
     this.#copyRows = new CopyMasker(this.#values, hidden);
     this.#details = new ErrorDetails(masking, this.#values);
     this.#texts = new TextMasker(this.#values, hidden);
-    this.copies = new CopyPlans(masking, (column) => this.#sources(column));
+    this.copies = new CopyPlans(masking, (column) => this.#knownSources(column));
   }
 
   /** Where names of columns are asked for; before the first message. */
@@ -85,7 +86,7 @@ export class ResultMasking {
     this.#missing = [];
     const shape = resultShape(this.#masking, columns, (column) => this.#sources(column));
     if (this.#missing.length > 0) return false;
-    this.#catalog?.forgetAbsent();
+    this.#catalog?.answered();
     if (this.#shapes.size >= shapesBound) this.#shapes.clear();
     this.#shapes.set(command, shape);
     return true;
@@ -99,6 +100,14 @@ export class ResultMasking {
     return origins === undefined || origins.length === 0
       ? [itself]
       : origins.map((origin) => ({ name, origin }));
+  }
+
+  /** @throws PostgresError when its names have to be asked for, which is too late */
+  #knownSources(column: Column): readonly ColumnSource[] {
+    this.#missing = [];
+    const sources = this.#sources(column);
+    if (this.#missing.length > 0) throw unknownColumns();
+    return sources;
   }
 
   /** Calls back, later, when what was missing is known; with an error when it cannot be known. */
@@ -188,6 +197,7 @@ export class ResultMasking {
   text(command: number, type: number, bytes: Buffer, start: number, end: number): Buffer | null {
     this.#values.command = command;
     if (type === errorResponse || type === notice) this.#details.mask(this.#catalog, bytes, start, end);
+    else if (type === parameterStatus) checkEncoding(bytes.subarray(start + headerBytes, end));
     return this.#texts.mask(type, bytes, start, end);
   }
 }

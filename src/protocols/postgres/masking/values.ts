@@ -82,6 +82,7 @@ export class ValueMasker {
       case Form.number:
         return this.replace(rule, bytes, start, end, 'digits', fixed);
       case Form.network:
+        return this.#address(bytes, range, fixed);
       case Form.hex:
         return this.replace(rule, bytes, start, end, 'hex', fixed);
       case Form.clock:
@@ -104,6 +105,7 @@ export class ValueMasker {
       case Form.number:
         return this.replace(rule, bytes, start, end, 'digits', fixed);
       case Form.network:
+        return this.#address(bytes, range, fixed);
       case Form.hex:
         return this.replace(rule, bytes, start, end, 'hex', fixed);
       case Form.json:
@@ -202,6 +204,12 @@ export class ValueMasker {
     return this.replace(rule, bytes, start + 2, end, 'hex', fixed);
   }
 
+  #address(bytes: Buffer, { start, end, rule }: ValueRange, fixed: boolean): Replacement {
+    const instead = this.replace(rule, bytes, start, end, 'hex', fixed);
+    if (instead === null) decimalParts(bytes, start, end);
+    return instead;
+  }
+
   /** What stands between `marks` is hidden: all but the last piece whole, the last by its rule. */
   #between(marks: Uint8Array, bytes: Buffer, { start, end, rule }: ValueRange, fixed: boolean): Replacement {
     let last = end;
@@ -235,6 +243,27 @@ export function fillOwn(form: Form, bytes: Buffer, start: number, end: number): 
     else if (structuralMarks[byte] === 0 && byte !== 0x20) bytes[i] = asterisk;
   }
 }
+
+/** Makes hexadecimal digits of an address decimal where they must be: in IPv4 (up to 199 in a part) and behind a slash. */
+function decimalParts(bytes: Buffer, start: number, end: number): void {
+  const slash = bytes.subarray(start, end).indexOf('/');
+  const prefix = slash === -1 ? end : start + slash;
+  const from = bytes.subarray(start, prefix).includes(':') ? prefix : start;
+  let first = true;
+  for (let i = from; i < end; i++) {
+    if (isSeparator(bytes[i])) {
+      first = true;
+      continue;
+    }
+    const byte = bytes[i]!;
+    const value = i > prefix ? 0 : (byte <= 0x39 ? byte - zero : (byte | 0x20) - 0x57) % 10;
+    const leads = first && i + 1 < end && !isSeparator(bytes[i + 1]);
+    bytes[i] = leads ? one : zero + value;
+    first = false;
+  }
+}
+
+const isSeparator = (byte: number | undefined): boolean => byte === 0x2e || byte === 0x2f;
 
 /** By its first and last bytes, for types of which nothing is known. */
 function isStructured(bytes: Buffer, start: number, end: number): boolean {

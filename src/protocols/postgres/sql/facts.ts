@@ -12,6 +12,8 @@ export class FactsBuilder {
   readonly relations = new Set<string>();
   readonly functions = new Set<string>();
   readonly programs = new Set<string>();
+  /** What stands before the names of columns; no fact, but decides whether they are columns. */
+  readonly qualifiers = new Set<string>();
   /** The value of a literal decided something: another literal in its place may lead to other facts. */
   literalsMatter = false;
 
@@ -33,12 +35,13 @@ export class FactsBuilder {
     if (!run) this.effects.add('read');
     for (const name of inner.relations) this.relations.add(name);
     for (const name of inner.functions) this.functions.add(name);
+    for (const name of inner.qualifiers) this.qualifiers.add(name);
     this.literalsMatter ||= inner.literalsMatter;
   }
 
-  /** Names that had to be read as Latin-1 may be others to the target. */
+  /** Names that had to be read as Latin-1 may be others to the target, and two that differ here the same one there. */
   get hasForeignNames(): boolean {
-    return [...this.relations, ...this.functions].some((name) => /\P{ASCII}/u.test(name));
+    return [...this.relations, ...this.functions, ...this.qualifiers].some((name) => /\P{ASCII}/u.test(name));
   }
 }
 

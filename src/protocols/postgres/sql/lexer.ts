@@ -25,8 +25,9 @@ export interface Readings {
   readonly escaping: Uint8Array | null;
 }
 
-/** Null: the text may mean something else in another encoding, or is too expensive to parse. */
+/** Null: the text may mean something else in another encoding, ends before its end, or is too expensive to parse. */
 export function readingsOf(text: Uint8Array): Readings | null {
+  if (text.includes(0)) return null;
   if (!needsReading(text)) return { conforming: true, escaping: text };
   const escaping = new Lexer(text, true);
   const escaped = escaping.run();
@@ -44,15 +45,30 @@ export function readingsOf(text: Uint8Array): Readings | null {
 /** Bytes that may be the second of a two-byte letter (SJIS, BIG5, GBK, UHC, JOHAB) and are no letters themselves. */
 const isTrap = (byte: number): boolean =>
   byte === 0x40 || (byte >= 0x5b && byte <= 0x60 && byte !== 0x5f) || (byte >= 0x7b && byte <= 0x7e);
+/** The two letters of SHIFT_JIS_2004 that become ASCII: a backslash and `~`. */
+const isHiddenBackslash = (byte: number, next: number): boolean => byte === 0x81 && next === 0x5f;
+const isHiddenTilde = (byte: number, next: number): boolean => byte === 0x81 && next === 0xb0;
 
 function needsReading(text: Uint8Array): boolean {
   if (text.length > harmlessBytes) return true;
+  let dollar = false;
+  let beyondAscii = false;
   for (let at = 0; at < text.length; at += 1) {
     const byte = text[at]!;
     if (byte === 0x5c || byte === 0x0b) return true;
-    if (byte >= 0x80 && at + 1 < text.length && isTrap(text[at + 1]!)) return true;
+    if (byte === 0x24) dollar = true;
+    if (byte < 0x80) continue;
+    beyondAscii = true;
+    const next = text[at + 1] ?? 0;
+    if (isTrap(next) || isHiddenBackslash(byte, next) || isHiddenTilde(byte, next)) return true;
   }
-  return false;
+  return dollar && beyondAscii;
+}
+
+/** The quote or backslash at `at` may stand behind a hidden backslash in another encoding, or be half a letter. */
+export function mayBeEscaped(text: Uint8Array, at: number): boolean {
+  const before = text[at - 1]!;
+  return (text[at] === 0x5c && before >= 0x80) || isHiddenBackslash(text[at - 2]!, before);
 }
 
 const isLetter = (byte: number): boolean =>
@@ -156,7 +172,7 @@ class Lexer {
     let byte = this.#byte();
     while (isLetter(byte) || isDigit(byte) || byte === 0x24) {
       const next = this.#byte(1);
-      if (byte >= 0x80 && isTrap(next)) {
+      if (byte >= 0x80 && (isTrap(next) || isHiddenTilde(byte, next))) {
         this.result = 'refused';
         return;
       }
@@ -194,12 +210,15 @@ class Lexer {
           return;
         }
         const byte = this.#byte();
+        if ((byte === 0x27 || byte === 0x5c) && mayBeEscaped(this.#text, this.#at)) {
+          this.result = 'refused';
+          return;
+        }
         if (byte === 0x27) {
           if (this.#byte(1) !== 0x27) break;
           this.#at += 1;
         } else if (byte === 0x5c) {
           backslash = true;
-          if (this.#text[this.#at - 1]! >= 0x80) this.result = 'refused';
           if (escapes) this.#escape(plain);
           if (this.result !== 'legal') return;
         }
@@ -260,11 +279,16 @@ class Lexer {
       this.#at = at; // a parameter
       return;
     }
-    while (isLetter(this.#text[at] ?? 0) || (at > this.#at + 1 && isDigit(this.#text[at] ?? 0))) at += 1;
-    if (this.#text[at] !== 0x24) {
-      this.result = this.#text[at - 1]! >= 0x80 ? 'refused' : 'illegal';
-      return;
+    let beyondAscii = false;
+    for (; ; at += 1) {
+      const byte = this.#text[at] ?? 0;
+      if (!isLetter(byte) && (at === this.#at + 1 || !isDigit(byte))) break;
+      beyondAscii ||= byte >= 0x80;
     }
+    // Two spellings of a tag may be one in another encoding: SJIS has some letters twice.
+    if (beyondAscii) this.result = 'refused';
+    else if (this.#text[at] !== 0x24) this.result = 'illegal';
+    if (this.result !== 'legal') return;
     const quote = Buffer.from(this.#text.buffer, this.#text.byteOffset + this.#at, at + 1 - this.#at);
     const whole = Buffer.from(this.#text.buffer, this.#text.byteOffset, this.#text.length);
     const end = whole.indexOf(quote, at + 1);

@@ -10,8 +10,14 @@ import { isList, isNode, listOf, namesOf, textOf, unwrap, type Tree, type TreeNo
 /** Functions whose rows are of a type that the statement names: their columns are not known here. */
 const composite = /^jsonb?_populate_record(set)?$/;
 
-/** Aliases of functions in FROM, anywhere in a statement, with the names of columns that they are known to have. */
+/**
+ * Aliases of functions in FROM, anywhere in a statement, with the names of columns that they are known to have: where an
+ * alias stands for several functions, those that all of them have, for which one a column belongs to is not told.
+ */
 export type FunctionAliases = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** No name: of a source that PostgreSQL names after what it computes, as in `FROM CAST(1 AS int)`. */
+const anyName = '';
 
 export function functionAliases(tree: Tree | undefined): FunctionAliases {
   const aliases = new Map<string, Set<string>>();
@@ -32,8 +38,7 @@ function add(source: TreeNode, aliases: Map<string, Set<string>>): void {
   const columns = new Set<string>();
   for (const item of listOf(source['functions'])) {
     const call = unwrap(listOf(unwrap(item, 'List')?.['items'])[0], 'FuncCall');
-    const name = namesOf(call?.['funcname']).at(-1);
-    if (name === undefined) continue;
+    const name = namesOf(call?.['funcname']).at(-1) ?? anyName;
     if (composite.test(name)) return;
     columns.add(name);
   }
@@ -43,14 +48,15 @@ function add(source: TreeNode, aliases: Map<string, Set<string>>): void {
   for (const column of isNode(alias) ? namesOf(alias['colnames']) : []) columns.add(column);
   for (const each of name === null ? [...columns] : [name]) {
     columns.add(each);
-    aliases.set(each, new Set([...(aliases.get(each) ?? []), ...columns]));
+    const others = aliases.get(each) ?? columns;
+    aliases.set(each, new Set([...columns].filter((column) => others.has(column))));
   }
 }
 
 /** Effects of reading `path`, a column as it is written, when it should be a call. */
 export function effectsOfColumn(path: readonly string[], aliases: FunctionAliases): readonly Effect[] {
   const name = path.at(-1) ?? '';
-  const columns = path.length === 2 ? aliases.get(path[0]!) : undefined;
+  const columns = path.length === 2 ? (aliases.get(path[0]!) ?? aliases.get(anyName)) : undefined;
   if (columns === undefined) return effectsOfColumnName(name);
   return columns.has(name) ? [] : effectsOfFieldName(name);
 }

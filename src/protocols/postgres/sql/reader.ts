@@ -60,7 +60,10 @@ class Reader {
     else if (kind.endsWith('Stmt')) this.#statement(kind, node);
     else {
       if (kind === 'A_Indirection') this.#indirection(node);
-      else if (kind === 'A_Expr') this.#operator(node);
+      else if (kind === 'A_Expr') this.#operator(node['name']);
+      else if (kind === 'SubLink') this.#operator(node['operName']);
+      else if (kind === 'SortBy') this.#operator(node['useOp']);
+      else if (kind === 'Constraint') this.#exclusions(node);
       else if (kind === 'RangeTableSample') this.#sample(node);
       this.node(node);
     }
@@ -129,7 +132,9 @@ class Reader {
 
   #column(node: TreeNode): void {
     const path = namesOf(node['fields']);
-    if (path.length > 1) this.#notation(path.at(-1)!, effectsOfColumn(path, this.#aliases));
+    if (path.length < 2) return;
+    this.#facts.qualifiers.add(path[0]!);
+    this.#notation(path.at(-1)!, effectsOfColumn(path, this.#aliases));
   }
 
   #indirection(node: TreeNode): void {
@@ -146,9 +151,15 @@ class Reader {
   }
 
   /** `a OPERATOR(schema.+) b`: one that is not the catalog's is a function of the database. */
-  #operator(node: TreeNode): void {
-    const path = namesOf(node['name']);
-    if (path.length > 1 && path[0] !== 'pg_catalog') this.#facts.add('code');
+  #operator(name: Tree | undefined): void {
+    const path = namesOf(name);
+    if (path.length > 1 && path.at(-2) !== 'pg_catalog') this.#facts.add('code');
+  }
+
+  /** `EXCLUDE (column WITH operator)` */
+  #exclusions(constraint: TreeNode): void {
+    for (const item of listOf(constraint['exclusions']))
+      this.#operator(listOf(unwrap(item, 'List')?.['items'])[1]);
   }
 
   /** `TABLESAMPLE name(…)` calls a function for each block. */

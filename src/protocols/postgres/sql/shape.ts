@@ -12,6 +12,7 @@
  */
 
 import { keyBuffer, type KeyBuffer } from './cache.ts';
+import { mayBeEscaped } from './lexer.ts';
 
 /** Longest text that is looked at (10 ns a byte: 80 ms), and longest shape; beyond there is none. */
 const longestText = 8 * 1024 * 1024;
@@ -69,7 +70,8 @@ export class Shaper {
   /** Length of the shape of `source`; -1: it has none. Allocates nothing, unless for the longest text so far. */
   run(source: Uint8Array): number {
     if (source.length > longestText) return -1;
-    const room = Math.min(source.length, longestShape) + 8;
+    // A digit of a row becomes two quotes.
+    const room = Math.min(2 * source.length, longestShape) + 8;
     if (this.#bytes.length < room) this.#grow(room);
     this.#source = source;
     this.#at = this.#out = this.#depth = 0;
@@ -370,11 +372,12 @@ export function endOfLiteral(source: Uint8Array, start: number): number {
   while (at < source.length) {
     const byte = source[at]!;
     if (byte === 0x27) {
+      if (mayBeEscaped(source, at)) return -1;
       if (at + 1 === source.length || source[at + 1] !== 0x27) return at + 1;
       at += 2;
     } else if (byte === 0x5c) {
-      // An escaped quote ends the literal or not; after a byte beyond ASCII it may be half a letter.
-      if (source[at + 1] === 0x27 || source[at - 1]! >= 0x80) return -1;
+      // An escaped quote ends the literal or not.
+      if (source[at + 1] === 0x27 || mayBeEscaped(source, at)) return -1;
       at += source[at + 1] === 0x5c ? 2 : 1;
     } else if (byte === 0) return -1;
     else at += 1;

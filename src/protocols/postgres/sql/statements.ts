@@ -39,7 +39,7 @@ export const statementRules: ReadonlyMap<string, StatementRule> = new Map(
     ReturnStmt: rule([]),
 
     // Session and transaction
-    TransactionStmt: session,
+    TransactionStmt: rule(['session'], transaction),
     VariableSetStmt: rule(['session'], setVariable),
     VariableShowStmt: session,
     ConstraintsSetStmt: session,
@@ -121,7 +121,7 @@ export const statementRules: ReadonlyMap<string, StatementRule> = new Map(
     RenameStmt: rule(['schema'], rename),
     AlterObjectDependsStmt: schemaOfNamed,
     AlterObjectSchemaStmt: schemaOfNamed,
-    DropStmt: schemaOfNamed,
+    DropStmt: rule(['schema'], drop),
     CommentStmt: schemaOfNamed,
     ClusterStmt: schema,
     ReindexStmt: schema,
@@ -204,6 +204,17 @@ function copy(statement: TreeNode, facts: FactsBuilder): void {
   if (file === null) return;
   facts.add('file');
   if (statement['is_program'] === true) facts.programs.add(file);
+}
+
+/** What was prepared for a second phase, perhaps by somebody else, takes effect or is undone. */
+function transaction(statement: TreeNode, facts: FactsBuilder): void {
+  if (/^TRANS_STMT_(COMMIT|ROLLBACK)_PREPARED$/.test(textOf(statement['kind']) ?? '')) facts.add('code');
+}
+
+/** Without a policy more rows may be seen. */
+function drop(statement: TreeNode, facts: FactsBuilder): void {
+  if (statement['removeType'] === 'OBJECT_POLICY') facts.add('privilege');
+  nameObjects(statement, facts);
 }
 
 /** Settings that are another name for SET ROLE and SET SESSION AUTHORIZATION. */

@@ -48,6 +48,7 @@ class List implements Findings {
 export class StandIn implements Masking {
   readonly needsOrigins: boolean;
   readonly detects: boolean;
+  readonly unknownColumnRule: number;
   readonly #rules: readonly StandInRule[];
   readonly #list = new List();
   scans = 0;
@@ -55,7 +56,8 @@ export class StandIn implements Masking {
   constructor(...rules: StandInRule[]) {
     this.#rules = rules;
     this.detects = rules.some(({ detect }) => detect !== undefined);
-    this.needsOrigins = rules.some(({ columns }) => columns !== undefined);
+    this.unknownColumnRule = rules.findIndex(({ columns }) => columns !== undefined);
+    this.needsOrigins = this.unknownColumnRule !== -1;
   }
 
   columnRule(source: ColumnSource): number {

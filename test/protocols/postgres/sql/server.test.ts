@@ -163,6 +163,9 @@ test(
         'SELECT generate_series.purge FROM generate_series(1, 2)',
         'SELECT x.purge FROM unnest(ARRAY[1, 2]) AS x(y)',
         'SELECT (SELECT x.purge) FROM generate_series(1, 2) AS x',
+        'SELECT "coalesce".purge FROM COALESCE(1)',
+        'SELECT int4.purge FROM CAST(1 AS int4)',
+        "SELECT x.purge FROM generate_series(1, 1) AS x UNION ALL SELECT '' FROM generate_series(1, 1) AS x(purge)",
       ]) {
         const { rows } = await client.query<Record<string, string>>(text);
         assert.equal(Object.values(rows[0]!)[0], 'purged 1', text);

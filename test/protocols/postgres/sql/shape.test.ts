@@ -34,6 +34,7 @@ const shapes: readonly (readonly [string, string | null])[] = [
   // What has no shape.
   ["SELECT 'a\\'", null],
   ["SELECT 'é\\'", null],
+  ["SELECT 'Á_'", null],
   ["SELECT 'a", null],
   ['SELECT "a', null],
   ["SELECT E'a'", null],
@@ -64,6 +65,17 @@ const shapes: readonly (readonly [string, string | null])[] = [
 
 test('a shape leaves out what literals say, and nothing else', () => {
   for (const [text, expected] of shapes) assert.equal(shapeOf(text), expected, text);
+});
+
+test('a shape that is longer than its text is whole', () => {
+  for (const columns of [100, 4000]) {
+    const blanks = ' '.repeat(Math.max(0, 16_300 - 5 * columns));
+    const text = (one: string) =>
+      `INSERT INTO t VALUES (${`${one},a,`.repeat(columns)}a)${blanks} RETURNING a, f(a)`;
+    const fresh = new Shaper();
+    const length = fresh.run(Buffer.from(text('1')));
+    assert.equal(Buffer.from(fresh.key.bytes.subarray(0, length)).toString(), text("''"));
+  }
 });
 
 test('a shape is its own shape', () => {

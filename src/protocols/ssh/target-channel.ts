@@ -1,0 +1,67 @@
+/** Starts what a client asked for at the target. */
+import type { Client, ClientChannel, ExecOptions } from 'ssh2';
+import type { AskedProgram } from './client-channel.ts';
+import { SshError } from './error.ts';
+import type { ExitStatus, TargetEnd } from './program.ts';
+
+/** @throws SshError `ssh-connection-lost` */
+export async function openAtTarget(client: Client, asked: AskedProgram): Promise<TargetEnd> {
+  return targetEndOf(await open(client, asked), asked.terminal !== null);
+}
+
+function open(
+  client: Client,
+  { kind, text, environment, terminal, agent, x11 }: AskedProgram,
+): Promise<ClientChannel> {
+  return new Promise((resolve, reject) => {
+    const opened = (error: Error | undefined, channel: ClientChannel): void => {
+      if (error === undefined || error === null) resolve(channel);
+      else
+        reject(
+          new SshError('ssh-connection-lost', 'the target did not start it', {
+            hint: 'its operator sees whether the server permits it',
+            cause: error,
+          }),
+        );
+    };
+    const options: ExecOptions = {
+      env: { ...environment },
+      allowHalfOpen: true,
+      ...(agent && { agentForward: true }),
+      ...(x11 !== null && { x11 }),
+    };
+    const pty =
+      terminal === null ? null : { ...terminal, cols: terminal.columns, modes: { ...terminal.modes } };
+    try {
+      if (kind === 'exec') client.exec(text, { ...options, ...(pty !== null && { pty }) }, opened);
+      else if (kind === 'shell') client.shell(pty ?? false, options, opened);
+      else client.subsys(text, opened);
+    } catch (error) {
+      opened(error instanceof Error ? error : new Error(String(error)), undefined as never);
+    }
+  });
+}
+
+function targetEndOf(channel: ClientChannel, terminal: boolean): TargetEnd {
+  channel.on('error', () => undefined);
+  return {
+    input: channel.stdin,
+    output: channel,
+    errorOutput: terminal ? null : channel.stderr,
+    signal: (name) => channel.signal(name),
+    resize: ({ columns, rows }) => channel.setWindow(rows, columns, 0, 0),
+    destroy: () => {
+      channel.destroy();
+    },
+    onExit: (listener) => {
+      channel.on('exit', (code: number | null, signal?: string, coreDumped?: boolean) => {
+        const status: ExitStatus =
+          code === null ? { signal: signal ?? 'HUP', coreDumped: coreDumped ?? false } : { code };
+        listener(status);
+      });
+    },
+    onClosed: (listener) => {
+      channel.on('close', listener);
+    },
+  };
+}

@@ -1,0 +1,89 @@
+/** Shapes of single values in `relay.yaml`, each with the sentence that says what was expected. */
+import { isIP } from 'node:net';
+import { z } from 'zod';
+import { parseRecipient } from '../../evidence/recording/age.ts';
+import { nearest } from './nearest.ts';
+import { parseDurationMs, parseSizeBytes } from './units.ts';
+
+/** An object that refuses unknown keys, one line of message a key, in the order of the issue's `keys`. */
+export function closed<Shape extends z.ZodRawShape>(shape: Shape) {
+  const known = Object.keys(shape);
+  return z.strictObject(shape, {
+    error: (issue) => {
+      if (issue.code !== 'unrecognized_keys') return 'expected a mapping';
+      return issue.keys
+        .map((key) => {
+          const meant = nearest(key, known);
+          return `unknown key; ${meant === null ? `known are ${known.join(', ')}` : `did you mean ${meant}?`}`;
+        })
+        .join('\n');
+    },
+  });
+}
+
+export function parsed<Value>(parse: (text: string) => Value | null, expected: string) {
+  return z.string({ error: `expected ${expected}` }).transform((text, context) => {
+    const value = parse(text);
+    if (value !== null) return value;
+    context.addIssue({ code: 'custom', message: `expected ${expected}` });
+    return z.NEVER;
+  });
+}
+
+export const durationMs = (least: string, most: string) =>
+  parsed((text) => {
+    const value = parseDurationMs(text);
+    return value !== null && value >= parseDurationMs(least)! && value <= parseDurationMs(most)!
+      ? value
+      : null;
+  }, `a duration from ${least} to ${most}, such as 90s, 1h30m or 8h`);
+
+export const sizeBytes = (least: string, most: string) =>
+  parsed((text) => {
+    const value = parseSizeBytes(text);
+    return value !== null && value >= parseSizeBytes(least)! && value <= parseSizeBytes(most)! ? value : null;
+  }, `a size from ${least} to ${most}, such as 512KiB or 64MiB`);
+
+export const text = (expected: string, most = 1024) =>
+  parsed(
+    (value) => (value !== '' && value.length <= most && !/\p{Cc}/u.test(value) ? value : null),
+    expected,
+  );
+
+export const file = text('a path', 4096);
+export const url = (expected: string, protocols: readonly string[]) =>
+  parsed((value) => {
+    const parsedUrl = URL.parse(value);
+    return parsedUrl !== null &&
+      protocols.includes(parsedUrl.protocol) &&
+      parsedUrl.username === '' &&
+      parsedUrl.password === '' &&
+      parsedUrl.search === '' &&
+      parsedUrl.hash === ''
+      ? value.replace(/\/+$/, '')
+      : null;
+  }, expected);
+
+/** An address or a network in CIDR notation. */
+export const network = parsed((value) => {
+  const [address = '', prefix, rest] = value.split('/');
+  const family = isIP(address);
+  if (family === 0 || rest !== undefined) return null;
+  if (prefix === undefined) return value;
+  return /^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128) ? value : null;
+}, 'an IP address or a network such as 10.0.0.0/8');
+
+export const recipient = parsed(parseRecipient, 'an age recipient, age1…, as hoop audit keygen makes one');
+
+export const groupName = text('the name of a group', 256);
+export const port = z
+  .int({ error: 'expected a port from 1 to 65535' })
+  .min(1, 'expected a port from 1 to 65535')
+  .max(65_535, 'expected a port from 1 to 65535');
+export const oneOf = <const Values extends readonly [string, ...string[]]>(...values: Values) =>
+  z.enum(values, {
+    error: (issue) => {
+      const meant = typeof issue.input === 'string' ? nearest(issue.input, values) : null;
+      return `expected ${values.join(' or ')}${meant === null ? '' : `; did you mean ${meant}?`}`;
+    },
+  });
