@@ -3,13 +3,13 @@
  * another are gathered into one `redactions` record of small integers, rules are told once a segment, and the originals of
  * one flush are encrypted at once. No object for a redaction.
  */
-import type { LiteralPlace, RedactionPlace, RowFindings } from '../../gate/masking.ts';
+import type { LiteralPlace, OutputStream, RedactionPlace, RowFindings } from '../../gate/masking.ts';
 import { Batch } from './encode.ts';
 import { SessionSeal, type OriginalsPolicy, type SegmentSeal } from './originals.ts';
 import * as words from './words.ts';
 
-/** Where the client typed it; in what the target answered: `row`, or `message` outside of rows. */
-export type RedactionPart = LiteralPlace | 'row' | 'message';
+/** Where the client typed it; in what the target answered: a stream of a program, else `row`, or `message` outside of rows. */
+export type RedactionPart = LiteralPlace | OutputStream | 'row' | 'message';
 
 /** A longer original is told in pieces, each a redaction of its own: records stay bounded. */
 export const longestOriginalBytes = 262_144;
@@ -90,7 +90,7 @@ export class Redactions {
     place: RedactionPlace,
     original: Uint8Array,
   ): void {
-    const part = place.literal ?? (place.row < 0 ? 'message' : 'row');
+    const part = place.literal ?? place.stream ?? (place.row < 0 ? 'message' : 'row');
     if (!this.#continues(part, connection, command, place.row)) {
       this.tell(batch, t);
       this.#start(part, connection, command);

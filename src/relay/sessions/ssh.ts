@@ -52,7 +52,7 @@ export function sshProtocol(options: SshProtocolOptions): SessionProtocol {
   return {
     name: 'ssh',
     ssh: { hostKey: publicOf(hostKey) },
-    literals: { values: noValues, decimalOf: () => null, input: 'as-given' },
+    literals: { values: noValues, decimalOf: () => null, input: 'bytes' },
     probe: async () => {
       const reached = await reach().catch((cause: unknown) => {
         options.logger.warn('target unreachable', { target: target.name }, cause);

@@ -114,6 +114,8 @@ test('places, rules and originals of every part', async () => {
   recorder.redaction(1, 1, 'mail', { row: -1, column: -1, offset: 30, length: 4 }, bytes('m@m.'));
   recorder.output(1, 1, bytes('masked'));
   recorder.redaction(1, 2, 'card', atRow(0, 0, 4), bytes('next'));
+  for (const stream of ['output', 'output', 'error-output'] as const)
+    recorder.redaction(1, 3, 'card', { row: -1, column: -1, offset: 40, length: 4, stream }, bytes('4333'));
   const closed = await recorder.close();
 
   assert.deepEqual(readdirSync(recordingDirectory).toSorted(), ['0.age', '0.cbor.zst']);
@@ -132,6 +134,9 @@ test('places, rules and originals of every part', async () => {
     ['card', 'row', 1, 700, 0, 0, 4, 8],
     ['mail', 'message', 1, null, null, 30, 4, 9],
     ['card', 'row', 2, 0, 0, 0, 4, 10],
+    ['card', 'output', 3, null, null, 40, 4, 11],
+    ['card', 'output', 3, null, null, 40, 4, 12],
+    ['card', 'error-output', 3, null, null, 40, 4, 13],
   ]);
   const kinds = records.map(({ kind }) => kind);
   assert.ok(!kinds.includes('originals') && !kinds.includes('seal-key'));
@@ -139,15 +144,14 @@ test('places, rules and originals of every part', async () => {
   const age = readFileSync(path.join(recordingDirectory, '0.age'));
   assert.deepEqual(
     items(await decrypt(identity, age)).map((item) => [(item as Cbor[])[0], String((item as Cbor[])[1])]),
-    ['s@s.', 'q@q.', 't@t.', '4111', '4222', 'r0', 'r0', 'r3', 'r700', 'm@m.', 'next'].map((text, i) => [
-      i,
-      text,
-    ]),
+    ['s@s.', 'q@q.', 't@t.', '4111', '4222', 'r0', 'r0', 'r3', 'r700', 'm@m.', 'next']
+      .concat('4333', '4333', '4333')
+      .map((text, i) => [i, text]),
   );
   const entry = fixture.entries[0] as EntryOf<'segment'>;
-  assert.equal(entry.redactions, 11);
+  assert.equal(entry.redactions, 14);
   assert.equal(entry.sealed, createHash('sha256').update(age).digest('hex'));
-  assert.equal(closed.totals.redactions, 11);
+  assert.equal(closed.totals.redactions, 14);
 });
 
 test('nothing that stands on disk shows an original, while the segment is open and after', async () => {
