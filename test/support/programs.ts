@@ -33,6 +33,11 @@ export const programs = {
     needs: ['gnome-keyring-daemon', 'dbus-run-session'],
   },
   age: { packages: ['age'], purpose: 'sealed originals are opened by age itself', needs: ['age'] },
+  shells: {
+    packages: ['bash', 'dash', 'zsh', 'fish', 'vim', 'less', 'python3'],
+    purpose: 'command lines of real interactive shells, under a terminal that python opens',
+    needs: ['bash', 'dash', 'zsh', 'fish', 'vim', 'less', 'python3'],
+  },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;
 
