@@ -31,6 +31,11 @@ export class LineInProgress {
     return this.#beginning;
   }
 
+  /** Typing began before the target had answered to the line before. */
+  get early(): boolean {
+    return this.#beginning?.early === true;
+  }
+
   get marked(): boolean {
     return this.#beginning?.marked === true;
   }

@@ -14,59 +14,19 @@ import { EchoTime } from './echo-time.ts';
 import { KeyReader } from './keys.ts';
 import type { Key } from './keys.ts';
 import { LineInProgress } from './line-in-progress.ts';
+import type { LineOwner, LineTime, TerminalSize } from './line-owner.ts';
 import type { Mark } from './marks.ts';
 import type { Beginning, Reading } from './reading.ts';
 import { RunningLines } from './running.ts';
 import { Screen } from './screen.ts';
 
-export interface CommandLine {
-  /** Unique in the channel, from 1. */
-  readonly line: number;
-  /** As shown, without the prompt; never what the screen did not show. Line breaks where the line has some. */
-  readonly text: string;
-  /** `marked`: the shell told where its prompt ends (OSC 133, OSC 633). */
-  readonly how: 'reconstructed' | 'marked';
-  /** False: the program may get another line than this text. To be decided as `unknown` too. */
-  readonly exact: boolean;
-  /** The person typed something that the screen does not show: a password, or a command with the echo off. */
-  readonly hidden: boolean;
-  /** What stands before it on its row, at most 200 characters: `Password: `. */
-  readonly prompt: string;
-}
-
-export interface LineOwner {
-  /** Input that may go to the target now, in order. The bytes are the owner's. */
-  forward(bytes: Buffer): void;
-  /** A line is about to be submitted. `wait`: `proceed` or `refuse` is called later, not from within this call. */
-  line(line: CommandLine): 'allow' | 'deny' | 'wait';
-  /** The person does not wait for this line any more; it is cleared at the target. */
-  withdrawn(line: number): void;
-  /** The shell says that this line has ended; lines that it does not mark never do. */
-  finished(line: number, exitCode: number | null): void;
-  /**
-   * A line ran that is not the one decided: the shell says so itself, or the screen showed another after Enter. `line` null:
-   * no line was told at all.
-   */
-  differs(line: number | null, text: string, how: 'reconstructed' | 'marked'): void;
-  /** `waitingBytes` has gone down to nothing. */
-  drained(): void;
-}
-
-/** Time comes from outside. */
-export interface LineTime {
-  /** Milliseconds, monotonic. */
-  now(): number;
-  /** Calls back once; the function it returns cancels that. */
-  after(ms: number, call: () => void): () => void;
-}
-
-export interface TerminalSize {
-  readonly columns: number;
-  readonly rows: number;
-}
-
 /** Output is parsed this long after it came, unless somebody asks before. */
 const parseMs = 20;
+/**
+ * A line is cleared so long after its last key was seen. Line editors miss a signal that comes between their echo and their
+ * next read, and say nothing until a key is pressed.
+ */
+const clearMs = 50;
 const promptLimit = 200;
 
 const interruptByte = Buffer.from([0x03]);
@@ -82,14 +42,16 @@ export class TerminalLines {
   readonly #echo: EchoTime;
   #queue: Key[] = [];
   #waitingBytes = 0;
+  /** Something waited when input was looked at last. */
+  #waits = false;
   #passing: Buffer[] = [];
-  #state: 'open' | 'echo' | 'held' | 'closed' = 'open';
+  #state: 'open' | 'echo' | 'held' | 'clearing' | 'closed' = 'open';
   #lines = 0;
   #held: Reading | null = null;
   /** Of the paste that goes on: null while it is not known whether its line breaks submit. */
   #pasteIsText: boolean | null = null;
   #cancelParse: (() => void) | null = null;
-  #cancelEcho: (() => void) | null = null;
+  #cancelWait: (() => void) | null = null;
 
   constructor(size: TerminalSize, time: LineTime, owner: LineOwner) {
     this.#time = time;
@@ -116,6 +78,7 @@ export class TerminalLines {
     this.#line.answered();
     if (this.#state === 'echo') {
       this.#decide(false);
+      if (this.#state === 'echo') this.#wait();
       this.#pump();
     } else this.#cancelParse ??= this.#time.after(parseMs, () => this.#settle());
   }
@@ -155,7 +118,7 @@ export class TerminalLines {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
     this.#cancelParse?.();
-    this.#cancelEcho?.();
+    this.#cancelWait?.();
     this.#queue = [];
     this.#passing = [];
     this.#waitingBytes = 0;
@@ -174,11 +137,13 @@ export class TerminalLines {
   }
 
   #pump(): void {
-    const waited = this.#waitingBytes;
     if (this.#queue.length > 0 && this.#state === 'open') this.#settle();
     while (this.#state === 'open' && this.#queue.length > 0) this.#key(this.#queue[0]!);
     this.#flush();
-    if (waited > 0 && this.#waitingBytes === 0) this.#owner.drained();
+    const waits = this.#waitingBytes > 0;
+    const drained = this.#waits && !waits;
+    this.#waits = waits;
+    if (drained) this.#owner.drained();
   }
 
   #key(key: Key): void {
@@ -224,10 +189,17 @@ export class TerminalLines {
     this.#flush();
     this.#state = 'echo';
     this.#decide(false);
-    if (this.#state !== 'echo') return;
-    this.#cancelEcho = this.#time.after(this.#echo.leftMs(this.#line.beginning?.early === true), () => {
-      this.#cancelEcho = null;
-      this.#decide(true);
+    if (this.#state === 'echo') this.#wait();
+  }
+
+  #wait(): void {
+    this.#cancelWait?.();
+    const left = this.#echo.leftMs(this.#line.early);
+    const unquiet = this.#line.whole ? 0 : this.#echo.unquietMs;
+    this.#cancelWait = this.#time.after(unquiet > 0 ? Math.min(left, unquiet) : left, () => {
+      this.#cancelWait = null;
+      this.#decide(this.#echo.leftMs(this.#line.early) === 0);
+      if (this.#state === 'echo') this.#wait();
       this.#pump();
     });
   }
@@ -247,15 +219,16 @@ export class TerminalLines {
       } else return;
     }
     const reading = this.#screen.alternate ? null : this.#line.read(this.#echo.responded);
-    if (reading !== null && !reading.agreed && !late) return;
+    const settled = this.#line.whole || this.#echo.unquietMs === 0;
+    if (reading !== null && !(reading.agreed && settled) && !late) return;
     this.#decided();
     if (reading === null) this.#submit();
     else this.#tell(key, reading);
   }
 
   #decided(): void {
-    this.#cancelEcho?.();
-    this.#cancelEcho = null;
+    this.#cancelWait?.();
+    this.#cancelWait = null;
     this.#state = 'open';
   }
 
@@ -291,13 +264,19 @@ export class TerminalLines {
     this.#line.next(filled);
   }
 
-  /** Nothing of what waits goes; the target's line editor gives a fresh prompt for `interrupt`. */
+  /** Nothing of what waits goes; the target's line editor gives a fresh prompt for `interrupt`. `rest` goes after it. */
   #clear(interrupt: Buffer, rest: Key[] = []): void {
-    this.#state = 'open';
+    this.#state = 'clearing';
+    this.#held = null;
     this.#queue = rest;
     this.#waitingBytes = rest.reduce((sum, key) => sum + key.bytes.length, 0);
-    this.#passing.push(interrupt);
-    this.#line.next();
+    this.#cancelWait = this.#time.after(clearMs, () => {
+      this.#cancelWait = null;
+      this.#state = 'open';
+      this.#passing.push(interrupt);
+      this.#line.next();
+      this.#pump();
+    });
   }
 
   #withdrawIfInterrupted(): void {

@@ -117,7 +117,8 @@ function compared(
   }
   const masked = (stars.exec(bare(shown))?.[0].length ?? 0) >= [...wanted].length;
   const hidden = masked || !inOrder(wanted, bare(shown));
-  return told(masked ? '' : shown, false, hidden, false);
+  // What came after, where typing began ahead of the prompt, is not the line.
+  return told(masked || (hidden && at.beginning.early) ? '' : shown, false, hidden, false);
 }
 
 function sinceBeginning(screen: Screen, { anchor: { marker, column } }: Beginning): string {

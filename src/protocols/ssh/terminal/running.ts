@@ -1,15 +1,13 @@
 /**
  * Lines that were submitted: when they ended, as far as the shell says it, and whether they were the ones that were decided.
  */
+import type { LineOwner } from './line-owner.ts';
 import type { Mark } from './marks.ts';
 import { shownAfterEnter } from './reading.ts';
 import type { Beginning } from './reading.ts';
 import type { Screen } from './screen.ts';
 
-export interface RunningOwner {
-  finished(line: number, exitCode: number | null): void;
-  differs(line: number | null, text: string, how: 'reconstructed' | 'marked'): void;
-}
+type RunningOwner = Pick<LineOwner, 'finished' | 'differs'>;
 
 export interface SubmittedLine {
   readonly line: number;

@@ -50,7 +50,7 @@ test('the echo is waited for: nothing of it delays what was typed, only Enter', 
 test('the wait for an echo is bounded, and what is never shown is never told', () => {
   const scripted = atPrompt('Password: ');
   scripted.types('geheim\r');
-  scripted.passes(29);
+  scripted.passes(149);
   assert.equal(scripted.forwarded, 'geheim');
   scripted.passes(1);
   assert.equal(scripted.forwarded, 'geheim\r');
@@ -67,7 +67,7 @@ test('a password shown as stars is hidden too', () => {
     scripted.shows('*');
   }
   scripted.types('\r');
-  scripted.passes(30);
+  scripted.passes(150);
   assert.equal(scripted.last?.hidden, true);
   assert.equal(scripted.last?.text, '');
 });
@@ -75,10 +75,10 @@ test('a password shown as stars is hidden too', () => {
 test('a target that is far away is waited for longer', () => {
   const scripted = atPrompt();
   scripted.types('l');
-  scripted.passes(90);
+  scripted.passes(190);
   scripted.shows('l');
   scripted.types('s\r');
-  scripted.passes(100);
+  scripted.passes(370);
   assert.equal(scripted.forwarded, 'ls');
   scripted.shows('s');
   assert.equal(scripted.last?.text, 'ls');
@@ -88,7 +88,7 @@ test('echo that stops in the middle of a line: the rest is hidden, and said to b
   const scripted = atPrompt();
   scripted.echoes('echo hi');
   scripted.types('; rm -rf /\r');
-  scripted.passes(30);
+  scripted.passes(150);
   assert.deepEqual(
     { ...scripted.last },
     { line: 1, text: 'echo hi', how: 'reconstructed', exact: false, hidden: true, prompt: '$ ' },
@@ -100,14 +100,16 @@ test('deny: the line does not go, Ctrl-C does, and what waited behind it is gone
   scripted.verdict = 'deny';
   scripted.types('rm -rf /\rls\r');
   scripted.shows('rm -rf /');
-  assert.equal(scripted.forwarded, 'rm -rf /\x03');
+  scripted.types('df');
+  assert.equal(scripted.forwarded, 'rm -rf /');
+  scripted.passes(50);
+  assert.equal(scripted.forwarded, 'rm -rf /\x03df');
   assert.equal(scripted.terminal.waitingBytes, 0);
   scripted.verdict = 'allow';
-  scripted.shows('^C\r\n$ ');
-  scripted.echoes('ls');
+  scripted.shows('^C\r\n$ df');
   scripted.types('\r');
-  assert.equal(scripted.last?.text, 'ls');
-  assert.equal(scripted.forwarded, 'rm -rf /\x03ls\r');
+  assert.equal(scripted.last?.text, 'df');
+  assert.equal(scripted.forwarded, 'rm -rf /\x03df\r');
 });
 
 test('wait: input stays until people have spoken', () => {
@@ -142,6 +144,7 @@ test('wait, then refused: the line is cleared', () => {
   scripted.terminal.refuse();
   scripted.terminal.refuse();
   scripted.terminal.proceed();
+  scripted.passes(50);
   assert.equal(scripted.forwarded, 'reboot\x03');
 });
 
@@ -156,6 +159,7 @@ for (const [name, key] of [
     scripted.types('\rlost');
     scripted.types(`${key}x`);
     assert.deepEqual(scripted.withdrawn, [1]);
+    scripted.passes(50);
     assert.equal(scripted.forwarded, `reboot${key}x`);
     scripted.terminal.proceed();
     assert.equal(scripted.forwarded, `reboot${key}x`);
@@ -167,6 +171,7 @@ test('Ctrl-C that came with the line withdraws it at once', () => {
   scripted.types('reboot\r\x03');
   scripted.shows('reboot');
   assert.deepEqual(scripted.withdrawn, [1]);
+  scripted.passes(50);
   assert.equal(scripted.forwarded, 'reboot\x03');
 });
 
@@ -187,6 +192,7 @@ for (const [name, key] of [
     scripted.echoes('reboot');
     for (const byte of key) scripted.types(byte);
     scripted.passes(500);
+    scripted.passes(50);
     assert.equal(scripted.last?.text, 'reboot');
     assert.equal(scripted.forwarded, `reboot${key.slice(0, -1)}\x03`);
   });
@@ -194,7 +200,7 @@ for (const [name, key] of [
 test('Ctrl-X Ctrl-E: what an editor will submit is hidden', () => {
   const scripted = atPrompt();
   scripted.types('\x18\x05');
-  scripted.passes(30);
+  scripted.passes(150);
   assert.equal(scripted.last?.hidden, true);
 });
 
@@ -231,7 +237,7 @@ test('history, a prompt on the right, a suggestion, a wrapped line, wide charact
     const scripted = atPrompt('\r\n\r\n$ ');
     act(scripted);
     scripted.types('\r');
-    scripted.passes(30);
+    scripted.passes(150);
     assert.deepEqual([scripted.last?.text, scripted.last?.exact], [text, exact], name);
     assert.equal(scripted.last?.hidden, false, name);
   }
@@ -251,7 +257,7 @@ test('a window that changes while a line is typed', () => {
   scripted.terminal.resize(20, 10);
   scripted.shows('\r\x1b[A\x1b[Jana@host:~$ echo one two three');
   scripted.types('\r');
-  scripted.passes(30);
+  scripted.passes(150);
   assert.equal(scripted.last?.text, 'echo one two three');
 });
 
@@ -262,7 +268,7 @@ test('Ctrl-O: the line that it puts behind the next prompt is told with what is 
   scripted.shows('\r\nme$ rm -rf x');
   scripted.echoes(';');
   scripted.types('\r');
-  scripted.passes(30);
+  scripted.passes(150);
   assert.equal(scripted.last?.text, 'rm -rf x;');
 });
 
@@ -286,7 +292,7 @@ test('several lines at once: each is decided, and goes when the screen shows it'
 test('a bracketed paste is one line where somebody reads it so', () => {
   const scripted = atPrompt('\x1b[?2004h$ ');
   scripted.types('\x1b[200~one\rtwo\x1b[201~');
-  scripted.passes(30);
+  scripted.passes(150);
   assert.equal(scripted.forwarded, '\x1b[200~one\rtwo\x1b[201~');
   scripted.shows('one\r\ntwo');
   scripted.types('\r');
@@ -300,17 +306,19 @@ test('a bracketed paste is lines where its mark is echoed, whatever mode the ter
   scripted.shows('^[[200~reboot');
   assert.ok(scripted.last?.text.includes('reboot'));
   assert.equal(scripted.last?.exact, false);
+  scripted.passes(50);
   assert.equal(scripted.forwarded, '\x1b[200~reboot\x03');
 });
 
+const marked = (code: string) => `\x1b]133;D;${code}\x07\x1b]133;A\x07$ \x1b]133;B\x07`;
+
 test('marks of the shell: where the prompt ends, and exit codes', () => {
   const scripted = new ScriptedTerminal();
-  const prompt = (code: string) => `\x1b]133;D;${code}\x07\x1b]133;A\x07$ \x1b]133;B\x07`;
-  scripted.shows(prompt('0'));
+  scripted.shows(marked('0'));
   scripted.echoes('false');
   scripted.types('\r');
   assert.deepEqual([scripted.last?.text, scripted.last?.how], ['false', 'marked']);
-  scripted.shows(`\r\n\x1b]133;C\x07${prompt('1')}`);
+  scripted.shows(`\r\n\x1b]133;C\x07${marked('1')}`);
   scripted.passes(20);
   assert.deepEqual(scripted.finished, [[1, 1]]);
   scripted.echoes('for x in 1');
@@ -318,7 +326,7 @@ test('marks of the shell: where the prompt ends, and exit codes', () => {
   scripted.shows('\r\n> ');
   scripted.echoes('do :; done');
   scripted.types('\r');
-  scripted.shows(`\r\n${prompt('0')}`);
+  scripted.shows(`\r\n${marked('0')}`);
   scripted.passes(20);
   assert.deepEqual(scripted.finished, [
     [1, 1],
@@ -342,10 +350,25 @@ test('a completion that came after the line was read is told when the line is le
   scripted.types('\t');
   scripted.shows('\x07');
   scripted.types('\r');
+  scripted.passes(29);
+  assert.deepEqual(scripted.lines, []);
+  scripted.passes(1);
   assert.equal(scripted.last?.text, 'cat fo');
   scripted.shows('o.txt\r\n');
   scripted.passes(20);
   assert.deepEqual(scripted.differing, [[1, 'cat foo.txt', 'reconstructed']]);
+});
+
+test('of what keys do not tell, the last answer is waited for', () => {
+  const scripted = atPrompt();
+  scripted.types('\x1b[A\r');
+  scripted.shows('ls');
+  scripted.passes(25);
+  scripted.shows(' -la');
+  scripted.passes(9);
+  assert.deepEqual(scripted.lines, []);
+  scripted.passes(1);
+  assert.deepEqual([scripted.last?.text, scripted.last?.exact], ['ls -la', true]);
 });
 
 test('a flood while a line is typed makes it uncertain, and the next one is certain again', () => {
@@ -356,7 +379,7 @@ test('a flood while a line is typed makes it uncertain, and the next one is cert
   scripted.shows('$ l');
   scripted.echoes('s');
   scripted.types('\r');
-  scripted.passes(30);
+  scripted.passes(150);
   assert.deepEqual([scripted.last?.text, scripted.last?.exact], ['ls', false]);
   scripted.shows('\r\n$ ');
   scripted.echoes('df');

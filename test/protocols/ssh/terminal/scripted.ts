@@ -1,6 +1,6 @@
 /** `TerminalLines` with a target that says what the test says, and time that the test moves. */
 import { TerminalLines } from '../../../../src/protocols/ssh/terminal/lines.ts';
-import type { CommandLine } from '../../../../src/protocols/ssh/terminal/lines.ts';
+import type { CommandLine } from '../../../../src/protocols/ssh/terminal/line-owner.ts';
 
 export class ScriptedTerminal {
   readonly lines: CommandLine[] = [];

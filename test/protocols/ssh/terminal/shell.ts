@@ -4,7 +4,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { TerminalLines } from '../../../../src/protocols/ssh/terminal/lines.ts';
-import type { CommandLine } from '../../../../src/protocols/ssh/terminal/lines.ts';
+import type { CommandLine } from '../../../../src/protocols/ssh/terminal/line-owner.ts';
 import { findProgram } from '../../../support/programs.ts';
 
 /** Opens a terminal of the given size, runs the program on it and copies bytes both ways; `R columns rows` on fd 3 resizes. */
@@ -13,6 +13,7 @@ import os, pty, sys, fcntl, termios, struct, select, signal
 columns, rows = int(sys.argv[1]), int(sys.argv[2])
 pid, fd = pty.fork()
 if pid == 0:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.execvp(sys.argv[3], sys.argv[3:])
 def size(columns, rows): fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
 size(columns, rows)
