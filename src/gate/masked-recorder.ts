@@ -33,8 +33,8 @@ export interface MaskedRecorderOptions {
   readonly values: ParameterValues;
   /** A binary number in decimal; null for what is none. */
   readonly decimalOf: (value: Buffer, typeOid: number) => string | null;
-  /** Of a command's input: CopyData messages or bytes, to be masked here; or what the protocol has masked already. */
-  readonly input: InputKind | 'as-given';
+  /** What a command's input is made of. */
+  readonly input: InputKind;
 }
 
 type Tell = (rule: string, place: RedactionPlace, original: Uint8Array) => void;
@@ -122,14 +122,9 @@ export class MaskedRecorder implements Recorder {
   }
 
   input(connection: number, command: number, bytes: Uint8Array): void {
-    const kind = this.#options.input;
-    if (kind === 'as-given') {
-      this.#recorder.input(connection, command, bytes);
-      return;
-    }
     let input = this.#inputs.get(connection);
     if (input?.command !== command) {
-      input = new MaskedInput(this.#masking, command, kind);
+      input = new MaskedInput(this.#masking, command, this.#options.input);
       this.#inputs.set(connection, input);
     }
     this.#recorder.input(connection, command, input.push(bytes, this.#teller(connection, command)));

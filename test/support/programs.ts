@@ -48,6 +48,11 @@ export const programs = {
     purpose: 'files go through hoop with OpenSSH’s own sftp, scp and sftp-server',
     needs: ['ssh', 'sftp', 'scp', '/usr/lib/openssh/sftp-server'],
   },
+  shells: {
+    packages: ['bash', 'dash', 'zsh', 'fish', 'vim', 'less', 'python3'],
+    purpose: 'command lines of real interactive shells, under a terminal that python opens',
+    needs: ['bash', 'dash', 'zsh', 'fish', 'vim', 'less', 'python3'],
+  },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;
 

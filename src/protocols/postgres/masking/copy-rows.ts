@@ -300,7 +300,8 @@ export class CopyMasker {
       let nullified = false;
       for (let j = i; j < after && !nullified; j++) nullified = this.#values.nullifies(found.rules[j]!);
       const quoted = this.#csv && bytes[end] === this.#quote ? 1 : 0;
-      for (let j = i; j < after && !nullified; j++) {
+      const hidden = nullified ? i : after;
+      for (let j = i; j < hidden; j++) {
         range.start = found.starts[j]!;
         range.end = found.ends[j]!;
         range.rule = found.rules[j]!;
