@@ -40,7 +40,7 @@ function imports(): Import[] {
 /** Layers, lowest first. Peers of one layer do not import one another unless `open`. */
 const layers: { names: string[]; peersMayMeet: boolean }[] = [
   { names: ['model', 'errors.ts', 'bytes', 'system'], peersMayMeet: true },
-  { names: ['protocols/postgres', 'wire'], peersMayMeet: false },
+  { names: ['protocols/postgres', 'protocols/ssh', 'wire'], peersMayMeet: false },
   { names: ['identity', 'policy', 'reviews', 'masking', 'evidence'], peersMayMeet: false },
   { names: ['gate'], peersMayMeet: false },
   { names: ['agent', 'relay'], peersMayMeet: false },
