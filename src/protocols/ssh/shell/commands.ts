@@ -2,11 +2,14 @@
  * Which words of a list make a command: where one begins, which words are reserved there, and which belong to a loop, a
  * choice or a function instead.
  */
+import { isTelling } from './variables.ts';
 import { isBare, type Word } from './words.ts';
 
 export interface Redirect {
   /** `>`, `<<`, `>&` … without the number before it. */
   readonly sign: string;
+  /** Null: the one that the sign means by itself. */
+  readonly descriptor: number | null;
   readonly target: Word;
 }
 
@@ -104,6 +107,7 @@ export class CommandList {
         return this.#first(word);
       case 'loop-name':
         if (!word.literal || !/^\w+$/.test(word.text)) return refuse('the name of a loop');
+        this.#isCode ||= isTelling(word.text);
         return this.#to('loop-in');
       case 'loop-in':
         if (isBare(word, 'do')) return this.#to('command');
@@ -173,13 +177,13 @@ export class CommandList {
     open.words.push(word);
   }
 
-  redirect(sign: string, target: Word): void {
+  redirect(redirect: Redirect): void {
     if (!['command', 'arguments', 'compound'].includes(this.#mode)) refuse('a redirection here');
     this.#isAtLineStart = false;
     this.#isFresh = false;
     this.#open ??= this.#empty();
     this.#open.isCompound ||= this.#mode === 'compound';
-    this.#open.redirects.push({ sign, target });
+    this.#open.redirects.push(redirect);
   }
 
   /** `closesAtOnce`: reads the `)` that makes a function of the word before; false when there is none. */

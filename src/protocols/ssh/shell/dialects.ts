@@ -14,7 +14,7 @@ interface Dialect {
 
 const bash: Dialect = { escapesInDouble: true, escapesInSingle: false, dollarSingle: true };
 const others: readonly Dialect[] = [
-  { ...bash, escapesInDouble: false },
+  { ...bash, escapesInDouble: false, dollarSingle: false },
   { ...bash, escapesInSingle: true, dollarSingle: false },
   { ...bash, dollarSingle: false },
 ];
@@ -44,7 +44,7 @@ function separatorsOf(text: string, dialect: Dialect): string {
 }
 
 /** `!` starts a reference to an earlier command in csh and in interactive shells, quoted or not. */
-const history = /(^|[^$\\])!(?![\s=("']|$)/;
+const history = /(?<!\\)(?:\\\\)*(?<!\$)!(?![\s=(]|["'](?:[\s;&|)]|$)|$)/;
 /** `^old^new` at the start of a line repeats the last command. */
 const substitution = /^\s*\^/m;
 

@@ -5,11 +5,12 @@ import type { SimpleCommand } from './commands.ts';
 import { readsOtherwise } from './dialects.ts';
 import type { FactsBuilder } from './facts.ts';
 import type { ShellGrammar } from './grammar.ts';
-import { isTelling } from './programs/builtins.ts';
+import { isDevice, normalizePath } from './paths.ts';
 import { ruleOf } from './programs/table.ts';
 import { readCommands, type Reading } from './reader.ts';
 import type { Run } from './rules.ts';
 import { isTransferPlace } from './transfers.ts';
+import { isTelling } from './variables.ts';
 import { namedBy, type Word } from './words.ts';
 
 /** Longest text that is read, in UTF-16 units; it takes some ten milliseconds. */
@@ -22,6 +23,20 @@ const mostLetters = 4 * longestText;
 
 /** Where the system's own programs are: one of these is what its name says. */
 const systemPlaces = /^\/(usr\/)?(local\/)?s?bin\/$/;
+
+/** Into a pipe, a word or a file: not to a terminal. Later redirections undo earlier ones, so that all are looked at. */
+function printsToTerminal({ redirects, isPiped }: SimpleCommand): boolean {
+  const ofOutput = redirects.filter(
+    ({ sign, descriptor }) => sign.startsWith('&') || (sign.startsWith('>') && (descriptor ?? 1) === 1),
+  );
+  if (ofOutput.length === 0) return !isPiped;
+  return !ofOutput.every(
+    ({ sign, target }) =>
+      !sign.startsWith('>&') &&
+      target.literal &&
+      !/^\/(dev\/(?!null$)|proc\/)/.test(normalizePath(target.text)),
+  );
+}
 
 export class Evaluation implements Run {
   readonly facts: FactsBuilder;
@@ -75,8 +90,7 @@ export class Evaluation implements Run {
     const isAlone = words.length === 0 && assignments.length === 0 && !command.isCompound;
     // zsh starts a pager with it.
     if (isAlone && redirects.some(({ sign }) => sign === '<') && !command.isPiped) this.facts.add('code');
-    this.#isOnTerminal =
-      this.#terminal && !command.isPiped && !redirects.some(({ sign }) => /^&?>/.test(sign));
+    this.#isOnTerminal = this.#terminal && printsToTerminal(command);
     if (words.length > 0) this.command(words);
     this.#isOnTerminal = isOnTerminal;
   }
@@ -86,12 +100,11 @@ export class Evaluation implements Run {
     const isDuplicate = /^[<>]&$/.test(sign) && target.literal && /^(\d+-?|-)$/.test(target.text);
     if (isDuplicate) return undefined;
     const { prefix } = target;
-    if (/^\/+dev\/+(tcp|udp)(\/|$)/.test(prefix)) this.facts.add('network', 'code');
+    if (/^\/dev\/(tcp|udp)(\/|$)/.test(normalizePath(prefix))) this.facts.add('network', 'code');
     if (sign === '<') this.facts.add('read');
     else if (target.literal && /^\/dev\/(null|stdout|stderr)$/.test(target.text)) return undefined;
     else this.facts.add('write');
-    if (sign !== '<' && /^\/+(\.\/+)*dev\/(?!null$|stdout$|stderr$|stdin$|tty$|zero$|fd\/)/.test(prefix))
-      this.facts.add('system');
+    if (sign !== '<' && isDevice(prefix)) this.facts.add('system');
     // A descriptor, or a file: whose name nobody knows.
     if (sign.includes('&') && !target.literal) this.facts.add('unknown');
     if (!target.literal && target.prefix === '' && !target.isPipe) this.facts.add('unknown');

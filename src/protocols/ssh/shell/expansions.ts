@@ -14,7 +14,7 @@ export interface Expansion {
 const name = /^(?:[A-Za-z_][A-Za-z0-9_]*|[0-9@*#?$!-])/;
 /** `${name}`, `${#name}`. */
 const braced = /^\{#?(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*?$#-])\}/;
-/** `${name:-word}` and the like, with nothing in the word that expands. */
+/** `${name:-word}` and the like, with nothing in the word that expands. One with `=` would assign. */
 const operated =
   /^\{(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*])(?::?[-+?]|##?|%%?|\/\/?|\^\^?|,,?)[\w./:,@%+ *?-]*\}/;
 /** `$((1 + 2))`. */

@@ -102,7 +102,7 @@ class OptionReader implements Options {
       this.operands.push(word);
       return undefined;
     }
-    if (this.#list.numbers && /^-\d+$/.test(word.text) && word.literal) return void this.given.add('#');
+    if (this.#list.numbers && /^-\d+f?$/.test(word.text) && word.literal) return void this.given.add('#');
     const equals = text.indexOf('=');
     const name = equals < 0 ? text : text.slice(0, equals);
     const kind = this.#list.names.get(name);

@@ -39,3 +39,7 @@ export function namesOfPath(path: string, isTree: boolean): readonly string[] {
 
 /** The literal directory before a pattern: `/etc/sh*` → `/etc/`. */
 export const directoryOf = (prefix: string): string => prefix.slice(0, prefix.lastIndexOf('/') + 1);
+
+/** A device, and none of those that swallow or show what is written. */
+export const isDevice = (path: string): boolean =>
+  /^\/dev\/(?!(?:null|zero|stdout|stderr|stdin|tty)$|fd\/)/.test(normalizePath(path));

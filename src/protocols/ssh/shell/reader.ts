@@ -96,7 +96,7 @@ class Reader {
   }
 
   #sign(sign: string, list: CommandList): void {
-    if (/[<>]/.test(sign)) this.#redirect(sign, list);
+    if (/[<>]/.test(sign)) this.#redirect(sign, null, list);
     else {
       if (sign === '(' && this.#text[this.#at] === '(') refuse('arithmetic');
       list.separator(sign, () => this.#closesAtOnce());
@@ -119,7 +119,7 @@ class Reader {
     if (redirects && /^\{.*\}$/.test(this.#text.slice(word.start, word.end)))
       refuse('a descriptor in a variable');
     if (redirects && word.literal && !word.quoted && /^\d+$/.test(word.text) && !this.#opensProcess())
-      return this.#redirect(this.#operator(), list);
+      return this.#redirect(this.#operator(), Number(word.text), list);
     list.word(word);
   }
 
@@ -162,7 +162,7 @@ class Reader {
     this.#at = stop;
   }
 
-  #redirect(sign: string, list: CommandList): void {
+  #redirect(sign: string, descriptor: number | null, list: CommandList): void {
     this.#blanks();
     if (this.#at >= this.#end || this.#text[this.#at] === '#' || this.#isOperator())
       refuse('a redirection of nothing');
@@ -175,7 +175,7 @@ class Reader {
         refuse('a here-document');
       this.#heredocs.push({ delimiter: target, source, stripsTabs: sign === '<<-' });
     }
-    list.redirect(sign, target);
+    list.redirect({ sign, descriptor, target });
   }
 
   #heredocBodies(): void {

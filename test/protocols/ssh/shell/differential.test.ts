@@ -218,7 +218,7 @@ test(
         const missing = startedBy(shell, each).filter((name) => !facts.programs.includes(name));
         assert.deepEqual(missing, [], `${shell} started ${missing.join(' ')}: ${JSON.stringify(each)}`);
       }),
-      { numRuns: 3000, interruptAfterTimeLimit: 40_000 },
+      { numRuns: 1500, interruptAfterTimeLimit: 20_000 },
     );
   },
 );

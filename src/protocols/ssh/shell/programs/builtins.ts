@@ -1,9 +1,18 @@
 /** What a shell does by itself: mostly to its own session. */
 import { optionList, readOptions } from '../options.ts';
 import { named, type Rule, type Rules } from '../rules.ts';
+import { isTelling } from '../variables.ts';
 import { namedBy, type Word } from '../words.ts';
 
 const session: Rule = (_, { facts }) => facts.add('session');
+
+/** Only with arguments that are known to be plain: numbers are arithmetic in zsh and ksh, `jobs -x` runs a command. */
+const plain = (pattern: RegExp): Rule => {
+  return ({ args }, { facts }) => {
+    facts.add('session');
+    if (!args.every(({ literal, text }) => literal && pattern.test(text))) facts.add('code');
+  };
+};
 
 const cd: Rule = ({ args }, { facts }) => {
   facts.add('session');
@@ -18,7 +27,7 @@ const plainNames = (words: readonly Word[]): boolean =>
 const unset: Rule = ({ args }, { facts }) => {
   const { isSure, operands } = readOptions(args, optionList('vfn'));
   facts.add('session');
-  if (!isSure || !plainNames(operands)) facts.add('code');
+  if (!isSure || !plainNames(operands) || operands.some(({ text }) => isTelling(text))) facts.add('code');
 };
 
 const read: Rule = ({ args }, { facts }) => {
@@ -27,19 +36,6 @@ const read: Rule = ({ args }, { facts }) => {
   if (!isSure || !plainNames(operands)) facts.add('code');
   for (const { text } of operands) if (isTelling(text)) facts.add('code');
 };
-
-/** Names that shells and programs obey: any that is exported may be one, but for these. */
-const harmless =
-  /^(LANG|LANGUAGE|LC_(ALL|COLLATE|CTYPE|MESSAGES|MONETARY|NUMERIC|TIME)|TZ|TERM|COLUMNS|LINES|NO_COLOR|COLORTERM|DEBIAN_FRONTEND|OLDPWD|GREP_COLOR|GREP_COLORS|CLICOLOR|HOSTNAME|USER|LOGNAME|SYSTEMD_COLORS)$/;
-/** Lower-case names that zsh obeys. */
-const zshNames =
-  /^(path|fpath|cdpath|manpath|mailpath|module_path|fignore|prompt|psvar|watch|argv|status|pipestatus|\w+_functions|precmd|preexec|chpwd)$/;
-
-/** A variable whose value may make something run. Lower case is nobody's but the text's own, until it is exported. */
-export function isTelling(name: string, isExported = false): boolean {
-  if (harmless.test(name)) return false;
-  return isExported || !/^[a-z_][a-z0-9_]*$/.test(name) || zshNames.test(name);
-}
 
 const declare: Rule = ({ args, name }, { facts }) => {
   const { isSure, given, operands } = readOptions(args, optionList('rxp'));
@@ -81,11 +77,12 @@ const code: Rule = (_, { facts }) => facts.add('code', 'session');
 
 export const builtins: Rules = {
   ...named('cd chdir pushd', cd),
-  ...named(
-    'popd dirs jobs fg bg wait disown exit return logout break continue shift times umask ulimit suspend',
-    session,
-  ),
-  ...named('stty clear reset unalias', session),
+  ...named('popd dirs jobs fg bg wait disown suspend times', plain(/^([-+]?\d+|%[\w+%-]*|-[lnrsafhcv])$/)),
+  ...named('exit return logout break continue shift', plain(/^\d+$/)),
+  ulimit: plain(/^(-[a-zA-Z]+|\d+|unlimited|hard|soft)$/),
+  umask: plain(/^(-[Sp]+|[0-7]{1,4}|[ugoa]*[-+=][rwxXst]*(,[ugoa]*[-+=][rwxXst]*)*)$/),
+  unalias: plain(/^[\w-]+$/),
+  ...named('stty clear', session),
   ...named('type help', (_, { facts }) => facts.add('read')),
   ':': (_, { facts }) => facts.add('read'),
   unset,

@@ -26,10 +26,10 @@ const curlSends = ['T', '--upload-file'];
 /** Values that name files: alone, or after a `@`. */
 function fileValues({ values }: Options, facts: Run['facts'], names: readonly string[]): void {
   for (const [name, value] of values) {
-    const at = /^[^@/]*@/.exec(value.prefix)?.[0].length ?? 0;
+    const at = /^[^@</]*[@<]/.exec(value.prefix)?.[0].length ?? 0;
     if (names.includes(name) && value.text !== '-') facts.path(value);
-    else if (at > 0 || value.prefix.startsWith('<')) {
-      const cut = (text: string): string => text.slice(Math.max(at, 1));
+    else if (at > 0) {
+      const cut = (text: string): string => text.slice(at);
       facts.add('file');
       facts.path({ ...value, text: cut(value.text), prefix: cut(value.prefix) });
     } else if (value.prefix.startsWith('/')) facts.path(value);
@@ -41,7 +41,7 @@ function localAddresses(operands: readonly Word[], facts: Run['facts']): void {
   for (const { prefix } of operands) {
     const path = /^file:(?:\/\/[^/]*)?(.*)$/i.exec(prefix)?.[1];
     if (path !== undefined) facts.pathText(path);
-    if (path !== undefined && /%/.test(path)) facts.add('unknown');
+    if (path !== undefined && /[%{}[\]]/.test(path)) facts.add('unknown');
   }
 }
 
@@ -89,7 +89,7 @@ const wget: Rule = ({ args }, { facts }) => {
   ]);
 };
 
-const nc: Rule = limited('46bdhklnNrStuUvzDC w: p: s: i: q: W:', 'words', ['network']);
+const nc: Rule = limited('46bdhklnNrStuvzDC w: p: s: i: q: W:', 'words', ['network']);
 
 const sshOptions = optionList(
   '+ 46AaCfGgKkNnqsTtvXxYy b: c: D: E: e: i: J: L: l: m: o: p: R: S: W: w: Q: O: F: I: P: B:',
@@ -97,14 +97,24 @@ const sshOptions = optionList(
 const sshSettings =
   /^(StrictHostKeyChecking|BatchMode|ConnectTimeout|ServerAlive\w+|LogLevel|Port|User|UserKnownHostsFile|IdentitiesOnly|IdentityFile|PasswordAuthentication)[= ]/i;
 
+/** Values of `-o`; null for one that is not plain. */
+function settingsOf(options: readonly Word[]): readonly (string | null)[] {
+  return options.flatMap((word, at) => {
+    const own = /^-([46AaCfGgKkNnqsTtvXxYy]*)o(.*)$/s.exec(word.prefix);
+    if (own === null) return [];
+    const value = own[2] === '' ? options[at + 1] : word;
+    if (value === undefined || !value.literal || (own[1] !== '' && own[2] !== '')) return [null];
+    return [own[2] === '' ? value.text : own[2]!];
+  });
+}
+
 const ssh: Rule = ({ args }, run) => {
   const { facts } = run;
   const { isSure, given, values, rest } = readOptions(args, sshOptions);
   facts.add('network');
-  const settings = args.filter(
-    ({ prefix }, at) => /^-o./.test(prefix) || /^-\w*o$/.test(args[at - 1]?.prefix ?? ''),
+  const isPlain = settingsOf(args.slice(0, args.length - rest.length)).every(
+    (setting) => setting !== null && sshSettings.test(setting),
   );
-  const isPlain = settings.every(({ literal, text }) => literal && sshSettings.test(text.replace(/^-o/, '')));
   const unusual = ['F', 'E', 'S', 'I', 'O', 'J', 'e', 'P', 'w'];
   if (!isSure || !isPlain || unusual.some((letter) => given.has(letter))) facts.add('code');
   if (['L', 'R', 'D', 'W', 'w', 'A', 'X', 'Y', 'J'].some((letter) => given.has(letter))) facts.add('forward');

@@ -80,6 +80,9 @@ const isNumber = (word: Word | undefined): boolean =>
 /** `test`, `[`, `[[`: an index of an array, or a number that is none, is evaluated and may run a command. */
 function condition(words: readonly Word[], { facts }: Run, isSplit: boolean): void {
   facts.add('read');
+  // zsh reads the number of a descriptor as arithmetic.
+  if (words.some(({ text }, at) => text === '-t' && at + 1 < words.length && !isNumber(words[at + 1])))
+    facts.add('code');
   const isMixed = words.some(({ text }) => text === '-a' || text === '-o');
   words.forEach((word, at) => {
     const [before, after] = [words[at - 1], words[at + 1]];
@@ -106,11 +109,11 @@ const bracket: Rule = ({ args, name }, run) => {
 const harmless =
   'ls dir vdir cat df du wc cut paste comm nl tac rev readlink realpath sum cksum md5sum sha1sum ' +
   'sha224sum sha256sum sha384sum sha512sum b2sum base64 base32 basenc od fold fmt expand unexpand join pr tsort ' +
-  'zcat bzcat xzcat zstdcat hexdump hd column getfacl getcap lsattr namei findmnt lsblk lspci lsusb last';
+  'zcat bzcat xzcat hexdump hd column getfacl getcap lsattr namei findmnt lsblk lspci lsusb last';
 const wordsOnly =
   'id whoami uname tr basename dirname pwd true false seq sleep expr groups logname users tty uptime free nproc ' +
   'arch hostid echo numfmt factor printenv yes lscpu lsmod modinfo pstree ps pgrep pidof vmstat mpstat iostat w who ' +
-  'which whereis locale getent cal netstat tput atq lastb lslocks lsns lsipc lsmem';
+  'which whereis locale getent cal netstat atq lastb lslocks lsns lsipc lsmem';
 
 const pager = reads('NRSFXniIM # --no-init --quit-if-one-screen --RAW-CONTROL-CHARS --chop-long-lines');
 
@@ -155,7 +158,7 @@ export const readers: Rules = {
     'uniq',
     secondIsWritten('cdDiuz f: s: w: --count --repeated --unique --ignore-case --skip-fields='),
   ),
-  ...named('xxd', secondIsWritten('bpuiEr c: l: s: g: --')),
+  ...named('xxd', secondIsWritten('bpuiEr c: l: s: g:')),
   ...named(
     'sort',
     reads('bcCdfghiMnRruVzms k: t: S: --key= --reverse --numeric-sort --unique --human-numeric-sort'),
@@ -186,5 +189,8 @@ export const readers: Rules = {
   test,
   '[': bracket,
   '[[': bracket,
+  // A terminal's description may name programs to prepare it.
+  tput: onlyNames(always('words'), /^(cols|lines|colors|setaf|setab|bold|sgr0|el|cuu1|\d+)$/),
+  zstdcat: reads('qv', 'files'),
   getconf: onlyNames(always('words'), /^(-a|\w+|\/[\w/.-]*)$/),
 };

@@ -42,6 +42,7 @@ function reading(verbs: RegExp, options: string, otherwise: Rule): Rule {
     const isRead = isSure && operands.every(({ literal }) => literal) && verbs.test(verb?.text ?? '');
     if (!isRead) return otherwise(call, run);
     run.facts.add('read');
+    if (call.name === 'apt' && call.isOnTerminal) run.facts.add('code');
     return undefined;
   };
 }

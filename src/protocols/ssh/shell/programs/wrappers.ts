@@ -17,7 +17,7 @@ function afterAssignments(words: readonly Word[], run: Run): readonly Word[] {
 const has = ({ given }: Options, names: string): boolean => names.split(' ').some((name) => given.has(name));
 
 const sudoOptions = optionList(
-  '+ nEHiSskKlvbPB u: g: p: C: h: r: t: T: U: D: --user= --group= --non-interactive --login --shell --stdin --preserve-env? --set-home --list --validate --chdir= --',
+  '+ nEHiSskKlvbPB u: g: p: C: h: r: t: T: U: D: --user= --group= --non-interactive --login --shell --stdin --preserve-env? --set-home --list --validate --chdir=',
 );
 
 const sudo: Rule = ({ args }, run) => {
@@ -26,6 +26,9 @@ const sudo: Rule = ({ args }, run) => {
   run.facts.add('privilege');
   if (!found.isSure || has(found, 'D h --chdir')) run.facts.add('code');
   if (has(found, '--preserve-env') && found.values.has('--preserve-env')) run.facts.add('code');
+  // A shell of its own reads the words again, and only variables are left in them.
+  if (has(found, 'i s --login --shell') && words.some(({ text }) => text.includes('$')))
+    run.facts.add('code');
   if (words.length > 0) return run.command(words);
   if (has(found, 'i s --login --shell')) run.facts.add('shell', 'code');
   else if (has(found, 'l --list')) run.facts.add('read');

@@ -1,5 +1,6 @@
 /** Programs that write, remove, find and edit files. */
 import { optionList, readOptions } from '../options.ts';
+import { isDevice } from '../paths.ts';
 import { does, filesIn, named, paged, reads, type Rule, type Rules } from '../rules.ts';
 import { foreignWord, type Word } from '../words.ts';
 
@@ -9,9 +10,6 @@ const hasOption = (args: readonly Word[], pattern: RegExp): boolean =>
 /** Letters or a long name that means everything below; nobody knows what a variable holds. */
 export const isRecursive = (args: readonly Word[], pattern = /^-[a-zA-Z]*[rR]|^--rec/): boolean =>
   hasOption(args, pattern) || hasOption(args, /^--r?e?$/);
-
-const isDevice = ({ prefix }: Word): boolean =>
-  /^\/+dev\/+(?!null$|zero$|stdout$|stderr$|stdin$|tty$|fd\/)/.test(prefix.replaceAll('/./', '/'));
 
 const rm: Rule = ({ args }, { facts }) => {
   const isTree = isRecursive(args);
@@ -23,7 +21,7 @@ const rm: Rule = ({ args }, { facts }) => {
 
 const writes: Rule = ({ args, name }, { facts }) => {
   facts.add('write');
-  if (args.some(isDevice)) facts.add('system');
+  if (args.some(({ prefix }) => isDevice(prefix))) facts.add('system');
   filesIn(args, facts, name === 'cp' && isRecursive(args, /^-[a-zA-Z]*[rRa]|^--(rec|arch)/));
 };
 
@@ -41,7 +39,7 @@ const dd: Rule = ({ args }, { facts }) => {
     const isOutput = word.literal ? value?.[1] === 'of' : true;
     if (isOutput) facts.add('write');
     const target = value?.[2] ?? '';
-    if (!word.literal || (isOutput && isDevice({ ...word, prefix: target }))) facts.add('system');
+    if (!word.literal || (isOutput && isDevice(target))) facts.add('system');
     if (value !== null) facts.path({ ...word, text: target, prefix: target });
   }
 };
@@ -120,9 +118,17 @@ const sedStep = new RegExp(
   'y',
 );
 
+/** A sign that ends a pattern in brackets ends it for one sed and not for another. */
+function bracketsHoldEnds(script: string): boolean {
+  const signs = [...'/|#,@:%+_'].filter((sign) => sign === '/' || script.includes(`s${sign}`));
+  return [...script.matchAll(/\[\^?\]?[^\]]*/g)].some(([inside]) =>
+    signs.some((sign) => inside.includes(sign)),
+  );
+}
+
 /** Every step of the script is one that only prints, deletes lines or replaces text in what is printed. */
 function isPlainScript(script: string): boolean {
-  if (script.length > 512) return false;
+  if (script.length > 512 || bracketsHoldEnds(script)) return false;
   sedStep.lastIndex = 0;
   while (sedStep.lastIndex < script.length) if (!sedStep.test(script)) return false;
   return true;
@@ -141,7 +147,7 @@ const sed: Rule = ({ args }, { facts }) => {
   filesIn(isGiven ? operands : operands.slice(1), facts);
 };
 
-const awkOptions = optionList('+ F: v: --field-separator= --assign= --');
+const awkOptions = optionList('+ F: v: --field-separator= --assign=');
 
 /** A program in which nothing can write, start something or read what is not named. */
 const awk: Rule = ({ args }, { facts }) => {
@@ -152,7 +158,8 @@ const awk: Rule = ({ args }, { facts }) => {
     program !== undefined &&
     program.literal &&
     !/[|>@`]|system|getline|ARG|load|include|close|fflush/.test(program.text);
-  if (!isSure || !isPlain) facts.add('code');
+  // Some look for options after the program too.
+  if (!isSure || !isPlain || files.some(({ optionLike }) => optionLike)) facts.add('code');
   filesIn(files, facts);
 };
 
@@ -185,15 +192,20 @@ const tar: Rule = ({ args }, { facts }) => {
   for (const word of operands) facts.path(word, true);
 };
 
+const packerOptions = optionList(
+  'cdfkltnNqvr0123456789 --stdout --decompress --keep --list --test --force --quiet',
+);
+
+/** Replaces the file, unless it only shows what would be in it. */
 const packer: Rule = ({ args }, { facts }) => {
-  const isRead = args.some(({ literal, text }) => literal && /^-[a-zA-Z0-9]*[clt]/.test(text));
-  facts.add(isRead ? 'read' : 'write');
-  if (args.some(({ splits }) => splits)) facts.add('write');
+  const { isSure, given } = readOptions(args, packerOptions);
+  const isRead = ['c', 'l', 't', '--stdout', '--list', '--test'].some((option) => given.has(option));
+  facts.add(isSure && isRead ? 'read' : 'write');
   filesIn(args, facts);
 };
 
 const unzip: Rule = ({ args }, { facts }) => {
-  const isRead = args.some(({ literal, text }) => literal && /^-[a-zA-Z]*[lptvZ]/.test(text));
+  const isRead = args.some(({ literal, text }) => literal && /^-[lptZ]+$/.test(text));
   facts.add('read');
   if (!isRead || args.some(({ splits }) => splits)) facts.add('write');
   filesIn(args, facts);
@@ -206,18 +218,21 @@ const coded = (rule: Rule, pattern: RegExp): Rule => {
   };
 };
 
-/** Arrangement by mode: a change of many when it goes down a tree. */
-const owners: Rule = ({ args }, { facts }) => {
+const isMode = ({ literal, text }: Word): boolean =>
+  literal && /^([0-7]+|[ugoa]*[-+=][rwxXstugo,+=-]*)$/.test(text);
+
+/** A change of many when it goes down a tree. The first operand is the mode or the owner, unless another file's are taken. */
+const owners: Rule = ({ args, name }, { facts }) => {
   const isTree = isRecursive(args, /^-[a-zA-Z]*R|^--rec/);
+  const isTaken = args.some(({ prefix }) => prefix.startsWith('--ref'));
+  const operands = args.filter(({ prefix }) => !prefix.startsWith('-'));
+  const [first] = operands;
+  const isFirst =
+    first !== undefined &&
+    (name === 'chmod' ? isMode(first) : /^ch(own|grp)$/.test(name) && operands.length > 1);
   facts.add('privilege');
   if (isTree) facts.add('unbounded');
-  // The first operand is the mode or the owner.
-  const first = args.findIndex(({ prefix }) => !prefix.startsWith('-'));
-  filesIn(
-    args.filter((word, at) => at !== first || word.prefix.includes('/')),
-    facts,
-    isTree,
-  );
+  filesIn(isFirst && !isTaken ? args.filter((word) => word !== first) : args, facts, isTree);
 };
 
 export const writers: Rules = {
