@@ -21,6 +21,8 @@ export interface SshStageOptions {
   readonly policy?: string;
   /** More keys of relay.yaml. */
   readonly config?: InstallationOptions['config'];
+  /** More variables of the relay's environment. */
+  readonly environment?: NodeJS.ProcessEnv;
   /** More keys of the target `server`, or others instead. */
   readonly target?: Readonly<Record<string, unknown>>;
 }
@@ -76,7 +78,7 @@ export async function startSshStage(options: SshStageOptions = {}): Promise<SshS
       installation.addPerson('ana', 'ana@example.com', ['engineering']),
       installation.addPerson('lea', 'lea@example.com', ['leads']),
     ]);
-    await installation.start();
+    await installation.start(options.environment);
     await ana.login(installation.url);
     return {
       sshd,

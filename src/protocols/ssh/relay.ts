@@ -14,6 +14,7 @@ import type { ByteChannel } from '../../bytes/channel.ts';
 import type { ConnectionGate } from '../../gate/gate.ts';
 import type { CommandFacts } from '../../model/command-facts.ts';
 import { clientSide } from './algorithms.ts';
+import { keepKeys } from './cipher-keys.ts';
 import { ChannelStream } from './channel-stream.ts';
 import { serveSessionChannel, type AskedProgram, type Running } from './client-channel.ts';
 import { Forwardings } from './forwarding.ts';
@@ -91,6 +92,7 @@ class RelayedConnection implements SshRelay {
 
   #serve(connection: Connection): void {
     this.#connection = connection;
+    keepKeys(connection);
     connection.on('error', () => undefined);
     connection.on('authentication', (context) => context.accept());
     connection.on('ready', () => {

@@ -7,6 +7,7 @@ import ssh2 from 'ssh2';
 import type { AuthenticationType, Client } from 'ssh2';
 import type { ByteChannel } from '../../bytes/channel.ts';
 import { targetSide } from './algorithms.ts';
+import { keepKeys } from './cipher-keys.ts';
 import { ChannelStream } from './channel-stream.ts';
 import { SshError } from './error.ts';
 
@@ -136,6 +137,7 @@ function connectHop(hop: SshHop, sock: Duplex): Promise<Omit<SshTarget, 'close'>
   const client = new ssh2.Client();
   const { promise, resolve, reject } = Promise.withResolvers<Omit<SshTarget, 'close'>>();
   let verified: boolean | null = null;
+  keepKeys(client);
   client.on('error', (error) => reject(explained(error, verified)));
   client.on('close', () => reject(new SshError('ssh-connection-lost', 'the target closed the connection')));
   client.on('ready', () => resolve({ client, software: softwareOf(client), agent }));
