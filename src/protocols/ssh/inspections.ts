@@ -1,5 +1,5 @@
 /** Which inspection a program gets. */
-import type { AskedProgram } from './client-channel.ts';
+import type { AskedProgram } from './asked-program.ts';
 import { PlainInspection, type MakeInspection } from './inspection.ts';
 
 export function inspectionFor(_asked: AskedProgram): MakeInspection {

@@ -7,6 +7,7 @@ import type { CommandFacts } from '../../model/command-facts.ts';
 import type { Principal } from '../../model/principal.ts';
 import { SshError } from '../../protocols/ssh/error.ts';
 import { inspectionFor } from '../../protocols/ssh/inspections.ts';
+import { relayProgram } from '../../protocols/ssh/exec.ts';
 import { relaySsh } from '../../protocols/ssh/relay.ts';
 import { connectTarget, type SshHop, type SshTarget } from '../../protocols/ssh/target.ts';
 import type { RelayConfig } from '../config/config.ts';
@@ -70,6 +71,11 @@ export function sshProtocol(options: SshProtocolOptions): SessionProtocol {
         inspect: inspectionFor,
       });
       return { closed: relay.closed, fail: () => relay.fail() };
+    },
+    exec: (client, asked, gate) => {
+      metrics.tally.connections++;
+      const connect = async (): Promise<SshTarget> => spare.take() ?? reach();
+      return relayProgram({ client, asked, gate, connect, classify, inspect: inspectionFor });
     },
   };
 }
