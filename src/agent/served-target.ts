@@ -22,7 +22,8 @@ import type { SessionWish } from './session-client.ts';
 import { endedBy, failedBy, mayReopen } from './session-end.ts';
 import type { ServedEnd } from './session-end.ts';
 import { keepSignedIn } from './keep-signed-in.ts';
-import { Tunnel } from './tunnel.ts';
+import { openTunnel } from './session-tunnel.ts';
+import type { Tunnel } from './tunnel.ts';
 
 const firstDelayMs = 100;
 const longestDelayMs = 5_000;
@@ -181,17 +182,6 @@ export class ServedTarget {
       }
     }
   }
-}
-
-function openTunnel(account: Account, session: string, signal?: AbortSignal): Promise<Tunnel> {
-  const path = `/v1/sessions/${session}/tunnel`;
-  const { client, relay } = account;
-  return Tunnel.open({
-    url: relay + path,
-    headers: client.proofsFor('GET', path),
-    authorities: client.http.authorities,
-    ...(signal !== undefined && { signal }),
-  });
 }
 
 /** What trying again does not change: the relay or the provider says no. */

@@ -158,9 +158,10 @@ export class ExecConnection implements ProgramSocket {
       return execFailure('NonZeroExitCode', `command terminated with non-zero exit code: ${status.code}`, [
         ['ExitCode', String(status.code)],
       ]);
-    return execFailure('NonZeroExitCode', `command terminated by signal ${status.signal}`, [
-      ['ExitCode', String(exitOfSignal(status.signal))],
-      ['Signal', status.signal],
+    const signal = status.signal.replace(/^SIG/, '');
+    return execFailure('NonZeroExitCode', `command terminated by signal ${signal}`, [
+      ['ExitCode', String(exitOfSignal(signal))],
+      ['Signal', signal],
     ]);
   }
 

@@ -48,6 +48,7 @@ export function sshProtocol(options: SshProtocolOptions): SessionProtocol {
     );
   const reach = (): Promise<SshTarget> => connectThere(options, user);
   const spare = new Spare();
+  const connect = async (): Promise<SshTarget> => spare.take() ?? reach();
   return {
     name: 'ssh',
     ssh: { hostKey: publicOf(hostKey) },
@@ -67,14 +68,13 @@ export function sshProtocol(options: SshProtocolOptions): SessionProtocol {
         gate,
         hostKey,
         classify,
-        connect: async () => spare.take() ?? reach(),
+        connect,
         inspect: inspectionFor,
       });
       return { closed: relay.closed, fail: () => relay.fail() };
     },
     exec: (client, asked, gate) => {
       metrics.tally.connections++;
-      const connect = async (): Promise<SshTarget> => spare.take() ?? reach();
       return relayProgram({ client, asked, gate, connect, classify, inspect: inspectionFor });
     },
   };
