@@ -34,6 +34,12 @@ const endTimeoutMs = 5_000;
 /** A line for the person; not part of a result. */
 export type Tell = (line: string) => void;
 
+export interface ServedOptions {
+  readonly tell?: Tell;
+  /** A session that is open already. */
+  readonly opened?: SessionAnswer;
+}
+
 export class ServedTarget {
   readonly #account: Account;
   readonly #wish: SessionWish;
@@ -64,18 +70,22 @@ export class ServedTarget {
   }
 
   /**
-   * Opens session, tunnel and port.
+   * Opens session (unless there is one), tunnel and port.
    * @throws RelayProblem when the relay refuses; AgentError, IdentityError
    */
   static async open(
     account: Account,
     wish: SessionWish,
     port: PortWish,
-    tell: Tell = () => undefined,
+    { tell = () => undefined, opened }: ServedOptions = {},
   ): Promise<ServedTarget> {
-    const session = await openSession(account, wish);
+    const session = opened ?? (await openSession(account, wish));
     let tunnel: Tunnel | null = null;
     try {
+      if (session.protocol === 'ssh' && port.socket)
+        throw new AgentError('target-unsuitable', `a socket is for databases, and ${wish.target} is none`, {
+          hint: 'leave out --socket, or use ssh through: hoop ssh-config --write',
+        });
       tunnel = await openTunnel(account, session.session);
       const { principal } = await account.signIn.credential();
       const served = new ServedTarget(account, wish, { session, tunnel, user: userName(principal) }, tell);
