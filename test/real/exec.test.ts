@@ -29,7 +29,10 @@ after(() => stage?.close());
 const exec = (...args: string[]) => stage.ana.hoop('exec', 'server', ...args);
 
 /** Bytes in, bytes out. */
-function piped(input: Buffer, ...args: string[]): Promise<{ code: number | null; stdout: Buffer; stderr: Buffer }> {
+function piped(
+  input: Buffer,
+  ...args: string[]
+): Promise<{ code: number | null; stdout: Buffer; stderr: Buffer }> {
   const child = spawn(process.execPath, [hoopBinary, 'exec', 'server', ...args], { env: stage.ana.env });
   const [out, err]: [Buffer[], Buffer[]] = [[], []];
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
@@ -41,16 +44,38 @@ function piped(input: Buffer, ...args: string[]): Promise<{ code: number | null;
   });
 }
 
-test('every word arrives as it was: quotes, blanks, lines, patterns, variables, Unicode, what looks like a keyword', { skip }, async () => {
-  const words = ['a b', "it's", '"q"', '$HOME', '*', '`id`', '\\', 'line\nline', '', '~', '!x', 'žluť 漢字 🦊', '-n', 'x=y', '#c', '{a,b}', 'tab\there'];
-  const { code, stdout, stderr } = await exec('--', 'printf', '<%s>\\n', ...words);
-  assert.deepEqual([code, stderr], [0, '']);
-  assert.equal(stdout, words.map((word) => `<${word}>\n`).join(''));
-  const name = await exec('--', 'A=b');
-  assert.equal(name.code, 127, 'a word in front is the name of a program, never a variable');
-  const odd = await exec('--', 'if');
-  assert.equal(odd.code, 127);
-});
+test(
+  'every word arrives as it was: quotes, blanks, lines, patterns, variables, Unicode, what looks like a keyword',
+  { skip },
+  async () => {
+    const words = [
+      'a b',
+      "it's",
+      '"q"',
+      '$HOME',
+      '*',
+      '`id`',
+      '\\',
+      'line\nline',
+      '',
+      '~',
+      '!x',
+      'žluť 漢字 🦊',
+      '-n',
+      'x=y',
+      '#c',
+      '{a,b}',
+      'tab\there',
+    ];
+    const { code, stdout, stderr } = await exec('--', 'printf', '<%s>\\n', ...words);
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.equal(stdout, words.map((word) => `<${word}>\n`).join(''));
+    const name = await exec('--', 'A=b');
+    assert.equal(name.code, 127, 'a word in front is the name of a program, never a variable');
+    const odd = await exec('--', 'if');
+    assert.equal(odd.code, 127);
+  },
+);
 
 test('stdout and stderr stay apart, and the exit code is the program’s, each of them', { skip }, async () => {
   const { code, stdout, stderr } = await exec('--shell', '--', 'echo out; echo err >&2; exit 41');
@@ -67,7 +92,10 @@ test('a signal that ends the program: 128 + its number, by name in --json', { sk
   const { code, stdout } = await exec('--json', '--shell', '--', 'echo x; printf "\\377" >&2; kill -KILL $$');
   const result = JSON.parse(stdout);
   assert.equal(code, 137);
-  assert.deepEqual([result.exitCode, result.signal, result.stdout, result.stdoutEncoding], [137, 'KILL', 'x\n', 'utf8']);
+  assert.deepEqual(
+    [result.exitCode, result.signal, result.stdout, result.stdoutEncoding],
+    [137, 'KILL', 'x\n', 'utf8'],
+  );
   assert.deepEqual([result.stderr, result.stderrEncoding], ['/w==', 'base64']);
   assert.match(result.session, /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
   assert.deepEqual(Object.keys(result.timings), ['openMs', 'runMs', 'totalMs']);
@@ -77,7 +105,10 @@ test('5 MB of any bytes in and out, at the pace of whoever reads', { skip }, asy
   const bytes = randomBytes(5 * 1024 * 1024);
   const { code, stdout } = await piped(bytes, '--', 'cat');
   assert.equal(code, 0);
-  assert.equal(createHash('sha256').update(stdout).digest('hex'), createHash('sha256').update(bytes).digest('hex'));
+  assert.equal(
+    createHash('sha256').update(stdout).digest('hex'),
+    createHash('sha256').update(bytes).digest('hex'),
+  );
 });
 
 test('stdin ends at the program too; --no-stdin ends it at once', { skip }, async () => {
@@ -91,9 +122,7 @@ test('stdin ends at the program too; --no-stdin ends it at once', { skip }, asyn
 });
 
 test('20 at once, each with its own output', { skip }, async () => {
-  const answers = await Promise.all(
-    Array.from({ length: 20 }, (_, i) => exec('--', 'echo', `number ${i}`)),
-  );
+  const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => exec('--', 'echo', `number ${i}`)));
   assert.deepEqual(
     answers.map(({ code, stdout }) => [code, stdout]),
     answers.map((_, i) => [0, `number ${i}\n`]),
@@ -106,17 +135,34 @@ test('a time limit: exit 124', { skip }, async () => {
 });
 
 test('variables, and what is not one', { skip }, async () => {
-  const { stdout } = await exec('-e', 'A=1 = one', '-e', 'B=', '--shell', '--', 'printf "%s|%s" "$A" "${B-unset}"');
+  const { stdout } = await exec(
+    '-e',
+    'A=1 = one',
+    '-e',
+    'B=',
+    '--shell',
+    '--',
+    'printf "%s|%s" "$A" "${B-unset}"',
+  );
   assert.equal(stdout, '1 = one|');
   assert.equal((await exec('-e', '1A=x', '--', 'true')).code, 2);
 });
 
 test('a reader that leaves ends it quietly', { skip }, async () => {
   const { stdout } = await new Promise<{ stdout: string }>((resolve) => {
-    const child = spawn('bash', ['-c', `"$0" "$1" exec server -- yes | head -n 2; echo "\${PIPESTATUS[0]}"`, process.execPath, hoopBinary], {
-      env: stage.ana.env,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+    const child = spawn(
+      'bash',
+      [
+        '-c',
+        `"$0" "$1" exec server -- yes | head -n 2; echo "\${PIPESTATUS[0]}"`,
+        process.execPath,
+        hoopBinary,
+      ],
+      {
+        env: stage.ana.env,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
     let text = '';
     child.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()));
     child.on('close', () => resolve({ stdout: text }));
@@ -133,34 +179,46 @@ test('a denied command: exit 3, and the rule; with --json one document', { skip 
   assert.equal(JSON.parse(json.stdout).error.code, 'command-denied');
 });
 
-test('who may not connect, a target that is not there, flags for another kind of target', { skip }, async () => {
-  await stage.lea.login(stage.installation.url);
-  assert.equal((await stage.lea.hoop('exec', 'server', '--', 'true')).code, 3);
-  assert.equal((await stage.ana.hoop('exec', 'nowhere', '--', 'true')).code, 2);
-  const odd = await exec('--format', 'csv', '--', 'true');
-  assert.equal(odd.code, 2);
-  assert.match(odd.stderr, /target-unsuitable/);
-  const stranger = path.join(stage.directory, 'stranger');
-  mkdirSync(stranger, { recursive: true });
-  const env = { PATH: process.env['PATH'], HOME: stranger, HOOP_KEYCHAIN: 'file' };
-  const args = ['exec', 'server', '--relay', stage.installation.url, '--', 'true'];
-  assert.equal((await hoop(args, { env })).code, 4);
-  assert.equal((await hoop(['exec', 'server', '--relay', 'http://localhost:1', '--', 'true'], { env: stage.ana.env })).code, 4);
-});
+test(
+  'who may not connect, a target that is not there, flags for another kind of target',
+  { skip },
+  async () => {
+    await stage.lea.login(stage.installation.url);
+    assert.equal((await stage.lea.hoop('exec', 'server', '--', 'true')).code, 3);
+    assert.equal((await stage.ana.hoop('exec', 'nowhere', '--', 'true')).code, 2);
+    const odd = await exec('--format', 'csv', '--', 'true');
+    assert.equal(odd.code, 2);
+    assert.match(odd.stderr, /target-unsuitable/);
+    const stranger = path.join(stage.directory, 'stranger');
+    mkdirSync(stranger, { recursive: true });
+    const env = { PATH: process.env['PATH'], HOME: stranger, HOOP_KEYCHAIN: 'file' };
+    const args = ['exec', 'server', '--relay', stage.installation.url, '--', 'true'];
+    assert.equal((await hoop(args, { env })).code, 4);
+    assert.equal(
+      (await hoop(['exec', 'server', '--relay', 'http://localhost:1', '--', 'true'], { env: stage.ana.env }))
+        .code,
+      4,
+    );
+  },
+);
 
-test('a held command says so on stderr, and runs once it is approved; Ctrl-C withdraws another', { skip }, async () => {
-  const held = stage.ana.start('exec', 'server', '--task', 'careful', '--', 'echo', 'approved');
-  const [, review] = await held.says(/held for review (\S+);/);
-  const approved = await stage.lea.hoop('approve', review!);
-  assert.equal(approved.code, 0, approved.output);
-  assert.equal(await held.ended, 0);
-  assert.equal(held.stdout, 'approved\n');
-  const other = stage.ana.start('exec', 'server', '--task', 'careful', '--', 'echo', 'never');
-  await other.says(/held for review/);
-  other.child.kill('SIGINT');
-  assert.equal(await other.ended, 130);
-  assert.equal(other.stdout, '');
-});
+test(
+  'a held command says so on stderr, and runs once it is approved; Ctrl-C withdraws another',
+  { skip },
+  async () => {
+    const held = stage.ana.start('exec', 'server', '--task', 'careful', '--', 'echo', 'approved');
+    const [, review] = await held.says(/held for review (\S+);/);
+    const approved = await stage.lea.hoop('approve', review!);
+    assert.equal(approved.code, 0, approved.output);
+    assert.equal(await held.ended, 0);
+    assert.equal(held.stdout, 'approved\n');
+    const other = stage.ana.start('exec', 'server', '--task', 'careful', '--', 'echo', 'never');
+    await other.says(/held for review/);
+    other.child.kill('SIGINT');
+    assert.equal(await other.ended, 130);
+    assert.equal(other.stdout, '');
+  },
+);
 
 test('somebody ends the session: exit 3, and why', { skip }, async () => {
   const running = stage.ana.start('exec', 'server', '--shell', '--', 'echo started; sleep 60');
@@ -173,7 +231,13 @@ test('somebody ends the session: exit 3, and why', { skip }, async () => {
 });
 
 test('Ctrl-C twice ends it, and the session with it', { skip }, async () => {
-  const running = stage.ana.start('exec', 'server', '--shell', '--', 'trap "" INT; echo started; while :; do sleep 1; done');
+  const running = stage.ana.start(
+    'exec',
+    'server',
+    '--shell',
+    '--',
+    'trap "" INT; echo started; while :; do sleep 1; done',
+  );
   await running.says(/started/);
   running.child.kill('SIGINT');
   running.child.kill('SIGINT');
@@ -189,43 +253,52 @@ test('Ctrl-C twice ends it, and the session with it', { skip }, async () => {
 });
 
 const tmux = findProgram('tmux');
-test('a terminal: its size, a change of it, Ctrl-C, raw and put back', { skip: skip || (tmux === null && 'tmux is not installed') }, async () => {
-  const socket = path.join(stage.directory, 'tmux');
-  const run = (...args: string[]): string =>
-    execFileSync(tmux!, ['-f', '/dev/null', '-S', socket, ...args], { encoding: 'utf8', env: { ...stage.ana.env, TERM: 'xterm' } });
-  run('new-session', '-d', '-s', 't', '-x', '100', '-y', '30', 'sh');
-  try {
-    const screen = (pattern: RegExp) =>
-      eventually(String(pattern), () => pattern.exec(run('capture-pane', '-p', '-S', '-100', '-t', 't')));
-    const type = (text: string): void => void run('send-keys', '-t', 't', '-l', text);
-    const enter = (): void => void run('send-keys', '-t', 't', 'Enter');
-    type(`PS1='local> '; "${process.execPath}" "${hoopBinary}" connect server; echo "code $?"; stty -a | grep -o -- '-\\?icanon'`);
-    enter();
-    type("PS1='remote'; echo $PS1-$((40+2))");
-    await new Promise((resolve) => setImmediate(resolve));
-    enter();
-    await screen(/remote-42/);
-    type('stty size');
-    enter();
-    await screen(/^30 100$|^29 100$/m);
-    run('resize-window', '-t', 't', '-x', '120', '-y', '40');
-    await eventually('the new size', () => {
+test(
+  'a terminal: its size, a change of it, Ctrl-C, raw and put back',
+  { skip: skip || (tmux === null && 'tmux is not installed') },
+  async () => {
+    const socket = path.join(stage.directory, 'tmux');
+    const run = (...args: string[]): string =>
+      execFileSync(tmux!, ['-f', '/dev/null', '-S', socket, ...args], {
+        encoding: 'utf8',
+        env: { ...stage.ana.env, TERM: 'xterm' },
+      });
+    run('new-session', '-d', '-s', 't', '-x', '100', '-y', '30', 'sh');
+    try {
+      const screen = (pattern: RegExp) =>
+        eventually(String(pattern), () => pattern.exec(run('capture-pane', '-p', '-S', '-100', '-t', 't')));
+      const type = (text: string): void => void run('send-keys', '-t', 't', '-l', text);
+      const enter = (): void => void run('send-keys', '-t', 't', 'Enter');
+      type(
+        `PS1='local> '; "${process.execPath}" "${hoopBinary}" connect server; echo "code $?"; stty -a | grep -o -- '-\\?icanon'`,
+      );
+      enter();
+      type("PS1='remote'; echo $PS1-$((40+2))");
+      await new Promise((resolve) => setImmediate(resolve));
+      enter();
+      await screen(/remote-42/);
       type('stty size');
       enter();
-      return /^(40|39) 120$/m.test(run('capture-pane', '-p', '-S', '-100', '-t', 't'));
-    });
-    type('sleep 1000');
-    enter();
-    await screen(/sleep 1000/);
-    run('send-keys', '-t', 't', 'C-c');
-    type('echo after-$((1+1)); exit 9');
-    enter();
-    await screen(/after-2/);
-    await screen(/code 9\s+icanon/);
-  } finally {
-    run('kill-server');
-  }
-});
+      await screen(/^30 100$|^29 100$/m);
+      run('resize-window', '-t', 't', '-x', '120', '-y', '40');
+      await eventually('the new size', () => {
+        type('stty size');
+        enter();
+        return /^(40|39) 120$/m.test(run('capture-pane', '-p', '-S', '-100', '-t', 't'));
+      });
+      type('sleep 1000');
+      enter();
+      await screen(/sleep 1000/);
+      run('send-keys', '-t', 't', 'C-c');
+      type('echo after-$((1+1)); exit 9');
+      enter();
+      await screen(/after-2/);
+      await screen(/code 9\s+icanon/);
+    } finally {
+      run('kill-server');
+    }
+  },
+);
 
 test('what was run is in the record, word for word, and the record verifies', { skip }, async () => {
   const json = await exec('--json', '--', 'echo', 'for the record', "it's");
@@ -238,4 +311,3 @@ test('what was run is in the record, word for word, and the record verifies', { 
   const verified = await stage.verify();
   assert.equal(verified.code, 0, verified.output);
 });
-
