@@ -167,7 +167,6 @@ class StreamedQuery {
   readonly #text: string;
   readonly #receiver: SqlReceiver;
   readonly #over: (error: Error | null) => void;
-  #error: Error | null = null;
   #stream: ChannelStream | null = null;
 
   constructor(text: string, receiver: SqlReceiver, over: (error: Error | null) => void) {
@@ -209,13 +208,12 @@ class StreamedQuery {
 
   handlePortalSuspended(): void {}
 
+  /** The last that node-postgres tells of this query. */
   handleError(error: Error): void {
-    // The server's error is followed by ReadyForQuery; any other is the end of the connection.
-    if (messageOf(error)?.severity === 'ERROR') this.#error ??= error;
-    else this.#over(error);
+    this.#over(error);
   }
 
   handleReadyForQuery(): void {
-    this.#over(this.#error);
+    this.#over(null);
   }
 }
