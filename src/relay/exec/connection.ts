@@ -41,6 +41,7 @@ export class ExecConnection implements ProgramSocket {
   #asked: ExecRequest | null = null;
   #sessionEnd: SessionEnd | null = null;
   #finishing = false;
+  #endedSession = false;
   #silentFor = 0;
 
   constructor(socket: WebSocket, session: ExecSession, closed: () => void) {
@@ -131,7 +132,10 @@ export class ExecConnection implements ProgramSocket {
         output.end();
         errorOutput.end();
         const said = Promise.all([finished(output), finished(errorOutput)]);
-        void said.then(() => this.#finish(this.#statusOf(status, refusal)));
+        said.then(
+          () => this.#finish(this.#statusOf(status, refusal)),
+          () => this.#socket.terminate(),
+        );
       },
       destroy: () => this.#socket.terminate(),
     };
@@ -142,7 +146,7 @@ export class ExecConnection implements ProgramSocket {
     const why = this.#sessionEnd;
     if (why === null) this.#socket.close(1000);
     else this.#socket.close(sessionEndCode, why);
-    if (this.#asked?.endsSession === true) void this.#endSession('ended');
+    void this.#endSession('ended');
   }
 
   #statusOf(status: ExitStatus, refusal: Refusal | null): ExecStatus {
@@ -176,6 +180,8 @@ export class ExecConnection implements ProgramSocket {
   }
 
   async #endSession(why: SessionEnd): Promise<void> {
+    if (this.#asked?.endsSession !== true || this.#endedSession) return;
+    this.#endedSession = true;
     // Whoever looks after the session hears of a record that cannot be closed.
     await this.#session.end(why).catch(() => undefined);
   }
