@@ -22,7 +22,9 @@ const policy = `
 `;
 let stage: SshStage;
 before(async () => {
-  if (skip === false) stage = await startSshStage({ policy });
+  if (skip !== false) return;
+  stage = await startSshStage({ policy });
+  await stage.lea.login(stage.installation.url);
 });
 after(() => stage?.close());
 
@@ -183,7 +185,6 @@ test(
   'who may not connect, a target that is not there, flags for another kind of target',
   { skip },
   async () => {
-    await stage.lea.login(stage.installation.url);
     assert.equal((await stage.lea.hoop('exec', 'server', '--', 'true')).code, 3);
     assert.equal((await stage.ana.hoop('exec', 'nowhere', '--', 'true')).code, 2);
     const odd = await exec('--format', 'csv', '--', 'true');
