@@ -20,6 +20,11 @@ export type AgentErrorCode =
   | 'credential-damaged'
   | 'port-taken'
   | 'session-ended'
+  | 'command-denied' // by policy, or by the people who were asked
+  | 'command-withdrawn' // interrupted while people were asked
+  | 'command-unquotable' // what is to be run is no text that can be passed on exactly
+  | 'target-unsuitable' // what was asked for is not for targets of this protocol
+  | 'result-too-large' // more than one JSON document may hold
   | 'client-not-found'
   | 'target-not-connected'
   | 'target-already-connected'

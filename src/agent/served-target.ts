@@ -22,7 +22,8 @@ import type { SessionWish } from './session-client.ts';
 import { endedBy, failedBy, mayReopen } from './session-end.ts';
 import type { ServedEnd } from './session-end.ts';
 import { keepSignedIn } from './keep-signed-in.ts';
-import { Tunnel } from './tunnel.ts';
+import { openTunnel } from './session-tunnel.ts';
+import type { Tunnel } from './tunnel.ts';
 
 const firstDelayMs = 100;
 const longestDelayMs = 5_000;
@@ -32,6 +33,12 @@ const endTimeoutMs = 5_000;
 
 /** A line for the person; not part of a result. */
 export type Tell = (line: string) => void;
+
+export interface ServedOptions {
+  readonly tell?: Tell;
+  /** A session that is open already. */
+  readonly opened?: SessionAnswer;
+}
 
 export class ServedTarget {
   readonly #account: Account;
@@ -63,18 +70,22 @@ export class ServedTarget {
   }
 
   /**
-   * Opens session, tunnel and port.
+   * Opens session (unless there is one), tunnel and port.
    * @throws RelayProblem when the relay refuses; AgentError, IdentityError
    */
   static async open(
     account: Account,
     wish: SessionWish,
     port: PortWish,
-    tell: Tell = () => undefined,
+    { tell = () => undefined, opened }: ServedOptions = {},
   ): Promise<ServedTarget> {
-    const session = await openSession(account, wish);
+    const session = opened ?? (await openSession(account, wish));
     let tunnel: Tunnel | null = null;
     try {
+      if (session.protocol === 'ssh' && port.socket)
+        throw new AgentError('target-unsuitable', `a socket is for databases, and ${wish.target} is none`, {
+          hint: 'leave out --socket, or use ssh through: hoop ssh-config --write',
+        });
       tunnel = await openTunnel(account, session.session);
       const { principal } = await account.signIn.credential();
       const served = new ServedTarget(account, wish, { session, tunnel, user: userName(principal) }, tell);
@@ -181,17 +192,6 @@ export class ServedTarget {
       }
     }
   }
-}
-
-function openTunnel(account: Account, session: string, signal?: AbortSignal): Promise<Tunnel> {
-  const path = `/v1/sessions/${session}/tunnel`;
-  const { client, relay } = account;
-  return Tunnel.open({
-    url: relay + path,
-    headers: client.proofsFor('GET', path),
-    authorities: client.http.authorities,
-    ...(signal !== undefined && { signal }),
-  });
 }
 
 /** What trying again does not change: the relay or the provider says no. */

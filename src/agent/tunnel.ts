@@ -2,37 +2,18 @@
  * The agent's end of a session's tunnel: one WebSocket to the relay, each local connection a stream in it. It does not
  * reconnect; whoever opened it hears why it ended and decides.
  */
-import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ByteChannel } from '../bytes/channel.ts';
 import type { SessionEnd } from '../model/outcome.ts';
 import type { LentReads } from '../system/lent-reads.ts';
-import { Problem } from '../wire/api.ts';
 import type { YamuxError } from '../wire/yamux/frame.ts';
 import { afterUpgrade, requestUpgrade } from '../wire/yamux/websocket-handshake.ts';
 import { muxOverWebSocket, sessionEndCode } from '../wire/yamux/websocket-pipe.ts';
 import type { WebSocketMux } from '../wire/yamux/websocket-pipe.ts';
 import { explain } from './http.ts';
-import { RelayProblem } from './problem.ts';
+import { handshakeMs, readRefusal, upgraded, type Refusal, type UpgradeOptions } from './upgrade.ts';
 
-/** An answer that refused the upgrade, for a second attempt with a better proof. */
-export interface RefusedUpgrade {
-  readonly status: number;
-  /** The relay's code. */
-  readonly code: string;
-  /** Names in lower case. */
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-export interface TunnelOptions {
-  /** `https://relay/v1/sessions/ID/tunnel`, or http on loopback. */
-  readonly url: string;
-  /** Headers that prove who asks, made anew for each attempt; `refused` is the answer to the last one. */
-  readonly headers: (refused: RefusedUpgrade | null) => Promise<Record<string, string>>;
-  /** Certificates to trust, PEM; the system's defaults when absent. */
-  readonly authorities?: string[] | undefined;
-  readonly signal?: AbortSignal;
-}
+export type { RefusedUpgrade } from './upgrade.ts';
 
 export interface TunnelEnd {
   /** What the relay said; null when it said nothing: the tunnel was lost, or we closed it. */
@@ -53,12 +34,7 @@ const sessionEnds: Readonly<Record<SessionEnd, true>> = {
   'evidence-failed': true,
   interrupted: true,
 };
-const isSessionEnd = (text: string): text is SessionEnd => Object.hasOwn(sessionEnds, text);
-
-const handshakeMs = 15_000;
-const attempts = 3;
-const renewable = new Set(['dpop-nonce-required', 'access-token-expired', 'access-token-invalid']);
-const problemLimitBytes = 65_536;
+export const isSessionEnd = (text: string): text is SessionEnd => Object.hasOwn(sessionEnds, text);
 
 export class Tunnel {
   readonly #ends: WebSocketMux;
@@ -71,14 +47,8 @@ export class Tunnel {
   }
 
   /** @throws RelayProblem when the relay refuses; AgentError `relay-unreachable`, `relay-untrusted` */
-  static async open(options: TunnelOptions): Promise<Tunnel> {
-    let refused: RefusedUpgrade | null = null;
-    for (let attempt = 1; ; attempt++) {
-      const answer = await upgrade(options, await options.headers(refused));
-      if (answer instanceof Tunnel) return answer;
-      if (attempt === attempts || answer.status !== 401 || !renewable.has(answer.code)) throw answer.problem;
-      refused = answer;
-    }
+  static open(options: UpgradeOptions): Promise<Tunnel> {
+    return upgraded(options, (headers) => upgrade(options, headers));
   }
 
   /** For `upgrade` only. */
@@ -113,11 +83,7 @@ export class Tunnel {
   }
 }
 
-interface Refusal extends RefusedUpgrade {
-  readonly problem: RelayProblem;
-}
-
-function upgrade(options: TunnelOptions, headers: Record<string, string>): Promise<Tunnel | Refusal> {
+function upgrade(options: UpgradeOptions, headers: Record<string, string>): Promise<Tunnel | Refusal> {
   const { promise, resolve, reject } = Promise.withResolvers<Tunnel | Refusal>();
   if (options.signal?.aborted) return Promise.reject(options.signal.reason);
   const { request, reads, agrees } = requestUpgrade(options.url, headers, {
@@ -152,32 +118,4 @@ function upgrade(options: TunnelOptions, headers: Record<string, string>): Promi
     failed(new Error('the upgrade was not answered as a WebSocket'));
   });
   return promise;
-}
-
-async function readRefusal(response: IncomingMessage, url: string): Promise<Refusal> {
-  const parts: Buffer[] = [];
-  let length = 0;
-  for await (const part of response as AsyncIterable<Buffer>) {
-    length += part.length;
-    if (length > problemLimitBytes) break;
-    parts.push(part);
-  }
-  const status = response.statusCode ?? 0;
-  const headers = Object.fromEntries(
-    Object.entries(response.headers).map(([name, value]) => [name, [value].flat().join(', ')]),
-  );
-  const document = Problem.safeParse(parse(Buffer.concat(parts).toString('utf8')));
-  const { host } = new URL(url);
-  const problem = document.success
-    ? { ...document.data, status }
-    : { title: `${host} answered ${status}, and not as a relay does`, status, code: 'relay-answer-invalid' };
-  return { status, code: problem.code, headers, problem: new RelayProblem(problem) };
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -36,6 +36,10 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'target-not-connected',
     'target-already-connected',
     'agent-request-invalid',
+    'command-unquotable',
+    'target-unsuitable',
+    'sql-unreadable',
+    'ssh-config-unwritable',
     // The operator's: a configuration, a policy or a person that cannot be as written.
     'config-unreadable',
     'config-invalid',
@@ -68,7 +72,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'evidence-not-found',
     'note-malformed',
   ],
-  [exitCodes.denied]: ['device-login-denied'],
+  [exitCodes.denied]: ['device-login-denied', 'command-denied'],
   [exitCodes.notSignedIn]: [
     'not-signed-in',
     'login-expired',
@@ -86,7 +90,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'relay-not-running',
   ],
   [exitCodes.verificationFailed]: ['log-key-changed', 'note-unverified'],
-  [exitCodes.interrupted]: ['interrupted-by-signal'],
+  [exitCodes.interrupted]: ['interrupted-by-signal', 'command-withdrawn'],
 };
 const byCode = new Map(
   Object.entries(byExitCode).flatMap(([exit, codes]) => codes.map((code) => [code, Number(exit)] as const)),

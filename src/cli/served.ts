@@ -1,11 +1,36 @@
 /** A served target as people and programs read it: the banner of `hoop connect`, the rows of `hoop status`. */
 import type { ServedView } from '../agent/control-protocol.ts';
+import { directories } from '../agent/directories.ts';
+import { knownHostsFile, rememberHostKey, sshHost } from '../agent/known-hosts.ts';
+import { sshWords, shellWord as plainWord, type SshAddress } from '../agent/ssh-client.ts';
+import { isInstalled, sshConfig } from '../agent/ssh-config.ts';
 import { conninfo, url } from '../agent/postgres-client.ts';
 import { colour, visible } from './colour.ts';
 import { timeOfDay } from './time.ts';
 
-/** The two lines of the banner, without line ends. */
-export function bannerOf(view: ServedView): [string, string] {
+/** Banner and document. What ssh has to know first is written. */
+export async function present(
+  view: ServedView,
+): Promise<{ banner: readonly string[]; document: Record<string, unknown> }> {
+  const { config } = directories();
+  if (view.hostKey !== null) await rememberHostKey(config, view.target, view.hostKey);
+  const configured = view.protocol === 'ssh' && (await isInstalled(sshConfig(config, [])));
+  return { banner: bannerOf(view, configured), document: documentOf(view) };
+}
+
+/** Where ssh finds it. */
+export const sshAddress = ({ target, host, port }: ServedView): SshAddress => ({
+  target,
+  host,
+  port,
+  knownHosts: knownHostsFile(directories().config),
+});
+
+/**
+ * The two lines of the banner, without line ends.
+ * @param configured ssh knows hoop's names
+ */
+export function bannerOf(view: ServedView, configured = false): [string, string] {
   const facts = [
     colour.bold(visible(view.target)),
     visible(view.server),
@@ -13,7 +38,12 @@ export function bannerOf(view: ServedView): [string, string] {
     `until ${timeOfDay(new Date(view.deadline))}`,
     `recorded by ${visible(view.relay)}`,
   ];
-  return [`  ${facts.join(' · ')}`, `  psql ${shellWord(conninfo(view))}        ${visible(url(view))}`];
+  const head = `  ${facts.join(' · ')}`;
+  if (view.protocol === 'ssh') {
+    const words = sshWords(sshAddress(view)).map((word) => plainWord(visible(word)));
+    return [head, `  ${words.join(' ')}${configured ? `        ssh ${sshHost(view.target)}` : ''}`];
+  }
+  return [head, `  psql ${shellWord(conninfo(view))}        ${visible(url(view))}`];
 }
 
 /** For pasting into a shell, which must run nothing that a relay named a database. */
@@ -22,6 +52,7 @@ const shellWord = (text: string): string =>
 
 /** What `--json` shows of it: the same facts and both ways to connect. */
 export function documentOf(view: ServedView): Record<string, unknown> {
+  if (view.protocol === 'ssh') return { ...view, ssh: sshWords(sshAddress(view)) };
   return { ...view, conninfo: conninfo(view), url: url(view) };
 }
 

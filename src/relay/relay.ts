@@ -46,7 +46,10 @@ import { SessionRegistry } from './sessions/registry.ts';
 import { createServer, listen } from './server.ts';
 import { State } from './state/state.ts';
 import { tellingLogins } from './told-logins.ts';
-import { TunnelServer } from './tunnel.ts';
+import { ExecService } from './exec/service.ts';
+import { TunnelService } from './tunnel.ts';
+import { UpgradeServer } from './upgrade.ts';
+import type { LiveSession } from './sessions/live-session.ts';
 import { version } from '../system/version.ts';
 
 export interface Relay {
@@ -126,7 +129,7 @@ async function serve(parts: Parts): Promise<Relay> {
   const [classifier, shell] = await Promise.all([openClassifier(), openShellClassifier()]);
   const registry = openRegistry(parts, { processId, desk: reviews.desk, classifier, shell });
   parts.policies.onReplaced = () => registry.endUnauthorized();
-  const tunnels = openTunnels(registry, identity);
+  const upgrades = openUpgrades(registry, identity);
   const app = createServer(parts);
   await addRoutes(app, parts, { provider, identity, registry, reviews });
   let draining = false;
@@ -142,7 +145,7 @@ async function serve(parts: Parts): Promise<Relay> {
     logEntries: () => evidence.log.size,
     logFailing: () => !evidence.log.ready,
   });
-  const address = await listen(app, config, tunnels);
+  const address = await listen(app, config, upgrades);
   const control = await openControl(parts);
   logger.info('listening', { address: `${config.listen.host}:${address.port}`, version });
   const steps = {
@@ -153,7 +156,7 @@ async function serve(parts: Parts): Promise<Relay> {
     whenIdle: () => registry.whenIdle(),
     endSessions: () => within(closingMs, registry.endAll('relay-stopped')),
     close: async () => {
-      tunnels.close();
+      upgrades.close();
       await control?.close();
       reviews.close();
       await app.close();
@@ -305,8 +308,9 @@ function openRegistry(
   });
 }
 
-function openTunnels(registry: SessionRegistry, identity: RelayIdentity): TunnelServer {
-  return new TunnelServer({
+function openUpgrades(registry: SessionRegistry, identity: RelayIdentity): UpgradeServer<LiveSession> {
+  return new UpgradeServer<LiveSession>({
+    services: { tunnel: new TunnelService(), exec: new ExecService() },
     authorize: async (request, id) => {
       const caller = await identity.authenticator.authenticate(presentedBy(request));
       const session = registry.find(id);

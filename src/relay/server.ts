@@ -1,5 +1,5 @@
 /**
- * The relay's one listener: HTTP API, embedded provider, log, health, and the upgrade to tunnels. Routes are in `api/`;
+ * The relay's one listener: HTTP API, embedded provider, log, health, and the upgrades to WebSockets. Routes are in `api/`;
  * here is what they share: limits, errors as problem documents, the nonce on every answer, what is counted.
  */
 import { readFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ import { RelayError } from './error.ts';
 import { sendProblem } from './api/problem.ts';
 import type { RelayLogger } from './logging.ts';
 import type { RelayMetrics } from './metrics.ts';
-import type { TunnelServer } from './tunnel.ts';
+import type { UpgradeServer } from './upgrade.ts';
 
 export interface ServerOptions {
   readonly config: RelayConfig;
@@ -70,13 +70,13 @@ export function createServer({ config, logger, metrics }: ServerOptions): Fastif
   return app;
 }
 
-/** Listens, and sends upgrades to the tunnels. @throws RelayError `relay-bind-failed` */
+/** Listens, and hands over upgrades. @throws RelayError `relay-bind-failed` */
 export async function listen(
   app: FastifyInstance,
   config: RelayConfig,
-  tunnels: TunnelServer,
+  upgrades: Pick<UpgradeServer<never>, 'upgrade'>,
 ): Promise<AddressInfo> {
-  app.server.on('upgrade', (request, socket, head) => void tunnels.upgrade(request, socket, head));
+  app.server.on('upgrade', (request, socket, head) => void upgrades.upgrade(request, socket, head));
   try {
     await app.listen(config.listen);
   } catch (cause) {

@@ -1,20 +1,16 @@
 /**
- * The relay's end of tunnels: the WebSocket upgrade of `GET /v1/sessions/:id/tunnel`. Who asks is decided before the
- * handshake is answered; the session decides what its streams are. One tunnel per session: a newer one replaces it.
+ * The relay's end of tunnels: `GET /v1/sessions/:id/tunnel`. The session decides what its streams are. One tunnel per
+ * session: a newer one replaces it.
  */
 import type { IncomingMessage } from 'node:http';
-import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { ByteChannel } from '../bytes/channel.ts';
-import { isSessionId } from '../model/ids.ts';
-import type { SessionId } from '../model/ids.ts';
 import type { SessionEnd } from '../model/outcome.ts';
 import { acceptUpgrade, afterUpgrade } from '../wire/yamux/websocket-handshake.ts';
 import { muxOverWebSocket, sessionEndCode } from '../wire/yamux/websocket-pipe.ts';
 import type { WebSocketMux, WebSocketMuxOptions } from '../wire/yamux/websocket-pipe.ts';
-import { problemOf } from './api/problem.ts';
-import { RelayError } from './error.ts';
 import type { SessionTunnel } from './sessions/live-session.ts';
+import type { UpgradeService } from './upgrade.ts';
 
 /** The session as its tunnel sees it. */
 export interface TunnelledSession {
@@ -28,25 +24,16 @@ export interface TunnelledSession {
   readonly gate: { flush(): void };
 }
 
-export interface TunnelServerOptions {
-  /** Who asks, and for which session of theirs. @throws HoopError, told to the caller as a problem document */
-  readonly authorize: (request: IncomingMessage, session: SessionId) => Promise<TunnelledSession>;
-  /** Headers of a refusal: the nonce that the next proof needs. */
-  readonly refusalHeaders?: (error: unknown) => Readonly<Record<string, string>>;
+export interface TunnelServiceOptions {
   /** For tests. */
   readonly keepAlive?: WebSocketMuxOptions['keepAlive'];
 }
 
-/** Upgrades that wait for their authorization, at most. */
-const pendingLimit = 256;
-const authorizeMs = 15_000;
-
-export class TunnelServer {
-  readonly #options: TunnelServerOptions;
+export class TunnelService implements UpgradeService<TunnelledSession> {
+  readonly #options: TunnelServiceOptions;
   readonly #tunnels = new Set<RelayTunnel>();
-  #pending = 0;
 
-  constructor(options: TunnelServerOptions) {
+  constructor(options: TunnelServiceOptions = {}) {
     this.#options = options;
   }
 
@@ -54,41 +41,11 @@ export class TunnelServer {
     return this.#tunnels.size;
   }
 
-  /** For the HTTP server's `upgrade` event; takes every upgrade, refuses what is no tunnel. Never throws or rejects. */
-  async upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const gone = (): void => void socket.destroy();
-    socket.on('error', gone);
-    const timer = setTimeout(gone, authorizeMs);
-    this.#pending += 1;
-    try {
-      const session = await this.#options.authorize(request, this.#requested(request));
-      if (socket.destroyed) return;
-      socket.off('error', gone);
-      this.#accept(request, socket, head, session);
-    } catch (error) {
-      refuse(socket, error, this.#options.refusalHeaders?.(error) ?? {});
-    } finally {
-      clearTimeout(timer);
-      this.#pending -= 1;
-    }
-  }
-
-  /** Cuts every tunnel; for the end of the process, after the sessions have said why. */
   close(): void {
     for (const tunnel of this.#tunnels) tunnel.close('relay-stopped');
   }
 
-  #requested(request: IncomingMessage): SessionId {
-    if (this.#pending > pendingLimit)
-      throw new RelayError('relay-overloaded', 'Too many tunnels are being opened.');
-    const id = /^\/v1\/sessions\/([^/?]+)\/tunnel$/.exec(request.url ?? '')?.[1] ?? '';
-    // A browser says where its script came from; no program of ours does.
-    if (request.method !== 'GET' || request.headers.origin !== undefined || !isSessionId(id))
-      throw new RelayError('session-unknown', 'There is no such session.');
-    return id;
-  }
-
-  #accept(request: IncomingMessage, socket: Duplex, head: Buffer, session: TunnelledSession): void {
+  accept(request: IncomingMessage, socket: Duplex, head: Buffer, session: TunnelledSession): void {
     if (!acceptUpgrade(request, socket)) return;
     afterUpgrade(socket, head);
     const ends = muxOverWebSocket(socket, {
@@ -126,20 +83,4 @@ class RelayTunnel implements SessionTunnel {
   close(why: SessionEnd): void {
     this.#ends.close({ code: sessionEndCode, reason: why });
   }
-}
-
-function refuse(socket: Duplex, error: unknown, headers: Readonly<Record<string, string>>): void {
-  if (socket.destroyed || !socket.writable) return;
-  const problem = problemOf(error);
-  const body = JSON.stringify(problem);
-  const lines = [
-    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? ''}`,
-    'Connection: close',
-    'Content-Type: application/problem+json',
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
-  ];
-  // A header value with a line break would be a response of somebody else's choice.
-  if (lines.some((text) => /[\r\n]/.test(text))) socket.destroy();
-  else socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }

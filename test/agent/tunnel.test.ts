@@ -8,8 +8,10 @@ import { Tunnel } from '../../src/agent/tunnel.ts';
 import type { RefusedUpgrade } from '../../src/agent/tunnel.ts';
 import type { ByteChannel } from '../../src/bytes/channel.ts';
 import { RelayError } from '../../src/relay/error.ts';
-import { TunnelServer } from '../../src/relay/tunnel.ts';
-import type { TunnelServerOptions, TunnelledSession } from '../../src/relay/tunnel.ts';
+import { TunnelService } from '../../src/relay/tunnel.ts';
+import type { TunnelServiceOptions, TunnelledSession } from '../../src/relay/tunnel.ts';
+import { UpgradeServer } from '../../src/relay/upgrade.ts';
+import type { UpgradeServerOptions } from '../../src/relay/upgrade.ts';
 import type { SessionTunnel } from '../../src/relay/sessions/live-session.ts';
 import { codeOf, listen } from '../wire/yamux/pair.ts';
 import { selfSigned } from '../wire/yamux/websocket-ends.ts';
@@ -47,20 +49,23 @@ class Echo implements TunnelledSession {
 
 interface Relay extends AsyncDisposable {
   readonly url: string;
-  readonly tunnels: TunnelServer;
+  readonly tunnels: TunnelService;
 }
 
-async function relay(options: TunnelServerOptions, secure = false): Promise<Relay> {
+type Authorization = Pick<UpgradeServerOptions<TunnelledSession>, 'authorize' | 'refusalHeaders'>;
+
+async function relay(options: Authorization & TunnelServiceOptions, secure = false): Promise<Relay> {
   const server = secure ? https.createServer(certificate) : http.createServer();
-  const tunnels = new TunnelServer(options);
-  server.on('upgrade', (request, socket, head) => void tunnels.upgrade(request, socket, head));
+  const tunnels = new TunnelService(options);
+  const upgrades = new UpgradeServer({ ...options, services: { tunnel: tunnels } });
+  server.on('upgrade', (request, socket, head) => void upgrades.upgrade(request, socket, head));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as net.AddressInfo;
   return {
     url: `${secure ? 'https' : 'http'}://localhost:${port}/v1/sessions/${session}/tunnel`,
     tunnels,
     [Symbol.asyncDispose]: async () => {
-      tunnels.close();
+      upgrades.close();
       await new Promise((resolve) => server.close(resolve));
     },
   };
@@ -132,7 +137,8 @@ test('a refusal arrives as the problem that it is, and is not tried again', asyn
 
 test('a proof that lacks the nonce is made again with the one in the refusal', async () => {
   const answer = http.createServer();
-  const tunnels = new TunnelServer({ authorize: () => Promise.resolve(new Echo()) });
+  const services = { tunnel: new TunnelService() };
+  const tunnels = new UpgradeServer({ authorize: () => Promise.resolve(new Echo()), services });
   answer.on('upgrade', (request, socket, head) => {
     if (request.headers.dpop === 'with n1') void tunnels.upgrade(request, socket, head);
     else {

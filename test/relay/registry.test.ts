@@ -90,6 +90,7 @@ async function relay(groups: string[] = ['engineering']) {
         return script.probe();
       },
       serve: () => assert.fail('no connection comes'),
+      exec: null,
     }),
     observe: {
       blocked: () => undefined,

@@ -1,41 +1,9 @@
 /** A client's `session` channel (RFC 4254, 6): what it asks for before a program, and the program. */
 import type { ServerChannel, Session } from 'ssh2';
-import type { ClientEnd, ExitStatus, ProgramRequest, Window } from './program.ts';
-import {
-  forwardAgentFacts,
-  forwardX11Facts,
-  shellFacts,
-  sftpFacts,
-  subsystemFacts,
-} from './request-facts.ts';
+import { askedProgram, type AskedProgram, type Terminal, type X11 } from './asked-program.ts';
+import type { ClientEnd, ExitStatus, Window } from './program.ts';
+import { forwardAgentFacts, forwardX11Facts } from './request-facts.ts';
 import type { CommandFacts } from '../../model/command-facts.ts';
-
-/** A terminal as the client describes it. */
-export interface Terminal extends Window {
-  readonly term: string;
-  readonly width: number;
-  readonly height: number;
-  readonly modes: Readonly<Record<string, number>>;
-}
-
-export interface X11 {
-  readonly single: boolean;
-  readonly protocol: string;
-  readonly cookie: string;
-  readonly screen: number;
-}
-
-/** What a client asked for: enough to start it at the target. */
-export interface AskedProgram {
-  readonly kind: 'exec' | 'shell' | 'subsystem';
-  /** Of an exec its text, of a subsystem its name. */
-  readonly text: string;
-  readonly environment: Readonly<Record<string, string>>;
-  readonly terminal: Terminal | null;
-  readonly agent: boolean;
-  readonly x11: X11 | null;
-  readonly request: ProgramRequest;
-}
 
 /** The running program, as its channel needs it. */
 export interface Running {
@@ -63,21 +31,9 @@ export function serveSessionChannel(session: Session, options: SessionChannelOpt
   let terminal: Terminal | null = null;
   let [agent, x11]: [boolean, X11 | null] = [false, null];
   let running: Running | null = null;
-  const start = (
-    kind: AskedProgram['kind'],
-    text: string,
-    facts: CommandFacts,
-    accept: () => ServerChannel,
-  ): void => {
-    const shown = kind === 'exec' ? text : kind === 'shell' ? 'shell' : `subsystem ${text}`;
-    const request = {
-      text: Buffer.from(shown),
-      facts,
-      environment: environmentText(environment),
-      window: terminal,
-    };
-    const asked = { kind, text, environment: { ...environment }, terminal, agent, x11, request };
-    running = options.start(asked, clientEndOf(accept()));
+  const start = (kind: AskedProgram['kind'], text: string, accept: () => ServerChannel): void => {
+    const asked = { kind, text, environment: { ...environment }, terminal, agent, x11 };
+    running = options.start(askedProgram(asked, options.classify), clientEndOf(accept()));
   };
   session.on('env', (accept, reject, { key, val }) => {
     const fits =
@@ -117,12 +73,12 @@ export function serveSessionChannel(session: Session, options: SessionChannelOpt
   });
   session.on('exec', (accept, reject, { command }) => {
     if (inexact.test(command)) return void answer(reject);
-    start('exec', command, options.classify(Buffer.from(command), terminal !== null), accept);
+    start('exec', command, accept);
   });
-  session.on('shell', (accept) => start('shell', '', shellFacts, accept));
+  session.on('shell', (accept) => start('shell', '', accept));
   session.on('subsystem', (accept, reject, { name }) => {
     if (inexact.test(name)) return void answer(reject);
-    start('subsystem', name, name === 'sftp' ? sftpFacts : subsystemFacts(name), accept);
+    start('subsystem', name, accept);
   });
   session.on('close', () => running?.abandon('disconnected'));
 }
@@ -183,9 +139,4 @@ function terminalOf(info: PtyInfo): Terminal {
     modes,
     term: typeof term === 'string' && /^[\x21-\x7e]{1,64}$/.test(term) ? term : 'vt100',
   };
-}
-
-function environmentText(environment: Readonly<Record<string, string>>): Buffer | null {
-  const pairs = Object.entries(environment).map(([name, value]) => `${name}=${value}`);
-  return pairs.length === 0 ? null : Buffer.from(pairs.join('\0'));
 }

@@ -1,6 +1,6 @@
 /** Which inspection a program gets. */
 import type { CommandFacts } from '../../model/command-facts.ts';
-import type { AskedProgram } from './client-channel.ts';
+import type { AskedProgram } from './asked-program.ts';
 import { FileInspection } from './file-inspection.ts';
 import { FileFacts } from './files/file-facts.ts';
 import { PlainInspection, type InspectionEnds, type MakeInspection } from './inspection.ts';

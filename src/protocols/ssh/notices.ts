@@ -1,6 +1,7 @@
 /** What the relay says to the person in a channel, on its standard error. No terminal can be steered by it. */
 import { HoopError } from '../../errors.ts';
 import type { FinalVerdict, ReviewNotice } from '../../gate/gate.ts';
+import type { Refusal } from './program.ts';
 
 export const line = (text: string): Buffer => Buffer.from(`hoop: ${text.replaceAll(/\p{Cc}/gu, '?')}\r\n`);
 
@@ -11,13 +12,27 @@ export function heldText({ review, needed, expiresAtMs }: ReviewNotice): Buffer 
   );
 }
 
-export function deniedText(verdict: Extract<FinalVerdict, { kind: 'deny' }>): Buffer {
+export function refusalText({ kind, message, hint }: Refusal): Buffer {
+  if (hint === null) return line(message);
+  return line(`${message}${kind === 'denied' ? ' ' : '; '}${hint}`);
+}
+
+export function denial(verdict: Extract<FinalVerdict, { kind: 'deny' }>): Refusal {
   const by = verdict.policies.length === 0 ? '' : ` by ${verdict.policies.join(', ')}`;
-  return line(`denied${by}.${verdict.hint === null ? '' : ` ${verdict.hint}`}`);
+  return { kind: 'denied', message: `denied${by}.`, hint: verdict.hint, code: null };
 }
 
 /** Only what hoop itself says: other errors may hold what is nobody's business. */
-export function lostText(error: unknown): Buffer {
-  if (!(error instanceof HoopError)) return line('the relay failed to reach the target');
-  return line(`${error.message}${error.hint === undefined ? '' : `; ${error.hint}`}`);
+export function loss(error: unknown): Refusal {
+  if (!(error instanceof HoopError))
+    return { kind: 'unreachable', message: 'the relay failed to reach the target', hint: null, code: null };
+  const { message, hint = null, code } = error;
+  return { kind: 'unreachable', message, hint, code };
 }
+
+export const withdrawal: Refusal = {
+  kind: 'cancelled',
+  message: 'withdrawn before it was decided',
+  hint: null,
+  code: null,
+};

@@ -9,7 +9,7 @@ import type { ConnectionGate, FinalVerdict, GivenCommand, Releasable } from '../
 import type { CommandFacts } from '../../model/command-facts.ts';
 import type { Outcome } from '../../model/outcome.ts';
 import type { Inspection, MakeInspection, Time } from './inspection.ts';
-import { deniedText, heldText, lostText } from './notices.ts';
+import { denial, heldText, loss, refusalText, withdrawal } from './notices.ts';
 import { Outlet } from './outlet.ts';
 
 /** How a program ended, as SSH says it (RFC 4254, 6.10). */
@@ -17,7 +17,14 @@ export type ExitStatus =
   { readonly code: number } | { readonly signal: string; readonly coreDumped: boolean };
 
 /** What the person who waits is told that is not the program's: why there was none. */
-export type Refusal = 'denied' | 'cancelled' | 'unreachable';
+export interface Refusal {
+  readonly kind: 'denied' | 'cancelled' | 'unreachable';
+  /** For clients that are told more than an exit status; without the credential and the target's address. */
+  readonly message: string;
+  readonly hint: string | null;
+  /** One of docs/errors.md; null where there is none. */
+  readonly code: string | null;
+}
 
 /** The client's channel. `input` is paused until the program runs. */
 export interface ClientEnd {
@@ -184,8 +191,9 @@ export class Program implements Releasable {
     this.#held = false;
     if (this.#over) return;
     if (verdict.kind === 'deny') {
-      this.#tell(deniedText(verdict));
-      this.#finish({ kind: 'blocked', tag: null, rows: 0, errorCode: 'policy' }, 'denied');
+      const refusal = denial(verdict);
+      this.#tell(refusalText(refusal));
+      this.#finish({ kind: 'blocked', tag: null, rows: 0, errorCode: 'policy' }, refusal);
       return;
     }
     if (this.#window !== null) this.#gate.resize(this.#command, this.#window.columns, this.#window.rows);
@@ -196,7 +204,7 @@ export class Program implements Releasable {
   #withdraw(why: 'cancelled' | 'disconnected' | 'session-ended'): void {
     this.#held = false;
     this.#gate.withdraw(this.#command, why);
-    this.#finish({ kind: 'cancelled', tag: null, rows: 0, errorCode: why }, 'cancelled');
+    this.#finish({ kind: 'cancelled', tag: null, rows: 0, errorCode: why }, withdrawal);
   }
 
   /** A line of the relay's own, in the record as everything that the client sees. */
@@ -213,9 +221,7 @@ export class Program implements Releasable {
       if (this.#over) target.destroy();
       else this.#join(target);
     } catch (error) {
-      if (this.#over) return;
-      this.#tell(lostText(error));
-      this.#finish({ kind: 'failed', tag: null, rows: 0, errorCode: codeOf(error) }, 'unreachable');
+      if (!this.#over) this.#fail(error);
     }
   }
 
@@ -272,9 +278,14 @@ export class Program implements Releasable {
       this.#flow();
     } catch (error) {
       this.#target?.destroy();
-      this.#tell(lostText(error));
-      this.#finish({ kind: 'failed', tag: null, rows: 0, errorCode: codeOf(error) }, 'unreachable');
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    const refusal = loss(error);
+    this.#tell(refusalText(refusal));
+    this.#finish({ kind: 'failed', tag: null, rows: 0, errorCode: codeOf(error) }, refusal);
   }
 
   stage(): void {
@@ -320,7 +331,7 @@ export class Program implements Releasable {
     this.#over = true;
     this.#inspection?.abandoned();
     this.#gate.outcome(this.#command, outcome);
-    this.#gate.closed(refusal ?? 'ended');
+    this.#gate.closed(refusal?.kind ?? 'ended');
     this.#last = { status: refusal === null ? (this.#status ?? lost) : exitOf(refusal), refusal };
     this.#gate.whenRecorded(this);
   }
@@ -335,9 +346,9 @@ export class Program implements Releasable {
 
 const lost: ExitStatus = { code: lostExit };
 
-function exitOf(refusal: Refusal): ExitStatus {
-  if (refusal === 'denied') return { code: deniedExit };
-  return { code: refusal === 'cancelled' ? interruptedExit : lostExit };
+function exitOf({ kind }: Refusal): ExitStatus {
+  if (kind === 'denied') return { code: deniedExit };
+  return { code: kind === 'cancelled' ? interruptedExit : lostExit };
 }
 
 /** `told`: the target said how it ended, before its channel closed. */

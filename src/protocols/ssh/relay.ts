@@ -14,9 +14,10 @@ import type { ByteChannel } from '../../bytes/channel.ts';
 import type { ConnectionGate } from '../../gate/gate.ts';
 import type { CommandFacts } from '../../model/command-facts.ts';
 import { clientSide } from './algorithms.ts';
+import { ChannelStream } from '../../bytes/channel-stream.ts';
+import { parametersOf, type AskedProgram } from './asked-program.ts';
 import { keepKeys } from './cipher-keys.ts';
-import { ChannelStream } from './channel-stream.ts';
-import { serveSessionChannel, type AskedProgram, type Running } from './client-channel.ts';
+import { serveSessionChannel, type Running } from './client-channel.ts';
 import { Forwardings } from './forwarding.ts';
 import type { MakeInspection, Time } from './inspection.ts';
 import { Program, type ClientEnd, type TargetEnd } from './program.ts';
@@ -157,8 +158,4 @@ class RelayedConnection implements SshRelay {
       () => undefined,
     );
   }
-}
-
-function parametersOf({ kind, terminal }: AskedProgram): Record<string, string> {
-  return { channel: kind, ...(terminal !== null && { term: terminal.term }) };
 }

@@ -2,7 +2,7 @@
 import type { CommandFacts, Effect } from '../../model/command-facts.ts';
 
 function facts(effects: readonly Effect[], more: Partial<CommandFacts> = {}): CommandFacts {
-  return Object.freeze({ effects, relations: [], functions: [], programs: [], ...more });
+  return Object.freeze({ relations: [], functions: [], programs: [], ...more, effects });
 }
 
 /** An interactive shell: its lines are decided one by one, as far as they can be seen. */
@@ -23,6 +23,21 @@ export const subsystemFacts = (name: string): CommandFacts =>
 /** @param destination `host:port`, or the path of a socket */
 export const forwardFacts = (destination: string): CommandFacts =>
   remembered(ways, destination, () => facts(['forward'], { destinations: [destination] }));
+
+/** By the facts without it: equal facts stay one object. */
+const coded = new WeakMap<CommandFacts, CommandFacts>();
+
+/** A variable such as LD_PRELOAD or PAGER makes another program of it. */
+export function withCode(plain: CommandFacts): CommandFacts {
+  if (plain.effects.includes('code')) return plain;
+  let known = coded.get(plain);
+  if (known === undefined) {
+    const effects: Effect[] = [...plain.effects, 'code'];
+    known = facts(effects.toSorted(), plain);
+    coded.set(plain, known);
+  }
+  return known;
+}
 
 function remembered(all: Map<string, CommandFacts>, key: string, make: () => CommandFacts): CommandFacts {
   let known = all.get(key);

@@ -1,6 +1,6 @@
 /** Starts what a client asked for at the target. */
 import type { Client, ClientChannel, ExecOptions } from 'ssh2';
-import type { AskedProgram } from './client-channel.ts';
+import type { AskedProgram } from './asked-program.ts';
 import { SshError } from './error.ts';
 import type { ExitStatus, TargetEnd } from './program.ts';
 

@@ -7,8 +7,8 @@ import ssh2 from 'ssh2';
 import type { AuthenticationType, Client } from 'ssh2';
 import type { ByteChannel } from '../../bytes/channel.ts';
 import { targetSide } from './algorithms.ts';
+import { ChannelStream } from '../../bytes/channel-stream.ts';
 import { keepKeys } from './cipher-keys.ts';
-import { ChannelStream } from './channel-stream.ts';
 import { SshError } from './error.ts';
 
 type Opened = (error: Error | null, stream?: Duplex) => void;

@@ -16,6 +16,9 @@ import type { LoginId, SessionId } from '../../model/ids.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
 import type { ExecutePolicy } from '../../policy/execute-policy.ts';
 import type { Clock } from '../../system/clock.ts';
+import type { AskedFor } from '../../protocols/ssh/asked-program.ts';
+import type { RelayedProgram } from '../../protocols/ssh/exec.ts';
+import type { ClientEnd } from '../../protocols/ssh/program.ts';
 import type { ServedConnection, SessionProtocol } from './protocol.ts';
 
 /** The tunnel as the session sees it. */
@@ -23,6 +26,14 @@ export interface SessionTunnel {
   /** Sends the frames of the tick. */
   flush(): void;
   /** Tells the agent why, and closes. */
+  close(why: SessionEnd): void;
+}
+
+/** What carries one program, as the session sees it. */
+export interface ProgramSocket {
+  /** The session ends; the program hears of it next. */
+  ending(why: SessionEnd): void;
+  /** Closes when everything has been said. */
   close(why: SessionEnd): void;
 }
 
@@ -74,6 +85,8 @@ export class LiveSession {
   readonly #deadline: NodeJS.Timeout;
   #detached: NodeJS.Timeout | null = null;
   #tunnel: SessionTunnel | null = null;
+  /** Sockets of single programs; any number beside the tunnel. */
+  readonly #sockets = new Set<ProgramSocket>();
   /** `bytesToClient` when the last flush was asked for. */
   #tallied = 0;
   #ending: SessionEnd | null = null;
@@ -120,8 +133,7 @@ export class LiveSession {
   attach(tunnel: SessionTunnel): void {
     const before = this.#tunnel;
     this.#tunnel = tunnel;
-    if (this.#detached !== null) clearTimeout(this.#detached);
-    this.#detached = null;
+    this.#attached();
     before?.close('disconnected');
     if (this.#ending !== null) tunnel.close(this.#ending);
   }
@@ -129,7 +141,7 @@ export class LiveSession {
   detach(tunnel: SessionTunnel): void {
     if (this.#tunnel !== tunnel) return;
     this.#tunnel = null;
-    if (this.#ending === null) this.#awaitTunnel();
+    this.#left();
   }
 
   /** One local connection of the client. */
@@ -141,6 +153,36 @@ export class LiveSession {
     const connection = this.#options.protocol.serve(client, () => this.gate.connection());
     this.#connections.add(connection);
     void connection.closed.then(() => this.#connections.delete(connection));
+  }
+
+  /** The protocol runs programs for clients that do not speak it. */
+  get runsPrograms(): boolean {
+    return this.#options.protocol.exec !== null;
+  }
+
+  /**
+   * Runs one program over a socket of its own, which keeps the session alive as a tunnel does.
+   * @returns null when the session is ending, or `runsPrograms` is false
+   */
+  exec(socket: ProgramSocket, client: ClientEnd, asked: AskedFor): RelayedProgram | null {
+    const { protocol } = this.#options;
+    if (this.#ending !== null || protocol.exec === null) return null;
+    this.#attached();
+    this.#sockets.add(socket);
+    const program = protocol.exec(client, asked, this.gate.connection());
+    const fail = (why: SessionEnd): void => {
+      socket.ending(why);
+      program.abandon('session-ended');
+    };
+    const connection = { closed: program.closed, fail };
+    this.#connections.add(connection);
+    void program.closed.then(() => this.#connections.delete(connection));
+    return program;
+  }
+
+  /** The socket of a program is gone, whoever closed it. */
+  leave(socket: ProgramSocket): void {
+    if (this.#sockets.delete(socket)) this.#left();
   }
 
   /**
@@ -161,7 +203,7 @@ export class LiveSession {
     for (const connection of this.#connections) connection.fail(why);
     this.gate.flush();
     this.#tunnel?.flush();
-    this.#tunnel?.close(why);
+    for (const socket of [this.#tunnel, ...this.#sockets]) socket?.close(why);
     await Promise.race([Promise.all(closed), new Promise((resolve) => setTimeout(resolve, farewellMs))]);
     this.gate.stop();
     const recording = await this.#recorder.close();
@@ -178,6 +220,15 @@ export class LiveSession {
     this.#tallied = bytesToClient;
     if (bulk || this.#connections.size > 1) setImmediate(flush);
     else process.nextTick(flush);
+  }
+
+  #attached(): void {
+    if (this.#detached !== null) clearTimeout(this.#detached);
+    this.#detached = null;
+  }
+
+  #left(): void {
+    if (this.#ending === null && this.#tunnel === null && this.#sockets.size === 0) this.#awaitTunnel();
   }
 
   #awaitTunnel(): void {

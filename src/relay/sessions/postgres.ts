@@ -85,6 +85,7 @@ export function postgresProtocol(options: PostgresProtocolOptions): SessionProto
       });
       return { closed, fail: (why) => relay.fail(endOf(why)) };
     },
+    exec: null,
   };
 }
 

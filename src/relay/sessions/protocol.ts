@@ -3,6 +3,9 @@ import type { ByteChannel } from '../../bytes/channel.ts';
 import type { ConnectionGate } from '../../gate/gate.ts';
 import type { MaskedRecorderOptions } from '../../gate/masked-recorder.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
+import type { AskedFor } from '../../protocols/ssh/asked-program.ts';
+import type { RelayedProgram } from '../../protocols/ssh/exec.ts';
+import type { ClientEnd } from '../../protocols/ssh/program.ts';
 
 export interface SessionProtocol {
   readonly name: 'postgres' | 'ssh';
@@ -20,6 +23,8 @@ export interface SessionProtocol {
    * commands, of which a connection may carry several (the channels of SSH).
    */
   serve(client: ByteChannel, gate: () => ConnectionGate): ServedConnection;
+  /** Runs one program for a client that does not speak the protocol; null: its targets run none. Never throws. */
+  readonly exec: ((client: ClientEnd, asked: AskedFor, gate: ConnectionGate) => RelayedProgram) | null;
 }
 
 export interface ServedConnection {

@@ -5,6 +5,8 @@ import type { Authorization } from '../../gate/authorization.ts';
 import type { ConnectionGate } from '../../gate/gate.ts';
 import type { Principal } from '../../model/principal.ts';
 import { SshError } from '../../protocols/ssh/error.ts';
+import type { AskedProgram } from '../../protocols/ssh/asked-program.ts';
+import { relayProgram } from '../../protocols/ssh/exec.ts';
 import { Inspections } from '../../protocols/ssh/inspections.ts';
 import type { ShellClassifier } from '../../protocols/ssh/shell/classifier.ts';
 import { relaySsh } from '../../protocols/ssh/relay.ts';
@@ -48,7 +50,16 @@ export function sshProtocol(options: SshProtocolOptions): SessionProtocol {
     );
   const reach = (): Promise<SshTarget> => connectThere(options, user);
   const spare = new Spare();
+  const connect = async (): Promise<SshTarget> => spare.take() ?? reach();
   const inspections = new Inspections((text) => classifier.classify(text, 'terminal'));
+  /** Of every program, whoever asks for it. */
+  const shared = {
+    connect,
+    time,
+    classify: (text: Uint8Array, terminal: boolean) =>
+      classifier.classify(text, terminal ? 'terminal' : 'pipe'),
+    inspect: (asked: AskedProgram) => inspections.for(asked),
+  };
   return {
     name: 'ssh',
     ssh: { hostKey: publicOf(hostKey) },
@@ -67,12 +78,13 @@ export function sshProtocol(options: SshProtocolOptions): SessionProtocol {
         client,
         gate,
         hostKey,
-        classify: (text, terminal) => classifier.classify(text, terminal ? 'terminal' : 'pipe'),
-        connect: async () => spare.take() ?? reach(),
-        time,
-        inspect: (asked) => inspections.for(asked),
+        ...shared,
       });
       return { closed: relay.closed, fail: () => relay.fail() };
+    },
+    exec: (client, asked, gate) => {
+      metrics.tally.connections++;
+      return relayProgram({ client, asked, gate, ...shared });
     },
   };
 }

@@ -4,7 +4,7 @@
 
 /** Names that shells and programs obey: any that is exported may be one, but for these. */
 const harmless =
-  /^(LANG|LANGUAGE|LC_(ALL|COLLATE|CTYPE|MESSAGES|MONETARY|NUMERIC|TIME)|TZ|TERM|COLUMNS|LINES|NO_COLOR|COLORTERM|DEBIAN_FRONTEND|OLDPWD|GREP_COLOR|GREP_COLORS|CLICOLOR|HOSTNAME|USER|LOGNAME|SYSTEMD_COLORS)$/;
+  /^(LANG|LANGUAGE|LC_(ADDRESS|ALL|COLLATE|CTYPE|IDENTIFICATION|MEASUREMENT|MESSAGES|MONETARY|NAME|NUMERIC|PAPER|TELEPHONE|TIME)|TZ|TERM|COLUMNS|LINES|NO_COLOR|COLORTERM|DEBIAN_FRONTEND|OLDPWD|GREP_COLOR|GREP_COLORS|CLICOLOR|HOSTNAME|USER|LOGNAME|SYSTEMD_COLORS)$/;
 /** Lower-case names that zsh obeys. */
 const zshNames =
   /^(path|fpath|cdpath|manpath|mailpath|module_path|fignore|prompt|psvar|watch|argv|status|pipestatus|[a-z]+_proxy|\w+_functions|precmd|preexec|chpwd)$/;

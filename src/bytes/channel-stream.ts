@@ -1,9 +1,9 @@
 /**
- * A ByteChannel as a Node.js stream, for ssh2, which speaks to streams. The one place where lent bytes are copied: the
- * stream keeps them until ssh2 has read them.
+ * A ByteChannel as a Node.js stream, for libraries that speak to streams (ssh2, pg). Lent bytes are copied here: the
+ * stream keeps them until its reader has them.
  */
 import { Duplex } from 'node:stream';
-import type { ByteChannel } from '../../bytes/channel.ts';
+import type { ByteChannel } from './channel.ts';
 
 export class ChannelStream extends Duplex {
   readonly #channel: ByteChannel;
