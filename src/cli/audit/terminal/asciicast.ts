@@ -19,7 +19,8 @@ export interface CastHeader {
 }
 
 const codes = { output: 'o', 'error-output': 'o', input: 'i' } as const;
-/** A program without a terminal wrote for none; players need some. */
+/** A program without a terminal wrote for none, and some clients have terminals of no size; players need some. */
+const smallest = 2;
 const otherwise = { columns: 80, rows: 24 };
 
 export async function* asciicast(
@@ -27,7 +28,8 @@ export async function* asciicast(
   items: AsyncIterable<StreamView>,
 ): AsyncGenerator<string> {
   const { term, title, openedAtMs, maxIdleMs } = header;
-  let [width, height] = [header.columns ?? otherwise.columns, header.rows ?? otherwise.rows];
+  let [width, height] = [header.columns ?? 0, header.rows ?? 0];
+  if (width < smallest || height < smallest) [width, height] = [otherwise.columns, otherwise.rows];
   yield line({
     version: 2,
     width,
@@ -44,6 +46,7 @@ export async function* asciicast(
     seconds = Math.max(seconds, (item.micros - began) / 1e6);
     if (item.kind === 'window') {
       // The first one is the header's.
+      if (Math.min(item.columns, item.rows) < smallest) continue;
       if (item.columns !== width || item.rows !== height)
         yield line([seconds, 'r', `${item.columns}x${item.rows}`]);
       [width, height] = [item.columns, item.rows];
