@@ -129,8 +129,15 @@ export async function twoSessions(history: History): Promise<() => Promise<void>
   const at = (ms: number): void => void (history.now += ms);
   ana.connectionOpened(1, { parameters: { user: 'ana', client_encoding: 'LATIN1' }, serverVersion: '15.18' });
   at(10);
-  const facts: CommandFacts = { effects: ['read'], relations: [], functions: ['pg_sleep'], programs: [] };
-  ana.command(1, 1, Buffer.from('select pg_sleep(1) -- caf\xe9', 'latin1'), null, 'allow', facts, anaReview);
+  ana.command(
+    1,
+    1,
+    Buffer.from('select pg_sleep(1) -- caf\xe9', 'latin1'),
+    null,
+    'allow',
+    facts(['read'], { functions: ['pg_sleep'] }),
+    anaReview,
+  );
   ana.flush();
   at(10);
   ben.connectionOpened(1, { parameters: { user: 'ben' }, serverVersion: '15.18' });
@@ -167,6 +174,19 @@ export async function twoSessions(history: History): Promise<() => Promise<void>
   };
 }
 
+const facts = (effects: CommandFacts['effects'], more: Partial<CommandFacts> = {}): CommandFacts => ({
+  effects,
+  relations: [],
+  functions: [],
+  programs: [],
+  ...more,
+});
+
+const exit = (code: number) =>
+  code === 0
+    ? { kind: 'succeeded' as const, tag: 'exit 0', rows: 0, errorCode: null }
+    : { kind: 'failed' as const, tag: `exit ${code}`, rows: 0, errorCode: `exit ${code}` };
+
 /** What a reader should find of `serverSession`. */
 export const typed = { shell: 'ls; echo é\r\n', resized: 'end\r\n' };
 
@@ -186,18 +206,10 @@ export async function serverSession(history: History): Promise<{
     recorder.flush();
     history.now += ms;
   };
-  const facts = (effects: CommandFacts['effects'], more: Partial<CommandFacts> = {}): CommandFacts => ({
-    ...{ effects, relations: [], functions: [], programs: [] },
-    ...more,
-  });
   const line = (number: number, text: string, how: 'reconstructed' | 'marked', about: CommandFacts): void => {
     recorder.origin(1, number, { parent: 1, how });
     recorder.command(1, number, Buffer.from(text), null, 'allow', about, null);
   };
-  const exit = (code: number) =>
-    code === 0
-      ? { kind: 'succeeded' as const, tag: 'exit 0', rows: 0, errorCode: null }
-      : { kind: 'failed' as const, tag: `exit ${code}`, rows: 0, errorCode: `exit ${code}` };
   recorder.connectionOpened(1, { parameters: { channel: 'shell', term: 'xterm' }, serverVersion: null });
   const environment = Buffer.from('LANG=C.UTF-8\0TZ=UTC');
   recorder.command(1, 1, Buffer.from('shell'), environment, 'allow', facts(['shell']), null);

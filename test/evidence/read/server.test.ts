@@ -66,7 +66,7 @@ test('an event says the environment, what it was typed into, how it became known
   assert.deepEqual(forward!.destinations, ['db.internal:5432']);
   const csv = (await all(format(events, 'csv'))).join('').split('\r\n');
   assert.match(csv[0]!, /,programs,paths,destinations,parent,how$/);
-  assert.match(csv[2]!, /,"\["\"cat"\"\]","\["\"\/"\",.*,\[\],1,reconstructed$/);
+  assert.ok(csv[2]!.endsWith(',"[""cat""]","[""/"",""/etc/"",""/etc/shadow""]",[],1,reconstructed'), csv[2]);
 });
 
 test('environments are never read as PostgreSQL’s Bind, whatever their bytes', async () => {
@@ -177,7 +177,7 @@ test('the streams of a channel are its bytes, and of no other', async () => {
   const program = await read({ channel: 2, input: false });
   assert.deepEqual(
     program.map(({ kind }) => kind),
-    [...['opened', 'command', 'output', 'error-output', 'output', 'outcome', 'closed']],
+    ['opened', 'command', 'output', 'error-output', 'output', 'outcome', 'closed'],
   );
   assert.equal(bytesOf(await read({ channel: 1, input: false }), 'input'), '');
   assert.equal(
