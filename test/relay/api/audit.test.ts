@@ -119,6 +119,12 @@ test('each answer is preceded by an entry that says who read what; who may not r
   assert.deepEqual(await reads(history), expected);
 });
 
+const items = (body: string): StreamView[] =>
+  body
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => StreamView.parse(JSON.parse(line)));
+
 test('a server’s session: channels, streams of one of them, and as it goes on until it ends; each leaves its entry first', async () => {
   await using history = await new History().open();
   const { end } = await serverSession(history);
@@ -126,11 +132,6 @@ test('a server’s session: channels, streams of one of them, and as it goes on 
   const base = `/v1/audit/sessions/${anaSession}`;
   const ask = async (reader: string, url: string) =>
     app.inject({ url: `${base}${url}`, headers: { 'x-reader': reader } });
-  const items = (body: string): StreamView[] =>
-    body
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => StreamView.parse(JSON.parse(line)));
 
   const { channels } = ChannelList.parse((await ask('lea', '/channels')).json());
   assert.deepEqual(
