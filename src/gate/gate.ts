@@ -12,7 +12,7 @@
  */
 import type { CommandFacts } from '../model/command-facts.ts';
 import type { Outcome } from '../model/outcome.ts';
-import type { Masking, RedactionPlace } from './masking.ts';
+import type { Masking, RedactionPlace, RowFindings } from './masking.ts';
 import type { CommandOrigin, ConnectionInfo } from './recorder.ts';
 
 /** Something a protocol forwards or delivers after it has been recorded. Always `stage` then `release`, in turn. */
@@ -81,6 +81,11 @@ export interface ConnectionGate {
     facts: CommandFacts | null,
   ): Verdict;
   /**
+   * What `command` would answer to these facts now; records nothing. For questions that come by the hundred and change
+   * nothing (SFTP's STAT): only one that is denied becomes a command.
+   */
+  verdictOn(facts: CommandFacts): Verdict['kind'];
+  /**
    * Asks people about the command that just got the verdict `review`; one at a time. Call it when everything before the
    * command has been answered, so that nobody is asked about one that will not be carried out.
    */
@@ -107,6 +112,8 @@ export interface ConnectionGate {
     start: number,
     end: number,
   ): void;
+  /** All of `found` were masked, as `redacted`; before the first is changed. In bulk: no object for a redaction. */
+  redactedRows(command: number, found: RowFindings): void;
   outcome(command: number, outcome: Outcome): void;
   /** See the opening comment. Asking twice before the release is one release. */
   whenRecorded(releasable: Releasable): void;

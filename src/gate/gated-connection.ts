@@ -15,7 +15,7 @@ import type {
   Verdict,
 } from './gate.ts';
 import { KnownStatements } from './known-statements.ts';
-import type { Masking, RedactionPlace } from './masking.ts';
+import type { Masking, RedactionPlace, RowFindings } from './masking.ts';
 import type { CommandOrigin, ConnectionInfo, Recorder, TextDigest } from './recorder.ts';
 import type { HeldReview, ReviewAnswer } from './reviews.ts';
 import type { GateTally, SessionGate } from './session-gate.ts';
@@ -126,6 +126,15 @@ export class GatedConnection implements ConnectionGate {
     }
     this.#count(text, parameters);
     return allow;
+  }
+
+  verdictOn(facts: CommandFacts): Verdict['kind'] {
+    try {
+      return this.#decide(facts).kind;
+    } catch (error) {
+      this.#session.fail(error);
+      return 'deny';
+    }
   }
 
   review(given: GivenCommand, listener: ReviewListener): void {
@@ -277,6 +286,14 @@ export class GatedConnection implements ConnectionGate {
     try {
       const name = this.masking!.ruleName(rule);
       this.#recorder.redaction(this.#number, command, name, place, bytes.subarray(start, end));
+    } catch (error) {
+      this.#session.fail(error);
+    }
+  }
+
+  redactedRows(command: number, found: RowFindings): void {
+    try {
+      this.#recorder.rowRedactions(this.#number, command, found);
     } catch (error) {
       this.#session.fail(error);
     }

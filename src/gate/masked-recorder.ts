@@ -1,5 +1,5 @@
 /**
- * A recorder that masks what the client typed before it is recorded: literals in texts, values of parameters, COPY input,
+ * A recorder that masks what the client typed before it is recorded: literals in texts, values of parameters, input,
  * start-up parameters. The target gets the originals; the record, the log and reviewers get what this makes of them, and the
  * originals are sealed like those of results.
  *
@@ -12,7 +12,8 @@
 import type { CommandFacts } from '../model/command-facts.ts';
 import type { Outcome } from '../model/outcome.ts';
 import { MaskedInput } from './masked-input.ts';
-import type { Masking, RedactionPlace } from './masking.ts';
+import type { InputKind } from './masked-input.ts';
+import type { Masking, RedactionPlace, RowFindings } from './masking.ts';
 import type { CommandOrigin, ConnectionInfo, Recorder, TextDigest } from './recorder.ts';
 
 /** Where values stand in a command's parameters: the protocol's knowledge. */
@@ -32,8 +33,8 @@ export interface MaskedRecorderOptions {
   readonly values: ParameterValues;
   /** A binary number in decimal; null for what is none. */
   readonly decimalOf: (value: Buffer, typeOid: number) => string | null;
-  /** Of a command's input: CopyData messages, to be masked here; or what the protocol has masked already. */
-  readonly input: 'copy-data' | 'as-given';
+  /** What a command's input is made of. */
+  readonly input: InputKind;
 }
 
 type Tell = (rule: string, place: RedactionPlace, original: Uint8Array) => void;
@@ -46,7 +47,7 @@ export class MaskedRecorder implements Recorder {
   readonly #masking: Masking;
   /** Types that the client fixed, by statement; only where it fixed some. */
   readonly #types = new Map<number, readonly number[]>();
-  /** COPY data under way, by connection. */
+  /** Input under way, by connection. */
   readonly #inputs = new Map<number, MaskedInput>();
 
   constructor(options: MaskedRecorderOptions) {
@@ -121,13 +122,9 @@ export class MaskedRecorder implements Recorder {
   }
 
   input(connection: number, command: number, bytes: Uint8Array): void {
-    if (this.#options.input === 'as-given') {
-      this.#recorder.input(connection, command, bytes);
-      return;
-    }
     let input = this.#inputs.get(connection);
     if (input?.command !== command) {
-      input = new MaskedInput(this.#masking, command);
+      input = new MaskedInput(this.#masking, command, this.#options.input);
       this.#inputs.set(connection, input);
     }
     this.#recorder.input(connection, command, input.push(bytes, this.#teller(connection, command)));
@@ -157,6 +154,10 @@ export class MaskedRecorder implements Recorder {
     original: Uint8Array,
   ): void {
     this.#recorder.redaction(connection, command, rule, place, original);
+  }
+
+  rowRedactions(connection: number, command: number, found: RowFindings): void {
+    this.#recorder.rowRedactions(connection, command, found);
   }
 
   outcome(connection: number, command: number, outcome: Outcome): void {

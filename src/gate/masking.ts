@@ -53,6 +53,8 @@ export interface Masking {
   scanValues(bytes: Uint8Array, starts: Int32Array, ends: Int32Array, count: number): Findings;
   /** For a value that comes in pieces. Several may be open at once. */
   stream(): ValueStream;
+  /** For a text somebody waits for: of it no more is undecided than has to be. Several may be open at once. */
+  live(): LiveText;
   /** True when `mask` by this rule returns null (in place, same length) for every kind. */
   keepsLength(rule: number): boolean;
   /**
@@ -64,6 +66,19 @@ export interface Masking {
   redact(bytes: Uint8Array, start: number, end: number, kind: ValueKind): void;
   /** `<rule>/<detector>`, `<rule>/column` or `<rule>/output`, for the record. */
   ruleName(rule: number): string;
+}
+
+/** What a scan found in rows of one result that were scanned together. */
+export interface RowFindings {
+  readonly bytes: Uint8Array;
+  readonly findings: Findings;
+  /** By `Findings.values`: first byte of the value, its column, and its row, counted from `firstRow`; never descending. */
+  readonly starts: Int32Array;
+  readonly columns: Int16Array;
+  readonly rows: Int32Array;
+  /** -1: the first row holds headings. */
+  readonly firstRow: number;
+  readonly rules: Pick<Masking, 'ruleName'>;
 }
 
 /**
@@ -80,6 +95,24 @@ export interface ValueStream {
   readonly decided: number;
 }
 
+/**
+ * A text of any length that is delivered as it comes. The caller keeps its bytes: those that are undecided, and before them
+ * some that were decided and are read again, because what they began may go on. It may change the latter between two pushes.
+ */
+export interface LiveText {
+  /**
+   * `bytes[start, from)` was decided before, from `kept` on or from further back; `bytes[from, end)` was not, or is new.
+   * Findings lie in `[from, decided)`; `values` of one is 1 when it may be a piece of something longer: mask it with `redact`.
+   * `settle`: nothing follows, or nobody waits any longer: everything is decided as it stands. What follows after all is still
+   * read together with it.
+   */
+  push(bytes: Uint8Array, start: number, from: number, end: number, settle: boolean): Findings;
+  /** Offset, in the bytes of the last push, of what may be the beginning of a finding; less than 4 KiB before their end. */
+  readonly decided: number;
+  /** From here on bytes have to stand before those of the next push; less than 8 KiB before the end. */
+  readonly kept: number;
+}
+
 /** Where a masked value stood, for the record. `column` and `row` from 0; -1: not in a row. */
 export interface RedactionPlace {
   readonly row: number;
@@ -89,10 +122,15 @@ export interface RedactionPlace {
   readonly length: number;
   /** Absent: in what the target answered. Else in what the client typed, see `masked-recorder.ts`. */
   readonly literal?: LiteralPlace;
+  /** In all that a command wrote, as one text: `offset` counts from its beginning. */
+  readonly stream?: OutputStream;
 }
+
+/** What programs write to: their standard output (or terminal), their standard error. */
+export type OutputStream = 'output' | 'error-output';
 
 /**
  * Where the client typed a value. `parameter`: of a command, its number is `column`. `startup`: in the parameters that the
- * connection began with. Offsets in `input` count the bytes of the COPY data alone.
+ * connection began with. Offsets in `input` count the bytes of a command's input as one text: of COPY, its data alone.
  */
 export type LiteralPlace = 'statement' | 'text' | 'parameter' | 'input' | 'startup';

@@ -5,7 +5,7 @@
  */
 import type { CommandFacts } from '../model/command-facts.ts';
 import type { Outcome } from '../model/outcome.ts';
-import type { RedactionPlace } from './masking.ts';
+import type { RedactionPlace, RowFindings } from './masking.ts';
 
 export interface ConnectionInfo {
   /** Start-up parameters as the client sent them, names in the client's order; never a password. */
@@ -83,6 +83,8 @@ export interface Recorder {
   resize(connection: number, command: number, columns: number, rows: number): void;
   /** How the command that follows under this number became known; told only where it is not what the client sent, word for word. */
   origin(connection: number, command: number, origin: CommandOrigin): void;
+  /** As `redaction`, of all that was found in some rows. */
+  rowRedactions(connection: number, command: number, found: RowFindings): void;
   outcome(connection: number, command: number, outcome: Outcome): void;
 
   /** Writes all that was appended, with one write(2). @throws EvidenceError `recording-failed` */

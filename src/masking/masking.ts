@@ -9,13 +9,16 @@
  * The first rule that names a detector or a column decides; an exempt rule counts as absent. A scan takes time linear in
  * its bytes, whatever they are.
  */
-import type { ColumnSource, Findings, Masking, ValueKind, ValueStream } from '../gate/masking.ts';
+import type { ColumnSource, Findings, LiveText, Masking, ValueKind, ValueStream } from '../gate/masking.ts';
 import { CustomScan } from './custom/custom.ts';
 import { detectorNames } from './detectors/catalog.ts';
+import { LiveScan } from './live.ts';
+import type { TextTail } from './live.ts';
 import { hash, redact, redactPartly } from './modes.ts';
 import type { CompiledConfig, CompiledRule } from './rules.ts';
 import { Scanner } from './scan/scanner.ts';
 import { ScannedStream } from './stream.ts';
+import { tailOf } from './tail/tail.ts';
 
 export { compileConfig } from './rules.ts';
 export type { CompiledConfig, MaskingConfig, MaskingRule } from './rules.ts';
@@ -39,6 +42,8 @@ export interface SessionRules {
 
 /** What fixed text stands for a value when a rule names none. */
 const defaultFixed = 'masked';
+/** More than any detector looks back from what it finds: to the `://` before a long name and its password. */
+const lookBackBytes = 640;
 
 /** The rules that apply to one session. */
 export function compileMasking(config: CompiledConfig, scope: MaskingScope): SessionRules {
@@ -82,6 +87,7 @@ class SessionMasking implements Masking {
     readonly byOutput: number;
   }[];
   readonly #scanner: Scanner;
+  readonly #tail: TextTail;
 
   constructor(config: CompiledConfig, rules: readonly CompiledRule[], key: Uint8Array) {
     this.#config = config;
@@ -106,6 +112,7 @@ class SessionMasking implements Masking {
       this.#columns.find(({ compiled }) => compiled.columns.length > 0)?.byColumn ?? -1;
     const scans = [...custom].map(([name, entry]) => new CustomScan(config.custom.get(name)!, entry));
     this.#scanner = new Scanner(builtIn, scans);
+    this.#tail = tailOf(builtIn, scans);
     this.detects = scans.length > 0 || builtIn.some((rule) => rule !== -1);
     this.needsOrigins =
       rules.some(({ columns }) => columns.length > 0) || (this.detects && config.exemptColumns.length > 0);
@@ -133,6 +140,10 @@ class SessionMasking implements Masking {
 
   stream(): ValueStream {
     return new ScannedStream(this.#scanner);
+  }
+
+  live(): LiveText {
+    return new LiveScan(this.#scanner, this.#tail, lookBackBytes);
   }
 
   keepsLength(rule: number): boolean {

@@ -6,12 +6,14 @@ import type { Policies } from '../policy/policies.ts';
 import { placeOf } from '../policy/source.ts';
 import { openClassifier } from '../protocols/postgres/sql/classifier.ts';
 import type { DescribedStatement, SqlClassifier } from '../protocols/postgres/sql/classifier.ts';
+import type { ShellClassifier } from '../protocols/ssh/shell/classifier.ts';
 import type { RelayConfig } from './config/config.ts';
 import type { TargetConfig } from './config/targets.ts';
 import { parseDurationMs } from './config/units.ts';
 import { RelayError } from './error.ts';
 import { providerIssuer } from './idp/provider.ts';
 import { loadPolicies } from './policies-in-force.ts';
+import { openShellClassifier } from './shell-grammar.ts';
 import type { User } from './state/users.ts';
 
 /** The question, as flags of `hoop policy check` and files of `hoop policy test` say it. Everything is the operator's own. */
@@ -65,16 +67,25 @@ export class Explainer {
   readonly #config: RelayConfig;
   readonly #policies: Policies;
   readonly #classifier: SqlClassifier;
+  readonly #shell: ShellClassifier;
 
-  private constructor(config: RelayConfig, policies: Policies, classifier: SqlClassifier) {
+  private constructor(
+    config: RelayConfig,
+    policies: Policies,
+    classifiers: [SqlClassifier, ShellClassifier],
+  ) {
     this.#config = config;
     this.#policies = policies;
-    this.#classifier = classifier;
+    [this.#classifier, this.#shell] = classifiers;
   }
 
   /** @throws PolicyError, ConfigError `config-exposed` */
   static async open(config: RelayConfig): Promise<Explainer> {
-    return new Explainer(config, loadPolicies(config), await openClassifier());
+    return new Explainer(
+      config,
+      loadPolicies(config),
+      await Promise.all([openClassifier(), openShellClassifier()]),
+    );
   }
 
   /** @throws RelayError `target-unknown`, `request-invalid` */
@@ -104,7 +115,8 @@ export class Explainer {
     sql: string,
   ): Omit<Explanation, 'principal'> {
     const bytes = Buffer.from(sql);
-    const facts = this.#classifier.classify(bytes);
+    const shell = target.protocol === 'ssh';
+    const facts = (shell ? this.#shell : this.#classifier).classify(bytes);
     const { kind, policies, needed, errors } = this.#policies.execute(principal, target, {
       ...circumstances,
       facts,
@@ -115,7 +127,7 @@ export class Explainer {
       policies: this.#explained(policies),
       errors,
       needed,
-      command: { facts, statements: this.#classifier.describe(bytes) },
+      command: { facts, statements: shell ? [] : this.#classifier.describe(bytes) },
     };
   }
 

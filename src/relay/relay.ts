@@ -39,8 +39,9 @@ import type { ReviewDesk } from './reviews/desk.ts';
 import { PoliciesInForce, digestOf, loadPolicies, type Reloaded } from './policies-in-force.ts';
 import { openReviews, type OpenedReviews } from './reviews/open.ts';
 import { postgresProtocol } from './sessions/postgres.ts';
+import { openShellClassifier } from './shell-grammar.ts';
+import type { ShellClassifier } from '../protocols/ssh/shell/classifier.ts';
 import { sshProtocol } from './sessions/ssh.ts';
-import { unknownFacts } from '../model/command-facts.ts';
 import { SessionRegistry } from './sessions/registry.ts';
 import { createServer, listen } from './server.ts';
 import { State } from './state/state.ts';
@@ -122,7 +123,8 @@ async function serve(parts: Parts): Promise<Relay> {
   const { provider, identity } = await openIdentity(parts);
   const processId = randomUUID();
   const reviews = await openReviews({ ...parts, processId });
-  const registry = openRegistry(parts, { processId, desk: reviews.desk, classifier: await openClassifier() });
+  const [classifier, shell] = await Promise.all([openClassifier(), openShellClassifier()]);
+  const registry = openRegistry(parts, { processId, desk: reviews.desk, classifier, shell });
   parts.policies.onReplaced = () => registry.endUnauthorized();
   const tunnels = openTunnels(registry, identity);
   const app = createServer(parts);
@@ -251,7 +253,13 @@ function openRegistry(
     processId,
     desk,
     classifier,
-  }: { readonly processId: string; readonly desk: ReviewDesk; readonly classifier: SqlClassifier },
+    shell,
+  }: {
+    readonly processId: string;
+    readonly desk: ReviewDesk;
+    readonly classifier: SqlClassifier;
+    readonly shell: ShellClassifier;
+  },
 ): SessionRegistry {
   return new SessionRegistry({
     config,
@@ -267,7 +275,7 @@ function openRegistry(
     protocol: (authorization, target) => {
       const shared = { authorization, config, logger, metrics };
       return target.protocol === 'ssh'
-        ? sshProtocol({ ...shared, target, hostKey: keys.sshHostKey, classify: () => unknownFacts })
+        ? sshProtocol({ ...shared, target, hostKey: keys.sshHostKey, classifier: shell })
         : postgresProtocol({ ...shared, target, classifier });
     },
     observe: {

@@ -108,7 +108,17 @@ export const EventView = z.object({
 });
 export type EventView = z.infer<typeof EventView>;
 
-const redactionParts = ['row', 'message', 'statement', 'text', 'parameter', 'input', 'startup'] as const;
+const redactionParts = [
+  'row',
+  'message',
+  'statement',
+  'text',
+  'parameter',
+  'input',
+  'startup',
+  'output',
+  'error-output',
+] as const;
 const redaction = {
   rule: z.string(),
   row: count.nullable(),

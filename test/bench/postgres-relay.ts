@@ -56,11 +56,13 @@ class CopyingGate implements ConnectionGate {
     return allow;
   }
   readonly masking = null;
+  verdictOn = () => allow.kind;
   factsOf = () => unknownFacts;
   review(): void {}
   withheld(): void {}
   withdraw(): void {}
   redacted(): void {}
+  redactedRows(): void {}
   input(_: number, bytes: Uint8Array): void {
     record(bytes);
   }

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { Path } from './paths.ts';
 import { cpuSeconds, residentKiB } from './usage.ts';
@@ -20,6 +21,8 @@ export interface Load {
   readonly database: string;
   readonly seconds: number;
   readonly bulkRows: number;
+  /** Rows of `people`, each with an e-mail address, a card number and a social security number. */
+  readonly people: number;
   readonly idleConnections: number;
 }
 
@@ -31,7 +34,9 @@ export interface Scenario {
   /** Taken once a path instead of in every round. */
   readonly once?: true;
   /** What the ratio is against; null: the figure stands alone. */
-  readonly against: 'direct' | null;
+  readonly against: 'direct' | 'hoop' | null;
+  /** Names of the paths that it is for; absent: all but the one that masks. */
+  readonly ways?: readonly string[];
   measure(path: Path, load: Load): Promise<number>;
 }
 
@@ -105,6 +110,44 @@ function cpuPerGigabyte(name: string, side: 'near' | 'far'): Scenario {
   };
 }
 
+/** Delivered bytes for what the relay's process used until the last of them, all threads. */
+function bytesPerCpu(
+  name: string,
+  ways: readonly string[],
+  against: 'hoop' | null,
+  sql: (load: Load) => string,
+): Scenario {
+  return {
+    name,
+    unit: 'MB/CPU s',
+    against,
+    ways,
+    measure: async ({ port, far }, load) => {
+      await quiet(far); // what is still sealed of the last load is not this one's
+      const before = cpuSeconds(far);
+      const { bytes } = await read(port, load, sql(load));
+      return bytes / (cpuSeconds(far) - before) / 1e6;
+    },
+  };
+}
+
+/** Resolves when these processes have all but rested for a moment. */
+async function quiet(pids: readonly number[]): Promise<void> {
+  for (;;) {
+    const before = cpuSeconds(pids);
+    await setTimeout(300);
+    if (cpuSeconds(pids) - before < 0.02) return;
+  }
+}
+
+const people = (columns: string) => (load: Load) => `SELECT ${columns} FROM people LIMIT ${load.people}`;
+const copyOf = (select: (load: Load) => string) => (load: Load) => `COPY (${select(load)}) TO STDOUT`;
+const two = people('id, name, email, card, note, created');
+const three = people('id, name, email, card, ssn, note, created');
+const plain = ({ people: rows }: Load) => `${table} LIMIT ${rows}`;
+const masking = ['hoop (masking)'];
+const both = ['hoop', 'hoop (masking)'];
+
 function cpuPerTransaction(side: 'near' | 'far'): Scenario {
   const inner = pgbench('', ['-S', '-M', 'prepared'], 16);
   return {
@@ -168,6 +211,12 @@ export const scenarios: readonly Scenario[] = [
   cpuPerTransaction('far'),
   cpuPerGigabyte('CPU per GB of COPY, client’s end', 'near'),
   cpuPerGigabyte('CPU per GB of COPY, server’s end', 'far'),
+  bytesPerCpu('masked COPY, 2 values a row', masking, null, copyOf(two)),
+  bytesPerCpu('masked SELECT, 2 values a row', masking, null, two),
+  bytesPerCpu('masked COPY, 3 values a row', masking, null, copyOf(three)),
+  bytesPerCpu('masked SELECT, 3 values a row', masking, null, three),
+  bytesPerCpu('COPY without sensitive values', both, 'hoop', copyOf(plain)),
+  bytesPerCpu('SELECT without sensitive values', both, 'hoop', plain),
   idle('memory per idle connection, client’s end', 'near'),
   idle('memory per idle connection, server’s end', 'far'),
 ];

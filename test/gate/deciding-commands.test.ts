@@ -45,6 +45,7 @@ function gateWith(cedar: string, overrides: Partial<SessionGateOptions> = {}) {
     resize: () => undefined,
     origin: () => undefined,
     redaction: () => undefined,
+    rowRedactions: () => undefined,
     outcome: () => undefined,
     flush: () => void events.push('flush'),
     sync: () => Promise.resolve(),

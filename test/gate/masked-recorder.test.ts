@@ -19,7 +19,7 @@ interface Noted {
 const latin1 = (bytes: Uint8Array | number | null): string | number | null =>
   bytes === null || typeof bytes === 'number' ? bytes : Buffer.from(bytes).toString('latin1');
 
-function noting(mode: MaskingRule['mode'] = 'redact'): Noted {
+function noting(mode: MaskingRule['mode'] = 'redact', input: 'copy-data' | 'bytes' = 'copy-data'): Noted {
   const compiled = compileConfig({
     detectors: [],
     rules: [
@@ -58,11 +58,12 @@ function noting(mode: MaskingRule['mode'] = 'redact'): Noted {
     origin: () => undefined,
     redaction: (_connection, _command, rule, place, original) =>
       void redactions.push({ rule, place, original: Buffer.from(original).toString('latin1') }),
+    rowRedactions: () => undefined,
     outcome: () => undefined,
     flush: () => undefined,
     sync: async () => undefined,
   };
-  const options = { recorder, masking, values: new RecordedValues(), decimalOf, input: 'copy-data' as const };
+  const options = { recorder, masking, values: new RecordedValues(), decimalOf, input };
   return { recorder: new MaskedRecorder(options), records, redactions };
 }
 
@@ -201,4 +202,34 @@ test('the next COPY of a connection begins anew', () => {
   recorder.outcome(1, 1, { kind: 'succeeded', tag: 'COPY 1', rows: 1, errorCode: null });
   recorder.input(1, 2, copyData('plain\n'));
   assert.equal(records[1]![2], latin1(copyData('plain\n')));
+});
+
+/** Records what a program reads, in pieces; checks that each original, put back, gives what was sent. */
+function typed(pieces: readonly string[]): { recorded: readonly string[]; rules: readonly string[] } {
+  const { recorder, records, redactions } = noting('hash', 'bytes');
+  for (const piece of pieces) recorder.input(1, 1, Buffer.from(piece));
+  const recorded = records.map((record) => String(record[2]));
+  const restored = Buffer.from(recorded.join(''), 'latin1');
+  for (const { place, original } of redactions) {
+    assert.equal(place.literal, 'input');
+    restored.write(original, place.offset, 'latin1');
+  }
+  assert.equal(restored.toString('latin1'), pieces.join(''));
+  return { recorded, rules: redactions.map(({ rule }) => rule) };
+}
+
+test('what a program reads, as bytes: masked in place, and of each piece only its end is undecided', () => {
+  assert.deepEqual(typed([`cat <<x\n${mail}\nx\n`]).recorded, [`cat <<x\n${stars(mail)}\nx\n`]);
+  assert.deepEqual(typed(['id 41', '11 1111 1111 1111', '\nid 41\n', 'ls\r']), {
+    recorded: ['id **', stars('11 1111 1111 1111'), '\nid 41\n', 'ls\r'],
+    rules: ['undecided', 'undecided'],
+  });
+  assert.deepEqual(typed(['4111111111111', '111 and ']).recorded, [stars('4111111111111'), '*** and ']);
+});
+
+test('what a program reads, cut anywhere: no original is recorded', () => {
+  const text = `mail ${mail}, card 4111 1111 1111 1111; bye\n`;
+  for (let cut = 1; cut < text.length; cut++)
+    assert.doesNotMatch(typed([text.slice(0, cut), text.slice(cut)]).recorded.join(''), /ana|4111/, `${cut}`);
+  assert.doesNotMatch(typed([...text]).recorded.join(''), /example|111/);
 });

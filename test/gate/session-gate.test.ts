@@ -28,6 +28,7 @@ function scriptedRecorder(events: string[], failing: Set<string> = new Set()) {
     errorOutput: (connection, command) => note(`error-output ${connection} ${command}`),
     resize: (connection, command) => note(`resize ${connection} ${command}`),
     origin: (connection, command) => note(`origin ${connection} ${command}`),
+    rowRedactions: () => undefined,
     outcome: (connection, command, outcome) => note(`outcome ${connection} ${command} ${outcome.kind}`),
     flush: () => note('flush'),
     sync: () => new Promise<void>((resolve, reject) => syncs.push({ resolve, reject })),

@@ -48,7 +48,22 @@ export const programs = {
     needs: ['script', 'stty'],
   },
   asciinema: { packages: ['asciinema'], purpose: 'exported asciicasts play', needs: ['asciinema'] },
+  transfers: {
+    packages: ['rsync', 'git'],
+    purpose: 'rsync and git over SSH through the relay',
+    needs: ['rsync', 'git'],
+  },
   age: { packages: ['age'], purpose: 'sealed originals are opened by age itself', needs: ['age'] },
+  sftp: {
+    packages: ['openssh-client', 'openssh-sftp-server'],
+    purpose: 'files go through hoop with OpenSSH’s own sftp, scp and sftp-server',
+    needs: ['ssh', 'sftp', 'scp', '/usr/lib/openssh/sftp-server'],
+  },
+  shells: {
+    packages: ['bash', 'dash', 'zsh', 'fish', 'vim', 'less', 'python3'],
+    purpose: 'command lines of real interactive shells, under a terminal that python opens',
+    needs: ['bash', 'dash', 'zsh', 'fish', 'vim', 'less', 'python3'],
+  },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;
 

@@ -52,7 +52,7 @@ export interface Finished {
 
 export interface RunOptions {
   readonly env: NodeJS.ProcessEnv;
-  readonly input?: string;
+  readonly input?: string | Buffer;
   readonly cwd?: string;
 }
 
@@ -89,8 +89,14 @@ export class Running {
   readonly #waiting = new Set<() => void>();
   #over = false;
 
-  constructor(file: string, args: readonly string[], env: NodeJS.ProcessEnv) {
-    this.child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  /** @param input `pipe`: `child.stdin` takes it */
+  constructor(
+    file: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv,
+    input: 'ignore' | 'pipe' = 'ignore',
+  ) {
+    this.child = spawn(file, args, { env, stdio: [input, 'pipe', 'pipe'] });
     keep(this.child);
     this.child.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
       this.#stdout += chunk;

@@ -6,6 +6,7 @@
 const smallestBytes = 4096;
 const smallBytes = 48;
 const maxUint32 = 0xffff_ffff;
+const longestHead = 9;
 
 /** A text encoded once, head included; for words that stand in every record. */
 export function encodedText(text: string): Buffer {
@@ -67,13 +68,22 @@ export class Batch {
   }
 
   byteString(bytes: Uint8Array): void {
-    this.#reserve(9 + bytes.length);
+    this.#reserve(longestHead + bytes.length);
     this.#head(0x40, bytes.length);
     this.#append(bytes);
   }
 
+  /** One byte string of all the pieces. */
+  byteStringOf(pieces: readonly Uint8Array[]): void {
+    let size = 0;
+    for (const piece of pieces) size += piece.length;
+    this.#reserve(longestHead + size);
+    this.#head(0x40, size);
+    for (const piece of pieces) this.#append(piece);
+  }
+
   text(text: string): void {
-    this.#reserve(9 + 3 * text.length);
+    this.#reserve(longestHead + 3 * text.length);
     const start = this.#length;
     // Short ASCII, which nearly every tag and code is, needs no measuring.
     if (text.length < 24 && this.#shortAscii(text)) return;
@@ -85,6 +95,29 @@ export class Batch {
   textOrNull(text: string | null): void {
     if (text === null) this.null();
     else this.text(text);
+  }
+
+  /** Five integers: room is looked for once. */
+  uints(a: number, b: number, c: number, d: number, e: number): void {
+    this.#reserve(5 * longestHead);
+    const buffer = this.#buffer;
+    let at = put(buffer, this.#length, 0x00, a);
+    at = put(buffer, at, 0x00, b);
+    at = put(buffer, at, 0x00, c);
+    at = put(buffer, at, 0x00, d);
+    this.#length = put(buffer, at, 0x00, e);
+  }
+
+  /** `[index, bytes[start, end)]`. */
+  numbered(index: number, bytes: Uint8Array, start: number, end: number): void {
+    const size = end - start;
+    this.#reserve(1 + 2 * longestHead + size);
+    const buffer = this.#buffer;
+    buffer[this.#length] = 0x82;
+    const at = put(buffer, put(buffer, this.#length + 1, 0x00, index), 0x40, size);
+    if (size <= smallBytes) for (let i = 0; i < size; i++) buffer[at + i] = bytes[start + i]!;
+    else buffer.set(bytes.subarray(start, end), at);
+    this.#length = at + size;
   }
 
   /** Bytes that are CBOR already. */
@@ -120,34 +153,8 @@ export class Batch {
   }
 
   #head(major: number, value: number): void {
-    this.#reserve(9);
-    const buffer = this.#buffer;
-    const at = this.#length;
-    if (value < 24) {
-      buffer[at] = major | value;
-      this.#length = at + 1;
-    } else if (value < 0x100) {
-      buffer[at] = major | 24;
-      buffer[at + 1] = value;
-      this.#length = at + 2;
-    } else if (value < 0x1_0000) {
-      buffer[at] = major | 25;
-      buffer[at + 1] = value >>> 8;
-      buffer[at + 2] = value;
-      this.#length = at + 3;
-    } else if (value <= maxUint32) {
-      buffer[at] = major | 26;
-      buffer[at + 1] = value >>> 24;
-      buffer[at + 2] = value >>> 16;
-      buffer[at + 3] = value >>> 8;
-      buffer[at + 4] = value;
-      this.#length = at + 5;
-    } else {
-      buffer[at] = major | 27;
-      buffer.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at + 1);
-      buffer.writeUInt32BE(value % 0x1_0000_0000, at + 5);
-      this.#length = at + 9;
-    }
+    this.#reserve(longestHead);
+    this.#length = put(this.#buffer, this.#length, major, value);
   }
 
   #reserve(bytes: number): void {
@@ -157,4 +164,39 @@ export class Batch {
     larger.set(this.bytes());
     this.#buffer = larger;
   }
+}
+
+/** Writes a head and returns where it ends. What nearly all are is tried here, so that this much is inlined. */
+function put(buffer: Buffer, at: number, major: number, value: number): number {
+  if (value < 24) {
+    buffer[at] = major | value;
+    return at + 1;
+  }
+  return putLonger(buffer, at, major, value);
+}
+
+function putLonger(buffer: Buffer, at: number, major: number, value: number): number {
+  if (value < 0x100) {
+    buffer[at] = major | 24;
+    buffer[at + 1] = value;
+    return at + 2;
+  }
+  if (value < 0x1_0000) {
+    buffer[at] = major | 25;
+    buffer[at + 1] = value >>> 8;
+    buffer[at + 2] = value;
+    return at + 3;
+  }
+  if (value <= maxUint32) {
+    buffer[at] = major | 26;
+    buffer[at + 1] = value >>> 24;
+    buffer[at + 2] = value >>> 16;
+    buffer[at + 3] = value >>> 8;
+    buffer[at + 4] = value;
+    return at + 5;
+  }
+  buffer[at] = major | 27;
+  buffer.writeUInt32BE(Math.floor(value / 0x1_0000_0000), at + 1);
+  buffer.writeUInt32BE(value % 0x1_0000_0000, at + 5);
+  return at + longestHead;
 }

@@ -7,7 +7,7 @@
  * segment. Format: FORMAT.md.
  */
 import { createHash } from 'node:crypto';
-import type { RedactionPlace } from '../../gate/masking.ts';
+import type { RedactionPlace, RowFindings } from '../../gate/masking.ts';
 import type { CommandOrigin, ConnectionInfo, Recorder, TextDigest } from '../../gate/recorder.ts';
 import type { CommandFacts } from '../../model/command-facts.ts';
 import type { Outcome } from '../../model/outcome.ts';
@@ -21,7 +21,7 @@ import { appendLarge, type LargeReference } from './large-content.ts';
 import { GroupSync, type SyncCalls } from './group-sync.ts';
 import { inlineBytes, segmentBytes, sessionDirectory } from './layout.ts';
 import type { OriginalsPolicy } from './originals.ts';
-import { longestOriginalBytes, Redactions } from './redactions.ts';
+import { longestOriginalBytes, placeOf, Redactions } from './redactions.ts';
 import { ToldFacts } from './told-facts.ts';
 import * as words from './words.ts';
 import { appendOrigin, appendResize } from './terminal-records.ts';
@@ -214,26 +214,28 @@ export class SessionRecorder implements Recorder {
     original: Uint8Array,
   ): void {
     if (!this.#options.originals) throw this.#fail('has nobody to seal masked values to');
-    if (original.length > longestOriginalBytes) {
-      this.#redactionInPieces(connection, command, rule, place, original);
-      return;
+    for (let at = 0; at === 0 || at < original.length; at += longestOriginalBytes) {
+      const whole = original.length <= longestOriginalBytes;
+      const piece = whole ? original : original.subarray(at, at + longestOriginalBytes);
+      const where = whole ? place : { ...place, offset: place.offset + at, length: piece.length };
+      this.#redactions.add(this.#open(), this.#t, { connection, command, rule }, where, piece);
+      this.#appended();
     }
-    const batch = this.#open();
-    this.#redactions.add(batch, this.#t, { connection, command, rule }, place, original);
-    this.#appended();
   }
 
-  #redactionInPieces(
-    connection: number,
-    command: number,
-    rule: string,
-    place: RedactionPlace,
-    original: Uint8Array,
-  ): void {
-    for (let at = 0; at < original.length; at += longestOriginalBytes) {
-      const piece = original.subarray(at, at + longestOriginalBytes);
-      const where = { ...place, offset: place.offset + at, length: piece.length };
-      this.redaction(connection, command, rule, where, piece);
+  rowRedactions(connection: number, command: number, found: RowFindings): void {
+    if (!this.#options.originals) throw this.#fail('has nobody to seal masked values to');
+    const { bytes, findings, rules } = found;
+    for (let from = 0; from < findings.length;) {
+      const batch = this.#open();
+      const range = { from, most: segmentBytes - batch.length };
+      const next = this.#redactions.addRows(batch, this.#t, { connection, command }, found, range);
+      this.#appended();
+      if (next === from) {
+        const original = bytes.subarray(findings.starts[from], findings.ends[from]);
+        const rule = rules.ruleName(findings.rules[from]!);
+        this.redaction(connection, command, rule, placeOf(found, from++), original);
+      } else from = next;
     }
   }
 

@@ -43,7 +43,7 @@ export interface Redaction {
   readonly row: number | null;
   /** From 0: of a row, or which parameter; null where there is none. */
   readonly column: number | null;
-  /** Bytes, in the value, message, text or input, before masking. */
+  /** Bytes, in the value, message, text, input or output, before masking. */
   readonly offset: number;
   readonly length: number;
   readonly sealed: number | null;
@@ -280,7 +280,17 @@ function parseFacts(t: number, value: readonly Cbor[]): SegmentRecord {
 }
 
 /** Integers for each place. */
-const widths = { row: 5, message: 3, statement: 3, text: 3, parameter: 4, input: 3, startup: 3 } as const;
+const widths = {
+  row: 5,
+  message: 3,
+  statement: 3,
+  text: 3,
+  parameter: 4,
+  input: 3,
+  startup: 3,
+  output: 3,
+  'error-output': 3,
+} as const;
 const isPart = (value: Cbor): value is RedactionPart =>
   typeof value === 'string' && Object.hasOwn(widths, value);
 

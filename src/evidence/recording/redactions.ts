@@ -3,13 +3,13 @@
  * another are gathered into one `redactions` record of small integers, rules are told once a segment, and the originals of
  * one flush are encrypted at once. No object for a redaction.
  */
-import type { LiteralPlace, RedactionPlace } from '../../gate/masking.ts';
+import type { LiteralPlace, OutputStream, RedactionPlace, RowFindings } from '../../gate/masking.ts';
 import { Batch } from './encode.ts';
 import { SessionSeal, type OriginalsPolicy, type SegmentSeal } from './originals.ts';
 import * as words from './words.ts';
 
-/** Where the client typed it; in what the target answered: `row`, or `message` outside of rows. */
-export type RedactionPart = LiteralPlace | 'row' | 'message';
+/** Where the client typed it; in what the target answered: a stream of a program, else `row`, or `message` outside of rows. */
+export type RedactionPart = LiteralPlace | OutputStream | 'row' | 'message';
 
 /** A longer original is told in pieces, each a redaction of its own: records stay bounded. */
 export const longestOriginalBytes = 262_144;
@@ -90,14 +90,10 @@ export class Redactions {
     place: RedactionPlace,
     original: Uint8Array,
   ): void {
-    const part = place.literal ?? (place.row < 0 ? 'message' : 'row');
+    const part = place.literal ?? place.stream ?? (place.row < 0 ? 'message' : 'row');
     if (!this.#continues(part, connection, command, place.row)) {
       this.tell(batch, t);
-      this.#part = part;
-      this.#connection = connection;
-      this.#subject = command;
-      this.#first = this.#next;
-      this.#row = 0;
+      this.#start(part, connection, command);
     }
     const places = this.#places;
     places.uint(
@@ -112,7 +108,45 @@ export class Redactions {
     places.uint(place.length);
     this.#count++;
     this.#flushCount++;
-    if (this.#policy !== 'discard') this.#keep(original);
+    if (this.#policy !== 'discard') this.#keep(original, 0, original.length);
+  }
+
+  /**
+   * Findings in rows, from number `from` on, as `add`: as many as `most` bytes that wait have room for, and up to one that
+   * stands in no row or is too long.
+   * @returns the number of the first that was not added
+   */
+  addRows(
+    batch: Batch,
+    t: number,
+    { connection, command }: { readonly connection: number; readonly command: number },
+    { bytes, findings, starts: valueStarts, columns, rows, firstRow, rules }: RowFindings,
+    { from, most }: { readonly from: number; readonly most: number },
+  ): number {
+    const { length, starts, ends, values, rules: ruleOf } = findings;
+    const numbers: number[] = []; // by rule, as told in this segment
+    const kept = this.#policy !== 'discard';
+    if (!this.#continues('row', connection, command, firstRow + rows[values[from]!]!)) {
+      this.tell(batch, t);
+      this.#start('row', connection, command);
+    }
+    let index = from;
+    for (; index < length && this.waitingBytes < most; index++) {
+      const start = starts[index]!;
+      const end = ends[index]!;
+      const value = values[index]!;
+      const row = firstRow + rows[value]!;
+      if (row < 0 || end - start > longestOriginalBytes) break;
+      const rule = ruleOf[index]!;
+      const number = (numbers[rule] ??= this.#rule(batch, t, rules.ruleName(rule)));
+      const offset = start - valueStarts[value]!;
+      this.#places.uints(number, row - this.#row, columns[value]!, offset, end - start);
+      this.#row = row;
+      this.#count++;
+      if (kept) this.#keep(bytes, start, end);
+    }
+    this.#flushCount += index - from;
+    return index;
   }
 
   /** The record of the places that wait, if any. */
@@ -148,13 +182,13 @@ export class Redactions {
       batch.encoded(words.sealKey);
       batch.byteString(this.#seal.wrappedKey);
     }
-    const [ciphertext, tag] = this.#segmentSeal.seal(this.#originalsFirst, this.#originals.bytes());
+    const sealed = this.#segmentSeal.seal(this.#originalsFirst, this.#originals.bytes());
     batch.array(5);
     batch.uint(t);
     batch.encoded(words.originals);
     batch.uint(this.#originalsFirst);
     batch.uint(this.#next - this.#originalsFirst);
-    batch.byteString(Buffer.concat([ciphertext!, tag!]));
+    batch.byteStringOf(sealed);
     this.#originals.clear();
     return start;
   }
@@ -175,12 +209,19 @@ export class Redactions {
     );
   }
 
-  #keep(original: Uint8Array): void {
+  /** Places of another kind, or of another subject, begin. */
+  #start(part: RedactionPart, connection: number, command: number): void {
+    this.#part = part;
+    this.#connection = connection;
+    this.#subject = command;
+    this.#first = this.#next;
+    this.#row = 0;
+  }
+
+  #keep(bytes: Uint8Array, start: number, end: number): void {
     const originals = this.#originals;
     if (originals.length === 0) this.#originalsFirst = this.#next;
-    originals.array(2);
-    originals.uint(this.#next++);
-    originals.byteString(original);
+    originals.numbered(this.#next++, bytes, start, end);
   }
 
   /** The rule's number, told in this segment. */
@@ -202,4 +243,16 @@ export class Redactions {
     this.#lastNumber = rule.number;
     return rule.number;
   }
+}
+
+/** Where a finding stood; in headings: no row. */
+export function placeOf(
+  { findings, starts, columns, rows, firstRow }: RowFindings,
+  index: number,
+): RedactionPlace {
+  const value = findings.values[index]!;
+  const start = findings.starts[index]!;
+  const row = firstRow + rows[value]!;
+  const column = row < 0 ? -1 : columns[value]!;
+  return { row, column, offset: start - starts[value]!, length: findings.ends[index]! - start };
 }

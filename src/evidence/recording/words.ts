@@ -50,4 +50,6 @@ export const parts: Readonly<Record<RedactionPart, Buffer>> = {
   parameter: encodedText('parameter'),
   input: encodedText('input'),
   startup: encodedText('startup'),
+  output: encodedText('output'),
+  'error-output': encodedText('error-output'),
 };

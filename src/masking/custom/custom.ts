@@ -8,6 +8,8 @@ export type OnMatch = (start: number, end: number) => void;
 export interface CustomAutomaton {
   /** Reads a value; time per byte is bounded by a constant of the automaton, whatever the bytes are. */
   find(bytes: Uint8Array, start: number, end: number, onMatch: OnMatch): void;
+  /** Where a match may begin that goes on, or is told by what stands, behind `end`; `end` when none may. */
+  tail(bytes: Uint8Array, start: number, end: number): number;
 }
 
 /** An automaton with the rule that its matches fall under. */
@@ -23,6 +25,11 @@ export class CustomScan {
   /** Adds what it finds in value number `value` to `findings`. */
   find(bytes: Uint8Array, start: number, end: number, value: number, findings: FindingList): void {
     this.#automaton.find(bytes, start, end, (from, to) => findings.add(from, to, this.#rule, value));
+  }
+
+  /** See `CustomAutomaton`. */
+  tail(bytes: Uint8Array, start: number, end: number): number {
+    return this.#automaton.tail(bytes, start, end);
   }
 }
 

@@ -146,14 +146,32 @@ class PatternAutomaton implements CustomAutomaton {
 
   find(bytes: Uint8Array, start: number, end: number, onMatch: OnMatch): void {
     for (let at = start; at < end; at++) {
-      if (this.#first[bytes[at]!] === 0) continue;
-      if (this.#pattern.boundaryBefore && at > start && isWordByte(bytes[at - 1]) === isWordByte(bytes[at]))
-        continue;
+      if (!this.#mayBegin(bytes, at, start)) continue;
       const after = this.#longest(bytes, at, end);
       if (after === -1) continue;
       onMatch(at, after);
       at = after - 1;
     }
+  }
+
+  tail(bytes: Uint8Array, start: number, end: number): number {
+    for (let at = Math.max(start, end - mostMatchBytes + 1); at < end; at++)
+      if (this.#mayBegin(bytes, at, start) && this.#goesOn(bytes, at, end)) return at;
+    return end;
+  }
+
+  #mayBegin(bytes: Uint8Array, at: number, start: number): boolean {
+    if (this.#first[bytes[at]!] === 0) return false;
+    return (
+      !this.#pattern.boundaryBefore || at === start || isWordByte(bytes[at - 1]) !== isWordByte(bytes[at])
+    );
+  }
+
+  #goesOn(bytes: Uint8Array, at: number, end: number): boolean {
+    let state = 1;
+    for (let place = at; place < end && state !== 0; place++)
+      state = this.#table.next[state * 256 + bytes[place]!]!;
+    return state !== 0;
   }
 
   /** The end of the longest match that begins at `at`, or -1. */

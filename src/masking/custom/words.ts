@@ -41,6 +41,8 @@ class WordList implements CustomAutomaton {
   readonly #next: Int32Array;
   /** Length of the longest word that ends in a state; 0: none. */
   readonly #length: Uint16Array;
+  /** How many bytes led to a state. */
+  readonly #depth: Uint16Array;
   /** The next shorter word's state; 0: none. */
   readonly #shorter: Int32Array;
 
@@ -55,6 +57,7 @@ class WordList implements CustomAutomaton {
     this.#columns = columns;
     this.#next = new Int32Array(states * columns);
     this.#length = new Uint16Array(states);
+    this.#depth = new Uint16Array(states);
     this.#shorter = new Int32Array(states);
     this.#link(this.#insert(words));
   }
@@ -66,7 +69,10 @@ class WordList implements CustomAutomaton {
       let state = 0;
       for (const byte of word) {
         const edge = state * this.#columns + this.#column[byte]!;
-        if (this.#next[edge] === 0) this.#next[edge] = states++;
+        if (this.#next[edge] === 0) {
+          this.#depth[states] = this.#depth[state]! + 1;
+          this.#next[edge] = states++;
+        }
         state = this.#next[edge]!;
       }
       this.#length[state] = word.length;
@@ -115,6 +121,13 @@ class WordList implements CustomAutomaton {
         break;
       }
     }
+  }
+
+  tail(bytes: Uint8Array, start: number, end: number): number {
+    let state = 0;
+    for (let at = Math.max(start, end - mostWordBytes); at < end; at++)
+      state = this.#next[state * this.#columns + this.#column[bytes[at]!]!]!;
+    return end - this.#depth[state]!;
   }
 }
 

@@ -115,12 +115,10 @@ const fileEndings = [
   'txt',
   'tgz',
 ].map(latin);
-/** First letters of them. */
-const fileInitials = new Uint8Array(256);
-for (const ending of fileEndings) {
-  fileInitials[ending[0]!] = 1;
-  fileInitials[ending[0]! & 0xdf] = 1;
-}
+/** By their first letter in either case: a label is compared with the few that begin like it. */
+const fileEndingsFrom: (readonly Uint8Array[])[] = Array.from({ length: 256 }, (_, byte) =>
+  fileEndings.filter(([first]) => byte === first || byte === (first! & 0xdf)),
+);
 
 function isTopLevel(bytes: Uint8Array, at: number, end: number): boolean {
   if (end - at < 2) return false;
@@ -129,8 +127,10 @@ function isTopLevel(bytes: Uint8Array, at: number, end: number): boolean {
     const byte = bytes[place]!;
     if (isDigit(byte) || byte === hyphen) return false;
   }
-  if (fileInitials[bytes[at]!] === 0) return true;
-  for (const ending of fileEndings)
+  const endings = fileEndingsFrom[bytes[at]!]!;
+  for (let index = 0; index < endings.length; index++) {
+    const ending = endings[index]!;
     if (ending.length === end - at && matchesWord(bytes, at, end, ending)) return false;
+  }
   return true;
 }

@@ -4,6 +4,7 @@
  */
 import { classes, dash, digit, latin, letter, matchesExactly, spanEnd, wordBefore } from './bytes.ts';
 import type { Confirm } from './match.ts';
+import { tokenRun } from './tokens.ts';
 
 const opening = latin('eyJ');
 const base64url = digit | letter | dash;
@@ -27,3 +28,18 @@ export const confirmJwt: Confirm = (bytes, at, start, end, match) => {
   match.end = bytes[next - 1] === stop && parts === 2 ? next - 1 : next;
   return true;
 };
+
+/** From `at` on: where one may begin that goes on behind `end`; `end` when none does. `start`: of the text. */
+export function jwtTail(bytes: Uint8Array, start: number, at: number, end: number): number {
+  for (let first = tokenRun(bytes, at, end); first < end; first++) {
+    if (bytes[first] !== opening[0] || !openingGoesOn(bytes, first, end)) continue;
+    if (!wordBefore(bytes, first, start)) return first;
+  }
+  return end;
+}
+
+function openingGoesOn(bytes: Uint8Array, at: number, end: number): boolean {
+  for (let next = at; next < Math.min(end, at + opening.length); next++)
+    if (bytes[next] !== opening[next - at]) return false;
+  return true;
+}

@@ -81,3 +81,33 @@ function footerEnd(bytes: Uint8Array, at: number, end: number): number {
   while (next < end && bytes[next] === hyphen) next++;
   return next;
 }
+
+/** From `at` on: where a header may begin that is not all here; `end` when none does. */
+export function headerTail(bytes: Uint8Array, at: number, end: number): number {
+  for (let first = Math.max(at, end - 2 * headerBytes); first < end; first++) {
+    if (bytes[first] !== hyphen || (first > at && bytes[first - 1] === hyphen)) continue;
+    if (headerGoesOn(bytes, first, end)) return first;
+  }
+  return end;
+}
+
+function headerGoesOn(bytes: Uint8Array, at: number, end: number): boolean {
+  let next = at;
+  while (next < end && bytes[next] === hyphen) next++;
+  if (next === end) return true;
+  if (next - at < 5 || end - next >= headerBytes) return false;
+  for (let index = 0; next + index < end; index++) {
+    const byte = bytes[next + index]!;
+    if (index < begin.length ? byte !== begin[index] : byte < 0x20 || byte > 0x5a || byte === hyphen)
+      return false;
+  }
+  return true;
+}
+
+/** The end of a footer that begins in `[from, to)`, which is decided, and ends behind it or there; -1 when none does. */
+export function footerAcross(bytes: Uint8Array, from: number, to: number, end: number): number {
+  for (let next = from; next < to; next++)
+    if (bytes[next] === hyphen && matchesExactly(bytes, next, end, footer))
+      return footerEnd(bytes, next, end);
+  return -1;
+}

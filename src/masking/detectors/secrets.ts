@@ -14,6 +14,8 @@ const backslash = 0x5c;
 const longestUserInfo = 512;
 /** So many quotes and backslashes may stand for one quote. */
 const quoteBytes = 8;
+/** Other connection parameters stand so near. */
+const neighbourBytes = 96;
 /** So much of a value decides whether it is a secret. */
 const tellingBytes = 64;
 
@@ -160,7 +162,6 @@ function whole(bytes: Uint8Array, end: number, match: Match): true {
   return true;
 }
 
-const neighbourBytes = 96;
 const neighbours = [
   'host',
   'server',
@@ -236,3 +237,32 @@ function entropy(bytes: Uint8Array, start: number, end: number): number {
   for (const count of counts) if (count > 0) sum -= count * Math.log2(count / (end - start));
   return sum / (end - start);
 }
+
+/**
+ * Of the key word that may stand at `at`: where its value begins, when what stands behind `end` still counts; else `end`.
+ * `parameters`: other connection parameters may follow that make any value a password.
+ */
+export function secretTail(
+  bytes: Uint8Array,
+  at: number,
+  start: number,
+  end: number,
+  parameters: boolean,
+): number {
+  const password = wordEnd(bytes, at, end, passwordWords);
+  let after = password === -1 ? wordEnd(bytes, at, end, secretWords) : password;
+  if (after === -1 && matchesWord(bytes, at, end, keyWord) && behindPrefix(bytes, at, start)) after = at + 3;
+  if (after === -1) return end;
+  const bearer = password === -1 && (bytes[at]! | 0x20) === 0x62;
+  tailMatch.start = end;
+  const there = bearer ? behindBearer(bytes, after, end, tailMatch) : assigned(bytes, after, end, tailMatch);
+  const value = tailMatch.start;
+  // a backslash is part of the value, or of the quote before it
+  if (!there) return value < end && bytes[value] === backslash ? value : end;
+  if (parameters && password !== -1 && end < tailMatch.end + neighbourBytes) return value;
+  const before = bytes[value - 1]!;
+  const valueStop = valueEnd(bytes, value, end, !bearer && isQuote(before) ? before : 0);
+  return valueStop === end || (valueStop === end - 1 && bytes[valueStop] === backslash) ? value : end;
+}
+
+const tailMatch: Match = { start: 0, end: 0 };

@@ -140,3 +140,37 @@ function mixed(bytes: Uint8Array, from: number, end: number, least: number): boo
   for (let place = from; place < most && (seen & 3) !== 3; place++) seen |= classes[bytes[place]!]! & 3;
   return (seen & 3) === 3;
 }
+
+/** First bytes of prefixes. */
+const initials = new Uint8Array(256);
+for (const { prefix } of forms) initials[prefix.charCodeAt(0)] = 1;
+const tests = [...byMark.values()].flat();
+
+/** From `at` on: where a token may begin that goes on behind `end`; `end` when none does. `start`: of the text. */
+export function tokenTail(bytes: Uint8Array, start: number, at: number, end: number): number {
+  for (let first = tokenRun(bytes, at, end); first < end; first++) {
+    if (initials[bytes[first]!] === 0 || wordBefore(bytes, first, start)) continue;
+    for (const test of tests) if (tokenGoesOn(bytes, first, end, test)) return first;
+  }
+  return end;
+}
+
+/** Where the bytes before `end` begin that may all stand in one token. */
+export function tokenRun(bytes: Uint8Array, at: number, end: number): number {
+  let first = end;
+  while (first > at) {
+    const byte = bytes[first - 1]!;
+    if ((classes[byte]! & alphabets.url) === 0 && byte !== 0x2e && byte !== 0x2f) break;
+    first--;
+  }
+  return first;
+}
+
+function tokenGoesOn(bytes: Uint8Array, at: number, end: number, test: TokenTest): boolean {
+  const { prefix, flags, also, most } = test;
+  const from = at + prefix.length;
+  for (let next = at; next < Math.min(from, end); next++) if (bytes[next] !== prefix[next - at]) return false;
+  for (let next = from; next < end; next++)
+    if ((classes[bytes[next]!]! & flags) === 0 && bytes[next] !== also) return false;
+  return end - from <= most;
+}

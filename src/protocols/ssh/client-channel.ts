@@ -45,7 +45,8 @@ export interface Running {
 }
 
 export interface SessionChannelOptions {
-  readonly classify: (text: Uint8Array) => CommandFacts;
+  /** @param terminal its output goes to a terminal, where a pager runs what somebody types */
+  readonly classify: (text: Uint8Array, terminal: boolean) => CommandFacts;
   /** Asks policy about a forwarding (agent, X11) and records it; people are not asked. */
   readonly mayForward: (text: string, facts: CommandFacts) => boolean;
   readonly start: (asked: AskedProgram, client: ClientEnd) => Running;
@@ -116,7 +117,7 @@ export function serveSessionChannel(session: Session, options: SessionChannelOpt
   });
   session.on('exec', (accept, reject, { command }) => {
     if (inexact.test(command)) return void answer(reject);
-    start('exec', command, options.classify(Buffer.from(command)), accept);
+    start('exec', command, options.classify(Buffer.from(command), terminal !== null), accept);
   });
   session.on('shell', (accept) => start('shell', '', shellFacts, accept));
   session.on('subsystem', (accept, reject, { name }) => {
@@ -154,9 +155,13 @@ function clientEndOf(channel: ServerChannel): ClientEnd {
   };
 }
 
+/**
+ * What client and target are told. Zero says nothing (RFC 4254, 6.2). On a screen of a few columns no line could be read, so
+ * the target is told of no smaller one.
+ */
 const windowOf = ({ cols, rows }: { cols: number; rows: number }): Window => ({
-  columns: Math.min(Math.max(1, cols), 10_000),
-  rows: Math.min(Math.max(1, rows), 10_000),
+  columns: cols === 0 ? 80 : Math.min(Math.max(20, cols), 10_000),
+  rows: rows === 0 ? 24 : Math.min(Math.max(4, rows), 10_000),
 });
 
 interface PtyInfo {

@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import type { Client, Connection, ServerChannel } from 'ssh2';
 import type { ConnectionGate } from '../../gate/gate.ts';
 import type { CommandFacts } from '../../model/command-facts.ts';
+import { openAgentChannel } from './agent-channel.ts';
 import { Forwarded } from './forwarded.ts';
 import { forwardFacts } from './request-facts.ts';
 import type { Running } from './client-channel.ts';
@@ -25,8 +26,8 @@ export class Forwardings {
   readonly #options: ForwardingsOptions;
   #connection: Connection | null = null;
   #target: Client | null = null;
-  /** What the target was asked to listen to for the client, `host:port`. */
-  readonly #listening = new Set<string>();
+  /** What the target listens to for the client, `host:port`, and what it was asked for: port 0 is any. */
+  readonly #listening = new Map<string, string>();
 
   constructor(options: ForwardingsOptions) {
     this.#options = options;
@@ -81,7 +82,7 @@ export class Forwardings {
       'agent',
       accept,
       () => done(new Error('refused')),
-      (connection, opened) => (connection as AgentForwarding).openssh_authAgent(opened),
+      (connection, opened) => openAgentChannel(connection, opened),
     );
   }
 
@@ -90,8 +91,9 @@ export class Forwardings {
     this.#target = client;
     agent.open = (done) => this.#toAgent(done);
     client.on('tcp connection', ({ destIP, destPort, srcIP, srcPort }, accept, reject) => {
-      if (!this.#listening.has(`${destIP}:${destPort}`)) return void reject();
-      this.#remote(`${bare(destIP)}:${destPort}`, accept, reject, (connection, done) =>
+      const asked = this.#listening.get(`${destIP}:${destPort}`);
+      if (asked === undefined) return void reject();
+      this.#remote(asked, accept, reject, (connection, done) =>
         connection.forwardOut(destIP, destPort, srcIP, srcPort, done),
       );
     });
@@ -158,7 +160,7 @@ export class Forwardings {
     try {
       const { client } = await this.#options.target();
       const port = await promised<number>((done) => client.forwardIn(bindAddr, bindPort, done));
-      this.#listening.add(`${bindAddr}:${bindPort === 0 ? port : bindPort}`);
+      this.#listening.set(`${bindAddr}:${bindPort === 0 ? port : bindPort}`, destination);
       accept(bindPort === 0 ? port : undefined);
     } catch {
       reject();
@@ -181,11 +183,6 @@ export class Forwardings {
       reject();
     }
   }
-}
-
-/** What ssh2's types leave out. */
-interface AgentForwarding extends Connection {
-  openssh_authAgent(done: (error: Error | undefined, stream: Duplex) => void): void;
 }
 
 const nothing = { stage: () => undefined, release: () => undefined };

@@ -15,9 +15,14 @@ export interface InspectionEnds {
   errorToClient(bytes: Buffer): void;
   /** Runs work that comes from outside of a call (a timer, a reviewer), and sends what comes of it. */
   awake(work: () => void): void;
-  /** Interrupts the program. */
-  interrupt(): void;
+  /** Milliseconds, monotonic. */
+  now(): number;
+  /** Calls back once, within `awake`; what it returns cancels that. */
+  after(ms: number, work: () => void): () => void;
 }
+
+/** Time comes from outside. */
+export type Time = Pick<InspectionEnds, 'now' | 'after'>;
 
 /** Chunks are given: it may change and keep them. What is thrown ends the program. */
 export interface Inspection {

@@ -2,7 +2,7 @@
 import { HoopError } from '../../errors.ts';
 import type { FinalVerdict, ReviewNotice } from '../../gate/gate.ts';
 
-const line = (text: string): Buffer => Buffer.from(`hoop: ${text.replaceAll(/\p{Cc}/gu, '?')}\r\n`);
+export const line = (text: string): Buffer => Buffer.from(`hoop: ${text.replaceAll(/\p{Cc}/gu, '?')}\r\n`);
 
 export function heldText({ review, needed, expiresAtMs }: ReviewNotice): Buffer {
   const until = new Date(expiresAtMs).toISOString().slice(11, 16);

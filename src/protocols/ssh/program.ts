@@ -8,7 +8,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { ConnectionGate, FinalVerdict, GivenCommand, Releasable } from '../../gate/gate.ts';
 import type { CommandFacts } from '../../model/command-facts.ts';
 import type { Outcome } from '../../model/outcome.ts';
-import type { Inspection, MakeInspection } from './inspection.ts';
+import type { Inspection, MakeInspection, Time } from './inspection.ts';
 import { deniedText, heldText, lostText } from './notices.ts';
 import { Outlet } from './outlet.ts';
 
@@ -65,6 +65,7 @@ export interface ProgramOptions {
   /** Starts it. Rejects with what the person may be told. */
   readonly open: () => Promise<TargetEnd>;
   readonly inspect: MakeInspection;
+  readonly time: Time;
 }
 
 /** Bytes that may wait for the record before their sender has to wait. */
@@ -222,7 +223,7 @@ export class Program implements Releasable {
     this.#target = target;
     const toTarget = new Outlet(target.input, () => this.#flow());
     this.#toTarget = toTarget;
-    const { gate, client, inspect } = this.#options;
+    const { gate, client, inspect, time } = this.#options;
     const inspection = inspect({
       gate,
       command: this.#command,
@@ -231,7 +232,8 @@ export class Program implements Releasable {
       toClient: (bytes) => this.#toClient.add(bytes),
       errorToClient: (bytes) => this.#errorToClient.add(bytes),
       awake: (work) => this.#guarded(work),
-      interrupt: () => this.#target?.signal('INT'),
+      now: () => time.now(),
+      after: (ms, work) => time.after(ms, () => this.#guarded(work)),
     });
     this.#inspection = inspection;
     if (this.#window !== null) target.resize(this.#window);

@@ -17,7 +17,7 @@ import { clientSide } from './algorithms.ts';
 import { ChannelStream } from './channel-stream.ts';
 import { serveSessionChannel, type AskedProgram, type Running } from './client-channel.ts';
 import { Forwardings } from './forwarding.ts';
-import type { MakeInspection } from './inspection.ts';
+import type { MakeInspection, Time } from './inspection.ts';
 import { Program, type ClientEnd, type TargetEnd } from './program.ts';
 import type { SshTarget } from './target.ts';
 import { openAtTarget } from './target-channel.ts';
@@ -30,8 +30,9 @@ export interface SshRelayOptions {
   readonly connect: () => Promise<SshTarget>;
   /** PEM of the relay's own host key. */
   readonly hostKey: string;
-  readonly classify: (text: Uint8Array) => CommandFacts;
+  readonly classify: (text: Uint8Array, terminal: boolean) => CommandFacts;
   readonly inspect: (asked: AskedProgram) => MakeInspection;
+  readonly time: Time;
 }
 
 export interface SshRelay {
@@ -129,6 +130,7 @@ class RelayedConnection implements SshRelay {
       request: asked.request,
       open: async (): Promise<TargetEnd> => openAtTarget((await this.#reach()).client, asked),
       inspect: this.#options.inspect(asked),
+      time: this.#options.time,
     });
     this.#running.add(program);
     void program.closed.then(() => this.#running.delete(program));

@@ -3,10 +3,10 @@ import ssh2 from 'ssh2';
 import type { ByteChannel } from '../../bytes/channel.ts';
 import type { Authorization } from '../../gate/authorization.ts';
 import type { ConnectionGate } from '../../gate/gate.ts';
-import type { CommandFacts } from '../../model/command-facts.ts';
 import type { Principal } from '../../model/principal.ts';
 import { SshError } from '../../protocols/ssh/error.ts';
-import { inspectionFor } from '../../protocols/ssh/inspections.ts';
+import { Inspections } from '../../protocols/ssh/inspections.ts';
+import type { ShellClassifier } from '../../protocols/ssh/shell/classifier.ts';
 import { relaySsh } from '../../protocols/ssh/relay.ts';
 import { connectTarget, type SshHop, type SshTarget } from '../../protocols/ssh/target.ts';
 import type { RelayConfig } from '../config/config.ts';
@@ -28,7 +28,7 @@ export interface SshProtocolOptions {
   readonly metrics: RelayMetrics;
   /** PEM. */
   readonly hostKey: string;
-  readonly classify: (text: Uint8Array) => CommandFacts;
+  readonly classifier: Pick<ShellClassifier, 'classify'>;
 }
 
 /** A connection that the opening of the session made waits this long for its first client. */
@@ -36,7 +36,7 @@ const spareMs = 15_000;
 
 /** @throws RelayError `connect-denied`: no login at the target is for this person */
 export function sshProtocol(options: SshProtocolOptions): SessionProtocol {
-  const { target, metrics, hostKey, classify } = options;
+  const { target, metrics, hostKey, classifier } = options;
   const user = loginOf(target, options.authorization.principal);
   if (user === null)
     throw new RelayError(
@@ -48,10 +48,11 @@ export function sshProtocol(options: SshProtocolOptions): SessionProtocol {
     );
   const reach = (): Promise<SshTarget> => connectThere(options, user);
   const spare = new Spare();
+  const inspections = new Inspections((text) => classifier.classify(text, 'terminal'));
   return {
     name: 'ssh',
     ssh: { hostKey: publicOf(hostKey) },
-    literals: { values: noValues, decimalOf: () => null, input: 'as-given' },
+    literals: { values: noValues, decimalOf: () => null, input: 'bytes' },
     probe: async () => {
       const reached = await reach().catch((cause: unknown) => {
         options.logger.warn('target unreachable', { target: target.name }, cause);
@@ -66,14 +67,23 @@ export function sshProtocol(options: SshProtocolOptions): SessionProtocol {
         client,
         gate,
         hostKey,
-        classify,
+        classify: (text, terminal) => classifier.classify(text, terminal ? 'terminal' : 'pipe'),
         connect: async () => spare.take() ?? reach(),
-        inspect: inspectionFor,
+        time,
+        inspect: (asked) => inspections.for(asked),
       });
       return { closed: relay.closed, fail: () => relay.fail() };
     },
   };
 }
+
+const time = {
+  now: () => performance.now(),
+  after: (ms: number, work: () => void) => {
+    const timer = setTimeout(work, ms);
+    return () => clearTimeout(timer);
+  },
+};
 
 /** The first connection: opening a session proves that the target takes the relay's credential, and is not done twice. */
 class Spare {

@@ -16,7 +16,9 @@ import {
   readRecords,
   type SegmentRecord,
 } from '../../../src/evidence/recording/records.ts';
-import type { RedactionPlace } from '../../../src/gate/masking.ts';
+import { placeOf } from '../../../src/evidence/recording/redactions.ts';
+import type { SessionRecorder } from '../../../src/evidence/recording/recorder.ts';
+import type { RedactionPlace, RowFindings } from '../../../src/gate/masking.ts';
 import { missing } from '../../support/programs.ts';
 import { openFixture } from './fixture.ts';
 
@@ -112,6 +114,8 @@ test('places, rules and originals of every part', async () => {
   recorder.redaction(1, 1, 'mail', { row: -1, column: -1, offset: 30, length: 4 }, bytes('m@m.'));
   recorder.output(1, 1, bytes('masked'));
   recorder.redaction(1, 2, 'card', atRow(0, 0, 4), bytes('next'));
+  for (const stream of ['output', 'output', 'error-output'] as const)
+    recorder.redaction(1, 3, 'card', { row: -1, column: -1, offset: 40, length: 4, stream }, bytes('4333'));
   const closed = await recorder.close();
 
   assert.deepEqual(readdirSync(recordingDirectory).toSorted(), ['0.age', '0.cbor.zst']);
@@ -130,6 +134,9 @@ test('places, rules and originals of every part', async () => {
     ['card', 'row', 1, 700, 0, 0, 4, 8],
     ['mail', 'message', 1, null, null, 30, 4, 9],
     ['card', 'row', 2, 0, 0, 0, 4, 10],
+    ['card', 'output', 3, null, null, 40, 4, 11],
+    ['card', 'output', 3, null, null, 40, 4, 12],
+    ['card', 'error-output', 3, null, null, 40, 4, 13],
   ]);
   const kinds = records.map(({ kind }) => kind);
   assert.ok(!kinds.includes('originals') && !kinds.includes('seal-key'));
@@ -137,15 +144,14 @@ test('places, rules and originals of every part', async () => {
   const age = readFileSync(path.join(recordingDirectory, '0.age'));
   assert.deepEqual(
     items(await decrypt(identity, age)).map((item) => [(item as Cbor[])[0], String((item as Cbor[])[1])]),
-    ['s@s.', 'q@q.', 't@t.', '4111', '4222', 'r0', 'r0', 'r3', 'r700', 'm@m.', 'next'].map((text, i) => [
-      i,
-      text,
-    ]),
+    ['s@s.', 'q@q.', 't@t.', '4111', '4222', 'r0', 'r0', 'r3', 'r700', 'm@m.', 'next']
+      .concat('4333', '4333', '4333')
+      .map((text, i) => [i, text]),
   );
   const entry = fixture.entries[0] as EntryOf<'segment'>;
-  assert.equal(entry.redactions, 11);
+  assert.equal(entry.redactions, 14);
   assert.equal(entry.sealed, createHash('sha256').update(age).digest('hex'));
-  assert.equal(closed.totals.redactions, 11);
+  assert.equal(closed.totals.redactions, 14);
 });
 
 test('nothing that stands on disk shows an original, while the segment is open and after', async () => {
@@ -201,6 +207,75 @@ test('segments close by their originals too, sealed indexes begin anew, and a lo
   assert.ok(originals.every((piece) => piece.length <= 262_144));
   assert.ok(Buffer.concat(originals).equals(Buffer.concat([long, long, long])));
   assert.deepEqual([...new Set(rows)], [0, 1, 2]);
+});
+
+test('what was found in rows is told at once as it would be one by one: headings, long originals, many segments', async () => {
+  const { identity, recipient } = await auditor();
+  const long = 262_144 + 5;
+  const rows = 40_000; // more originals than a segment holds
+  const buffer = Buffer.alloc(long + rows * 40);
+  for (let i = 0; i + 4 <= buffer.length; i += 4) buffer.writeUInt32BE(i, i);
+  // Headings, a long value, then rows with two findings each.
+  const findings: number[][] = [
+    [1, 3, 0, 0],
+    [5, 5 + long, 1, 1],
+  ];
+  for (let row = 0; row < rows; row++)
+    for (const half of [0, 1]) {
+      const start = 5 + long + row * 38 + half * 19;
+      findings.push([start + 1, start + 18, half, 2 + row]);
+    }
+  const column = (index: number): Int32Array => Int32Array.from(findings, (finding) => finding[index]!);
+  const found: RowFindings = {
+    bytes: buffer,
+    findings: {
+      length: findings.length,
+      starts: column(0),
+      ends: column(1),
+      rules: column(2),
+      values: column(3),
+    },
+    starts: Int32Array.from([0, 4, ...Array.from({ length: rows }, (_, row) => 5 + long + row * 38)]),
+    columns: Int16Array.from([7, 300, ...Array.from({ length: rows }, (_, row) => row % 3)]),
+    rows: Int32Array.from([0, 1, ...Array.from({ length: rows }, (_, row) => 2 + row)]),
+    firstRow: -1,
+    rules: { ruleName: (rule) => ['card', 'mail'][rule]! },
+  };
+  const told = async (tell: (recorder: SessionRecorder) => void): Promise<unknown[][]> => {
+    await using fixture = openFixture({ originals: [recipient] });
+    tell(fixture.recorder);
+    fixture.recorder.output(1, 3, bytes('masked'));
+    const { totals } = await fixture.recorder.close();
+    const all: unknown[][] = [];
+    for (const entry of fixture.entries as EntryOf<'segment'>[]) {
+      const file = (name: string) => readFileSync(path.join(fixture.recordingDirectory, name));
+      const records = [...readRecords(zstdDecompressSync(file(`${entry.index}.cbor.zst`)))];
+      const originals = new Map(
+        items(await decrypt(identity, file(`${entry.index}.age`))) as [number, Buffer][],
+      );
+      for (const place of placesIn(records) as unknown[][])
+        all.push([...place.slice(0, -1), originals.get(place.at(-1) as number)!.toString('hex')]);
+      assert.ok(entry.rawBytes <= 2 * 1024 * 1024, 'a segment is bounded');
+    }
+    assert.ok(fixture.entries.length > 1);
+    assert.equal(totals.redactions, all.length);
+    return all;
+  };
+  const atOnce = await told((recorder) => recorder.rowRedactions(1, 3, found));
+  const oneByOne = await told((recorder) => {
+    for (const [i, [start, end, rule]] of findings.entries())
+      recorder.redaction(1, 3, found.rules.ruleName(rule!), placeOf(found, i), buffer.subarray(start, end));
+  });
+  assert.equal(atOnce.length, 2 * rows + 3);
+  assert.deepEqual(atOnce[0], ['card', 'message', 3, null, null, 1, 2, buffer.toString('hex', 1, 3)]);
+  assert.deepEqual(
+    atOnce.slice(1, 3).map((place) => place.slice(1, 7)),
+    [
+      ['row', 3, 0, 300, 1, 262_144],
+      ['row', 3, 0, 300, 262_145, 5],
+    ],
+  );
+  assert.deepEqual(atOnce, oneByOne);
 });
 
 test('originals that nobody wants are not kept; originals that nobody may have end the session', async () => {

@@ -14,7 +14,8 @@ import type {
   ReviewListener,
   Verdict,
 } from '../../../src/gate/gate.ts';
-import type { Masking, RedactionPlace } from '../../../src/gate/masking.ts';
+import type { Masking, RedactionPlace, RowFindings } from '../../../src/gate/masking.ts';
+import { placeOf } from '../../../src/evidence/recording/redactions.ts';
 import type { ConnectionInfo } from '../../../src/gate/recorder.ts';
 import type { CommandFacts } from '../../../src/model/command-facts.ts';
 import type { Outcome } from '../../../src/model/outcome.ts';
@@ -198,6 +199,10 @@ export class NotingGate implements ConnectionGate {
     return verdict;
   }
 
+  verdictOn(): Verdict['kind'] {
+    throw new Error('PostgreSQL has no questions that are not recorded');
+  }
+
   review(given: GivenCommand, listener: ReviewListener): void {
     this.held.push({ given, text: this.#textOf(given.text), listener, withdrawn: null });
   }
@@ -230,6 +235,13 @@ export class NotingGate implements ConnectionGate {
     if (!this.keep) return;
     const original = Buffer.from(bytes.subarray(start, end)).toString('latin1');
     this.redactions.push({ command, rule, place: { ...place }, original });
+  }
+
+  redactedRows(command: number, found: RowFindings): void {
+    for (let i = 0; i < found.findings.length; i++) {
+      const [start, end] = [found.findings.starts[i]!, found.findings.ends[i]!];
+      this.redacted(command, found.findings.rules[i]!, placeOf(found, i), found.bytes, start, end);
+    }
   }
 
   #textOf(text: Uint8Array | number): string {

@@ -5,6 +5,7 @@
  */
 import { PostgresError } from '../error.ts';
 import { headerBytes } from '../messages/frame.ts';
+import { Backslashes } from './backslashes.ts';
 import { BinaryValues } from './binary-values.ts';
 import { Way } from './columns.ts';
 import type { ColumnPlan } from './columns.ts';
@@ -48,10 +49,13 @@ export class CopyMasker {
   /** Position of each message of the run. */
   #messages: number[] = [];
   #plan: CopyPlan = { binary: false, statement: null, columns: null };
+  /** What becomes of the fields of a column that hold no mark. */
+  #ways: Uint8Array = new Uint8Array(0);
+  readonly #backslashes = new Backslashes();
+  /** The finding at hand. */
+  readonly #range = { start: 0, end: 0, rule: 0 };
   /** Number of the first row of the run. */
   #firstRow = 0;
-  /** The next backslash at or behind the field that was asked about last. */
-  #backslash = -1;
   #csv = false;
   #delimiter = 0x09;
   #quote = doubleQuote;
@@ -75,6 +79,13 @@ export class CopyMasker {
     this.#quote = markOf(statement?.quote ?? '"');
     this.#escape = markOf(statement?.escape ?? '"');
     this.#doubles = this.#csv && (this.#quote !== doubleQuote || this.#escape !== doubleQuote);
+    this.#ways = Uint8Array.from(plan.columns ?? [], (column) => this.#wayOf(column));
+  }
+
+  #wayOf({ rule, exempt, type }: CopyColumn): Way {
+    if (rule !== -1) return Way.look;
+    if (exempt || type?.scanned === false || !this.#values.masking.detects) return Way.pass;
+    return type?.form === Form.number ? Way.look : Way.scan;
   }
 
   /** A row that is too long to be held comes next. @throws PostgresError when it cannot be masked in pieces */
@@ -105,14 +116,15 @@ export class CopyMasker {
   mask(bytes: Buffer, start: number, end: number): Buffer | null {
     this.#values.begin();
     this.#found.clear();
+    this.#backslashes.forget(start);
     this.#messages = [];
-    this.#backslash = start - 1;
     for (let at = start; at < end;) {
       const next = at + 1 + bytes.readInt32BE(at + 1);
       this.#edits.messageAt = at;
       this.#edits.lengthAt = -1;
       if (this.#plan.binary) this.#tuples(bytes, at + headerBytes, next);
-      else this.#line(bytes, at + headerBytes, next);
+      else if (this.#csv) this.#csvLine(bytes, at + headerBytes, next);
+      else this.#textLine(bytes, at + headerBytes, next);
       this.#messages.push(at);
       at = next;
     }
@@ -130,40 +142,62 @@ export class CopyMasker {
 
   // ---- text and CSV ----
 
-  #line(bytes: Buffer, start: number, end: number): void {
+  /** Every byte of every row passes here: fields without marks are noted without a call of `#field`. */
+  #textLine(bytes: Buffer, start: number, end: number): void {
     if (start === end) return;
-    if (bytes[end - 1] !== newline) throw malformed();
-    const last = bytes[end - 2] === 0x0d ? end - 2 : end - 1;
+    const last = lineEnd(bytes, end);
+    const delimiter = this.#delimiter;
+    const plain = !this.#backslashes.within(bytes, start, last);
+    const message = this.#messages.length;
+    const ways = this.#rowOf(message) === -1 ? noWays : this.#ways;
     let column = 0;
     for (let at = start; at <= last; column++) {
-      const fieldEnd = this.#csv ? this.#csvFieldEnd(bytes, at, last) : this.#fieldEnd(bytes, at, last);
+      const from = at;
+      let escaped = false;
+      if (plain) while (at < last && bytes[at] !== delimiter) at++;
+      else
+        for (; at < last && bytes[at] !== delimiter; at++)
+          if (bytes[at] === backslash) {
+            escaped = true;
+            at++;
+          }
+      const to = at < last ? at : last;
+      const way = escaped || column >= ways.length ? Way.look : ways[column]!;
+      if (way === Way.look) this.#field(bytes, from, to, column);
+      else if (way === Way.scan && to > from) this.#found.add(from, to, column, message);
+      at = to + 1;
+    }
+    this.#checkColumns(column);
+  }
+
+  #csvLine(bytes: Buffer, start: number, end: number): void {
+    if (start === end) return;
+    const last = lineEnd(bytes, end);
+    let column = 0;
+    for (let at = start; at <= last; column++) {
+      const fieldEnd = this.#csvFieldEnd(bytes, at, last);
       this.#field(bytes, at, fieldEnd, column);
       at = fieldEnd + 1;
     }
-    const { columns } = this.#plan;
-    if (columns !== null && column !== columns.length) throw malformed();
+    this.#checkColumns(column);
   }
 
-  #fieldEnd(bytes: Buffer, start: number, end: number): number {
-    let at = start;
-    while (at < end && bytes[at] !== this.#delimiter) at += bytes[at] === backslash ? 2 : 1;
-    return Math.min(at, end);
+  #checkColumns(count: number): void {
+    const { columns } = this.#plan;
+    if (columns !== null && count !== columns.length) throw malformed();
   }
 
   #csvFieldEnd(bytes: Buffer, start: number, end: number): number {
+    const [quote, escape, delimiter] = [this.#quote, this.#escape, this.#delimiter];
     let at = start;
     let quoted = false;
     for (; at < end; at++) {
       const byte = bytes[at]!;
-      if (
-        quoted &&
-        byte === this.#escape &&
-        at + 1 < end &&
-        (bytes[at + 1] === this.#quote || bytes[at + 1] === this.#escape)
-      ) {
-        at++;
-      } else if (byte === this.#quote) quoted = !quoted;
-      else if (byte === this.#delimiter && !quoted) break;
+      if (byte === delimiter && !quoted) break;
+      if (byte !== quote && byte !== escape) continue;
+      const next = at + 1 < end ? bytes[at + 1] : -1;
+      if (quoted && byte === escape && (next === quote || next === escape)) at++;
+      else if (byte === quote) quoted = !quoted;
     }
     return at;
   }
@@ -185,7 +219,7 @@ export class CopyMasker {
       return;
     }
     if (known?.exempt === true || known?.type?.scanned === false || !this.#values.masking.detects) return;
-    if (this.#escaped(bytes, start, end)) {
+    if (this.#backslashes.within(bytes, start, end)) {
       this.#hidden.hexadecimal(bytes, start, end);
       if (!this.#csv) {
         this.#hidden.escaped(this.#form(bytes, start, end, known), bytes, start, end, 'copy');
@@ -203,15 +237,6 @@ export class CopyMasker {
       return;
     }
     this.#found.add(start, end, column, message);
-  }
-
-  /** There is a backslash in the field; fields are asked about in order. */
-  #escaped(bytes: Buffer, start: number, end: number): boolean {
-    if (this.#backslash < start) {
-      const next = bytes.indexOf(backslash, start);
-      this.#backslash = next === -1 ? bytes.length : next;
-    }
-    return this.#backslash < end;
   }
 
   #whole(
@@ -259,27 +284,30 @@ export class CopyMasker {
     const values = this.#found;
     if (values.count === 0) return;
     const found = this.#values.masking.scanValues(bytes, values.starts, values.ends, values.count);
+    this.#values.tellRows(bytes, found, values, this.#rowOf(0));
+    const range = this.#range;
     for (let i = 0; i < found.length; i++) {
       const value = found.values[i]!;
       let after = i + 1;
       while (after < found.length && found.values[after] === value) after++;
       const [start, end] = [values.starts[value]!, values.ends[value]!];
       const column = values.columns[value]!;
-      const message = values.messages[value]!;
+      const message = values.rows[value]!;
       const row = this.#rowOf(message);
       const known = row === -1 ? undefined : this.#plan.columns?.[column];
-      this.#values.at(row, row === -1 ? -1 : column, start);
       this.#edits.messageAt = this.#messages[message]!;
       const form = this.#form(bytes, start, end, known);
       let nullified = false;
       for (let j = i; j < after && !nullified; j++) nullified = this.#values.nullifies(found.rules[j]!);
       const quoted = this.#csv && bytes[end] === this.#quote ? 1 : 0;
-      for (; i < after; i++) {
-        const range = { start: found.starts[i]!, end: found.ends[i]!, rule: found.rules[i]! };
-        if (nullified) this.#values.tell(range.rule, bytes, range.start, range.end);
-        else this.#put(0, 0, range.start, range.end, this.#values.finding(form, bytes, start, range, false));
+      const hidden = nullified ? i : after;
+      for (let j = i; j < hidden; j++) {
+        range.start = found.starts[j]!;
+        range.end = found.ends[j]!;
+        range.rule = found.rules[j]!;
+        this.#put(0, 0, range.start, range.end, this.#values.hide(form, bytes, start, range, false));
       }
-      i--;
+      i = after - 1;
       if (nullified) this.#edits.replace(start - quoted, end + quoted, this.#null());
     }
   }
@@ -368,6 +396,14 @@ export class CopyMasker {
 /** As a bytea begins in text format: `\\x`; else (bytea_output = escape) it is written as text. */
 const isHexadecimal = (bytes: Buffer, at: number): boolean =>
   bytes[at] === backslash && bytes[at + 1] === backslash && bytes[at + 2] === 0x78;
+
+const noWays = new Uint8Array(0);
+
+/** Where the last field of a line ends. */
+function lineEnd(bytes: Buffer, end: number): number {
+  if (bytes[end - 1] !== newline) throw malformed();
+  return bytes[end - 2] === 0x0d ? end - 2 : end - 1;
+}
 
 const zeroText = Buffer.from('0');
 

@@ -3,10 +3,10 @@ export class FoundValues {
   count = 0;
   starts = new Int32Array(1024);
   ends = new Int32Array(1024);
-  /** Column of each, -1 where it stands in none. */
+  /** Column of each. */
   columns = new Int16Array(1024);
-  /** Which message of the run it stands in. */
-  messages = new Int32Array(1024);
+  /** Which message of the run it stands in, which is one row. */
+  rows = new Int32Array(1024);
 
   clear(): void {
     this.count = 0;
@@ -17,13 +17,13 @@ export class FoundValues {
     while (this.count + count > this.starts.length) this.#grow();
   }
 
-  add(start: number, end: number, column: number, message: number): void {
+  add(start: number, end: number, column: number, row: number): void {
     const i = this.count;
     if (i === this.starts.length) this.#grow();
     this.starts[i] = start;
     this.ends[i] = end;
     this.columns[i] = column;
-    this.messages[i] = message;
+    this.rows[i] = row;
     this.count = i + 1;
   }
 
@@ -32,7 +32,7 @@ export class FoundValues {
     this.starts = copy(this.starts, new Int32Array(size));
     this.ends = copy(this.ends, new Int32Array(size));
     this.columns = copy(this.columns, new Int16Array(size));
-    this.messages = copy(this.messages, new Int32Array(size));
+    this.rows = copy(this.rows, new Int32Array(size));
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { PostgresError } from '../error.ts';
 import { headerBytes } from '../messages/frame.ts';
+import { Backslashes } from './backslashes.ts';
 import { BinaryValues } from './binary-values.ts';
 import { Way } from './columns.ts';
 import type { ColumnPlan, ResultShape } from './columns.ts';
@@ -12,8 +13,6 @@ import { FoundValues } from './found-values.ts';
 import type { HiddenText } from './hidden-text.ts';
 import { Form } from './types.ts';
 import type { Replacement, ValueMasker } from './values.ts';
-
-const backslash = 0x5c;
 
 export class RowMasker {
   readonly #values: ValueMasker;
@@ -25,8 +24,7 @@ export class RowMasker {
   #messages = new Int32Array(1024);
   /** The finding at hand. */
   readonly #range = { start: 0, end: 0, rule: 0 };
-  /** The next backslash at or behind the place that was asked for last. */
-  #backslash = -1;
+  readonly #backslashes = new Backslashes();
 
   constructor(values: ValueMasker, hidden: HiddenText) {
     this.#values = values;
@@ -43,7 +41,7 @@ export class RowMasker {
     if (shape.idle) return null;
     this.#values.begin();
     this.#found.clear();
-    this.#backslash = start - 1;
+    this.#backslashes.forget(start);
     let message = 0;
     for (let at = start; at < end; message++) {
       if (message === this.#messages.length) this.#growMessages();
@@ -69,8 +67,9 @@ export class RowMasker {
     const body = start + headerBytes;
     if (end - body < 2 || ((bytes[body]! << 8) | bytes[body + 1]!) !== columns) throw malformed();
     const found = this.#found;
+    const backslashes = this.#backslashes;
     found.reserve(columns);
-    const { starts, ends, columns: places, messages } = found;
+    const { starts, ends, columns: places, rows } = found;
     let { count } = found;
     let at = body + 2;
     for (let column = 0; column < columns; column++) {
@@ -84,13 +83,13 @@ export class RowMasker {
         length > 0 &&
         (way === Way.scan ||
           (way === Way.unescape &&
-            (this.#backslash >= valueEnd ||
+            (backslashes.next >= valueEnd ||
               this.#plain(bytes, at, valueEnd, shape.columns[column]!, start, column, row))))
       ) {
         starts[count] = at;
         ends[count] = valueEnd;
         places[count] = column;
-        messages[count++] = message;
+        rows[count++] = message;
       } else if (way === Way.look && length >= 0) {
         this.#look(bytes, at, valueEnd, shape.columns[column]!, start, column, row);
       }
@@ -98,15 +97,6 @@ export class RowMasker {
     }
     if (at !== end) throw malformed();
     found.count = count;
-  }
-
-  /** There is a backslash in the value; values are asked about in order. */
-  #escaped(bytes: Buffer, start: number, end: number): boolean {
-    if (this.#backslash < start) {
-      const next = bytes.indexOf(backslash, start);
-      this.#backslash = next === -1 ? bytes.length : next;
-    }
-    return this.#backslash < end;
   }
 
   /** False: there are backslashes in the value, and it was masked without them. True: it can be scanned as it is. */
@@ -119,7 +109,7 @@ export class RowMasker {
     column: number,
     row: number,
   ): boolean {
-    if (!this.#escaped(bytes, start, end)) return true;
+    if (!this.#backslashes.within(bytes, start, end)) return true;
     this.#values.at(row, column, start);
     this.#edits.messageAt = message;
     this.#edits.lengthAt = start - 4;
@@ -156,23 +146,22 @@ export class RowMasker {
     const values = this.#found;
     if (values.count === 0) return;
     const found = this.#values.masking.scanValues(bytes, values.starts, values.ends, values.count);
+    this.#values.tellRows(bytes, found, values, row);
     const { length, starts, ends, rules } = found;
     const range = this.#range;
     for (let i = 0; i < length; i++) {
       const value = found.values[i]!;
       const valueStart = values.starts[value]!;
-      const column = values.columns[value]!;
-      const message = values.messages[value]!;
-      const { type, binary } = shape.columns[column]!;
+      const { type, binary } = shape.columns[values.columns[value]!]!;
       range.start = starts[i]!;
       range.end = ends[i]!;
       range.rule = rules[i]!;
-      this.#values.at(row + message, column, valueStart);
-      this.#edits.messageAt = this.#messages[message]!;
-      this.#edits.lengthAt = valueStart - 4;
       const form = binary && type.form !== Form.json ? Form.text : type.form;
-      const instead = this.#values.finding(form, bytes, valueStart, range, false);
-      if (instead !== null) this.#replace(valueStart, values.ends[value]!, range.start, range.end, instead);
+      const instead = this.#values.hide(form, bytes, valueStart, range, false);
+      if (instead === null) continue;
+      this.#edits.messageAt = this.#messages[values.rows[value]!]!;
+      this.#edits.lengthAt = valueStart - 4;
+      this.#replace(valueStart, values.ends[value]!, range.start, range.end, instead);
     }
   }
 

@@ -3,7 +3,8 @@
  * of its type. Replaces in place where the length is kept; otherwise says what stands instead.
  */
 import type { ConnectionGate } from '../../../gate/gate.ts';
-import type { Masking, ValueKind } from '../../../gate/masking.ts';
+import type { Findings, Masking, ValueKind } from '../../../gate/masking.ts';
+import type { FoundValues } from './found-values.ts';
 import { JsonStrings, jsonEscaped } from './json-text.ts';
 import { Form } from './types.ts';
 
@@ -59,18 +60,29 @@ export class ValueMasker {
     this.#gate.redacted(this.command, rule, this.#place, bytes, start, end);
   }
 
+  /** Records the originals of all that was found in `values`, the first of which is in row `firstRow`. */
+  tellRows(
+    bytes: Buffer,
+    findings: Findings,
+    { starts, columns, rows }: FoundValues,
+    firstRow: number,
+  ): void {
+    const { masking: rules } = this;
+    if (findings.length > 0)
+      this.#gate.redactedRows(this.command, { bytes, findings, starts, columns, rows, firstRow, rules });
+  }
+
   /**
    * A finding `[start, end)` in a value that begins at `valueStart`; ascending for one value. `fixed`: the length must be kept.
    */
-  finding(
-    form: Form,
-    bytes: Buffer,
-    valueStart: number,
-    range: { readonly start: number; readonly end: number; readonly rule: number },
-    fixed: boolean,
-  ): Replacement {
+  finding(form: Form, bytes: Buffer, valueStart: number, range: ValueRange, fixed: boolean): Replacement {
+    this.tell(range.rule, bytes, range.start, range.end);
+    return this.hide(form, bytes, valueStart, range, fixed);
+  }
+
+  /** As `finding`, of one that has been told. */
+  hide(form: Form, bytes: Buffer, valueStart: number, range: ValueRange, fixed: boolean): Replacement {
     const { start, end, rule } = range;
-    this.tell(rule, bytes, start, end);
     switch (form) {
       case Form.json:
         return this.#inJson(bytes, valueStart, range, fixed);

@@ -5,6 +5,7 @@
 import type {
   ColumnSource,
   Findings,
+  LiveText,
   Masking,
   ValueKind,
   ValueStream,
@@ -106,6 +107,10 @@ export class StandIn implements Masking {
       },
     };
     return stream;
+  }
+
+  live(): LiveText {
+    throw new Error('PostgreSQL has whole messages.');
   }
 
   keepsLength(rule: number): boolean {
