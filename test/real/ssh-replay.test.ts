@@ -5,6 +5,7 @@
 import { after, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { hash } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -153,6 +154,15 @@ test(
     const text = await lea.hoop('audit', 'replay', session, '--text');
     assert.match(text.stdout, /=> echo out; echo err >&2; exit 7\nout\nerr\nexit 7\n/);
 
+    const shown = await lea.hoop('audit', 'show', session);
+    const texts = shown.stdout.split('\n').map((line) => line.split('\t')[8]);
+    assert.deepEqual(texts.slice(texts.indexOf('shell')), [
+      'shell',
+      '  echo h$((1+1))i (reconstructed)',
+      '  exit 5 (reconstructed)',
+      undefined,
+    ]);
+
     const online = await lea.hoop('audit', 'export', '--format', 'jsonl', '--session', session);
     const bundle = path.join(stage!.directory, 'bundle');
     assert.equal((await lea.hoop('audit', 'export', '--out', bundle)).code, 0);
@@ -171,6 +181,30 @@ test(
     assert.equal((await lea.hoop('audit', 'verify', bundle)).code, 0);
   },
 );
+
+test('files stand under their program, with size and digest', { skip }, async () => {
+  const { lea, sshd } = stage!;
+  const port = await stage!.connect();
+  const content = Buffer.from('what is transferred\n');
+  const [here, there] = [path.join(stage!.directory, 'file'), path.join(sshd.directory, 'file')];
+  writeFileSync(here, content);
+  const batch = await run('sftp', [...port.options, '-P', String(port.port), '-b', '-', '127.0.0.1'], {
+    env,
+    input: `put ${here} ${there}\n`,
+  });
+  assert.equal(batch.code, 0, batch.stderr);
+  await port.running.stop('SIGINT');
+  const shown = await lea.hoop('audit', 'show', port.session);
+  const line = shown.stdout.split('\n').find((each) => each.includes(`put ${there}`));
+  const digest = `${content.length} bytes sha256:${hash('sha256', content)}`;
+  assert.deepEqual(
+    line?.split('\t').filter((_, at) => [0, 4, 5, 8].includes(at)),
+    ['1', 'succeeded', digest, `  put ${there}`],
+  );
+  // Not the bytes of the transfer: what was done.
+  const replayed = await lea.hoop('audit', 'replay', port.session);
+  assert.match(replayed.stdout, new RegExp(`=> put ${there}\n.*${digest}`));
+});
 
 test(
   'watched while it goes on: output within two seconds, and the end when somebody ends it',
