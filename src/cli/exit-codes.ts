@@ -64,6 +64,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     // The auditor's: what was asked for is not there, or is no such file.
     'vkey-unknown',
     'session-not-recorded',
+    'channel-not-recorded',
     'identity-invalid',
     'identity-exists',
     'originals-locked',

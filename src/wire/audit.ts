@@ -4,7 +4,11 @@
  *
  * - `GET /v1/audit/sessions` → `SessionList`; filters of `AuditQuery`
  * - `GET /v1/audit/sessions/:id` → `SessionSummaryView`
- * - `GET /v1/audit/sessions/:id/transcript` → `TranscriptItem` of `evidence/read`, as JSON lines
+ * - `GET /v1/audit/sessions/:id/transcript` → `TranscriptItem` of `evidence/read`, as JSON lines; `?follow=true`: until the
+ *   session ends
+ * - `GET /v1/audit/sessions/:id/channels` → `ChannelList`: the channels of a server's session
+ * - `GET /v1/audit/sessions/:id/streams` → `StreamItem` of `evidence/read`, as JSON lines: what passed through them; `?channel=`,
+ *   `?input=true`, `?follow=true`
  * - `GET /v1/audit/events` → `EvidenceEvent` of `evidence/read`, as JSON lines; filters of `AuditQuery`
  * - `GET /v1/audit/sessions/:id/originals` → `SealedSegment` of `evidence/read`, as JSON lines; `?segment=`; still sealed. Needs
  *   the right to unseal; its entry says so
@@ -67,6 +71,8 @@ export type EvidenceFile = z.infer<typeof EvidenceFile>;
 const textOrNull = z.string().nullable();
 const numberOrNull = z.number().nullable();
 
+const how = z.enum(['reconstructed', 'marked']);
+
 /** One thing that happened; the fields are explained at `EvidenceEvent` of `evidence/read`. */
 export const EventView = z.object({
   time: z.string(),
@@ -94,6 +100,11 @@ export const EventView = z.object({
   review: textOrNull.default(null),
   redactions: numberOrNull.default(null),
   details: z.record(z.string(), z.unknown()).nullable(),
+  programs: z.array(z.string()).nullable().default(null),
+  paths: z.array(z.string()).nullable().default(null),
+  destinations: z.array(z.string()).nullable().default(null),
+  parent: numberOrNull.default(null),
+  how: how.nullable().default(null),
 });
 export type EventView = z.infer<typeof EventView>;
 
@@ -118,6 +129,8 @@ const redaction = {
   sealed: count.nullable(),
 };
 
+const origin = z.object({ parent: count, how });
+const streams = ['input', 'output', 'error-output'] as const;
 const place = { micros: count, connection: count, command: count };
 const said = {
   severity: z.string(),
@@ -136,6 +149,7 @@ export const TranscriptView = z.discriminatedUnion('kind', [
     kind: z.literal('command'),
     text: z.string(),
     parameters: z.array(textOrNull).nullable(),
+    origin: origin.nullable().default(null),
   }),
   z.object({
     ...place,
@@ -148,6 +162,8 @@ export const TranscriptView = z.discriminatedUnion('kind', [
   z.object({ ...place, kind: z.literal('complete'), tag: z.string() }),
   z.object({ ...place, kind: z.enum(['error', 'notice']), ...said }),
   z.object({ ...place, kind: z.literal('notification'), channel: z.string(), payload: z.string() }),
+  z.object({ ...place, kind: z.literal('text'), stream: z.enum(streams), data: z.string() }),
+  z.object({ ...place, kind: z.literal('window'), columns: count, rows: count }),
   z.object({ ...place, kind: z.enum(['copy-in', 'copy-out']), data: z.string() }),
   z.object({ ...place, kind: z.literal('outcome'), outcome: z.string(), errorCode: textOrNull }),
   z.object({ ...place, kind: z.literal('unreadable') }),
@@ -155,6 +171,60 @@ export const TranscriptView = z.discriminatedUnion('kind', [
 export type TranscriptView = z.infer<typeof TranscriptView>;
 
 const base64 = z.string().regex(/^[A-Za-z0-9+/]*={0,2}$/);
+
+/** Query of `GET /v1/audit/sessions/:id/transcript`. */
+export const TranscriptQuery = z.strictObject({ follow: z.literal('true').optional() });
+
+/** One channel of a server's session; explained at `Channel` of `evidence/read`. */
+export const ChannelView = z.object({
+  channel: count,
+  kind: z.string(),
+  term: textOrNull,
+  text: textOrNull,
+  columns: numberOrNull,
+  rows: numberOrNull,
+  openedMicros: count,
+  closedMicros: numberOrNull,
+  outcome: textOrNull,
+  tag: textOrNull,
+});
+export type ChannelView = z.infer<typeof ChannelView>;
+export const ChannelList = z.object({ channels: z.array(ChannelView) });
+
+const at = { micros: count, channel: count };
+
+/** One thing that passed through a channel; explained at `StreamItem` of `evidence/read`. */
+export const StreamView = z.discriminatedUnion('kind', [
+  z.object({ ...at, kind: z.literal('opened'), type: z.string(), term: textOrNull }),
+  z.object({
+    ...at,
+    kind: z.literal('command'),
+    command: count,
+    text: z.string(),
+    origin: origin.nullable(),
+  }),
+  z.object({ ...at, kind: z.literal('window'), columns: count, rows: count }),
+  z.object({ ...at, kind: z.enum(streams), bytes: base64 }),
+  z.object({
+    ...at,
+    kind: z.literal('outcome'),
+    command: count,
+    outcome: z.string(),
+    tag: textOrNull,
+    errorCode: textOrNull,
+  }),
+  z.object({ ...at, kind: z.literal('closed'), reason: z.string() }),
+  z.object({ ...at, kind: z.literal('ended'), outcome: z.string() }),
+]);
+export type StreamView = z.infer<typeof StreamView>;
+
+/** Query of `GET /v1/audit/sessions/:id/streams`. */
+export const StreamsQuery = z.strictObject({
+  channel: z.coerce.number().int().positive().optional(),
+  input: z.literal('true').optional(),
+  follow: z.literal('true').optional(),
+});
+export type StreamsQuery = z.infer<typeof StreamsQuery>;
 
 /** The redactions of one segment and their originals, sealed; explained at `SealedSegment` of `evidence/read`. */
 export const SealedSegmentView = z.object({

@@ -37,6 +37,17 @@ export const programs = {
     purpose: 'a real server behind the relay, and ssh, scp and sftp in front of it',
     needs: ['sshd', 'ssh', 'scp', 'sftp', 'ssh-keygen'],
   },
+  tmux: {
+    packages: ['tmux'],
+    purpose: 'keys of a replay in a real terminal, which is given back as it was',
+    needs: ['tmux'],
+  },
+  script: {
+    packages: ['bsdutils'],
+    purpose: 'ssh in a terminal, whose output is compared',
+    needs: ['script', 'stty'],
+  },
+  asciinema: { packages: ['asciinema'], purpose: 'exported asciicasts play', needs: ['asciinema'] },
   transfers: {
     packages: ['rsync', 'git'],
     purpose: 'rsync and git over SSH through the relay',

@@ -18,7 +18,8 @@ function whatOf(event: EventView): string {
   const result = event.errorCode ?? event.tag ?? '';
   const parameters = event.parameters === null ? '' : ` ${JSON.stringify(event.parameters)}`;
   const masked = (event.redactions ?? 0) > 0 ? colour.dim(`  masked ${event.redactions}`) : '';
-  return `${outcomeColour(event.outcome)}${result === '' ? '' : ` ${visible(result)}`}  ${oneLine(event.text)}${visible(parameters)}${masked}`;
+  const known = event.how === 'reconstructed' ? colour.dim(' (reconstructed)') : '';
+  return `${outcomeColour(event.outcome)}${result === '' ? '' : ` ${visible(result)}`}  ${oneLine(event.text)}${known}${visible(parameters)}${masked}`;
 }
 
 const oneLine = (text: string | null): string => visible((text ?? '').replaceAll(/\s+/g, ' ').trim());

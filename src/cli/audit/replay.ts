@@ -1,4 +1,4 @@
-/** A session shown again in the terminal: what was typed, and the results as tables, at their own pace. */
+/** A session shown again as text: what was typed, and what came back, results as tables. */
 import { colour, visible } from '../colour.ts';
 import { formatTable } from '../table.ts';
 import type { TranscriptView } from '../../wire/audit.ts';
@@ -12,6 +12,10 @@ export class TranscriptText {
   >();
   /** Masked values by rule, of the command that runs on each connection. */
   readonly #masked = new Map<number, Map<string, number>>();
+  /** Channels of servers' sessions that have a terminal. */
+  readonly #terminals = new Set<number>();
+  /** What was printed last did not end its line. */
+  #unfinished = false;
   #connections = 0;
 
   /** @param width of the terminal; null: tables are tab-separated */
@@ -21,6 +25,14 @@ export class TranscriptText {
 
   /** What to print for this item; may be nothing yet. */
   take(item: TranscriptView): string {
+    const text = this.#take(item);
+    if (text === '') return '';
+    const end = this.#unfinished && item.kind !== 'text' ? '\n' : '';
+    this.#unfinished = !text.endsWith('\n');
+    return `${end}${text}`;
+  }
+
+  #take(item: TranscriptView): string {
     switch (item.kind) {
       case 'columns':
         return this.#endResult(item.connection) + this.#beginResult(item.connection, item.names);
@@ -39,11 +51,12 @@ export class TranscriptText {
     switch (item.kind) {
       case 'connected':
         this.#connections++;
+        if (item.parameters['term'] !== undefined) this.#terminals.add(item.connection);
         return colour.dim(`-- connection ${item.connection}: ${shownParameters(item.parameters)}\n`);
       case 'disconnected':
         return colour.dim(`-- connection ${item.connection} closed: ${visible(item.reason)}\n`);
       case 'command':
-        return `${mark}${colour.bold('=>')} ${multiline(item.text)}${bound(item.parameters)}\n`;
+        return `${mark}${item.origin === null ? '' : '  '}${colour.bold('=>')} ${multiline(item.text)}${bound(item.parameters)}${known(item.origin)}\n`;
       case 'complete':
         return `${mark}${visible(item.tag)}\n`;
       case 'error':
@@ -51,6 +64,10 @@ export class TranscriptText {
         return `${mark}${said(item)}`;
       case 'notification':
         return `${mark}notification on ${visible(item.channel)}: ${visible(item.payload)}\n`;
+      case 'text':
+        return this.#text(item);
+      case 'window':
+        return colour.dim(`-- connection ${item.connection}: ${item.columns}×${item.rows}\n`);
       case 'copy-in':
       case 'copy-out':
         return multiline(item.data);
@@ -63,6 +80,12 @@ export class TranscriptText {
       default:
         return item satisfies never;
     }
+  }
+
+  /** What is typed into a terminal comes back from it, as far as it should be seen. */
+  #text({ connection, stream, data }: Extract<TranscriptView, { kind: 'text' }>): string {
+    if (stream === 'input' && this.#terminals.has(connection)) return '';
+    return stream === 'error-output' ? colour.red(multiline(data)) : multiline(data);
   }
 
   #count({ connection, places }: Extract<TranscriptView, { kind: 'masked' }>): void {
@@ -125,6 +148,9 @@ const multiline = (text: string): string =>
 const bound = (parameters: readonly (string | null)[] | null): string =>
   parameters === null || parameters.length === 0 ? '' : colour.dim(` ${visible(JSON.stringify(parameters))}`);
 
+const known = (origin: { readonly how: string } | null): string =>
+  origin?.how === 'reconstructed' ? colour.dim(' (reconstructed)') : '';
+
 const shownParameters = (parameters: Readonly<Record<string, string>>): string =>
   visible(
     Object.entries(parameters)
@@ -138,40 +164,4 @@ function said(item: Extract<TranscriptView, { kind: 'error' | 'notice' }>): stri
   if (item.detail !== null) lines.push(`  detail: ${visible(item.detail)}`);
   if (item.hint !== null) lines.push(`  hint: ${visible(item.hint)}`);
   return `${lines.join('\n')}\n`;
-}
-
-export interface Pace {
-  /** 2: twice as fast. */
-  readonly speed: number;
-  /** Longest pause. */
-  readonly maxIdleMs: number;
-}
-
-/** Gives the items at their own pace; null: without any pause. Ends early when `signal` says so. */
-export async function* paced(
-  items: AsyncIterable<TranscriptView>,
-  pace: Pace | null,
-  signal: AbortSignal,
-): AsyncGenerator<TranscriptView> {
-  let before: number | null = null;
-  for await (const item of items) {
-    const passedMs = (item.micros - (before ?? item.micros)) / 1000;
-    before = item.micros;
-    if (pace !== null && passedMs > 0) await pause(Math.min(passedMs / pace.speed, pace.maxIdleMs), signal);
-    if (signal.aborted) return;
-    yield item;
-  }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
 }

@@ -8,12 +8,17 @@ import { readEvents } from '../../evidence/read/events.ts';
 import { followEvents } from '../../evidence/read/follow.ts';
 import { readSealed } from '../../evidence/read/originals.ts';
 import { readSessions, recordingOf } from '../../evidence/read/sessions.ts';
-import { readTranscript } from '../../evidence/read/transcript.ts';
+import { readChannels } from '../../evidence/read/channels.ts';
+import { followStreams, readStreams } from '../../evidence/read/streams.ts';
+import { followTranscript, readTranscript } from '../../evidence/read/transcript.ts';
 import {
+  ChannelList,
+  ChannelView,
   EventView,
   SealedSegmentView,
   SessionList,
   SessionSummaryView,
+  StreamView,
   TranscriptView,
   type AuditQuery,
 } from '../../wire/audit.ts';
@@ -22,6 +27,7 @@ export type AuditErrorCode =
   | 'identity-invalid' // a file that should hold age identities does not
   | 'identity-exists'
   | 'session-not-recorded'
+  | 'channel-not-recorded' // a server's session has no such channel, or none that can be shown
   | 'audit-line-invalid'
   | 'vkey-unknown'
   | 'export-exists'
@@ -51,12 +57,29 @@ export interface AuditSource {
   /** From now on, until `signal`. A null says that it has begun, and later that nothing happens. */
   tail(query: AuditQuery, signal: AbortSignal): AsyncIterable<EventView | null>;
   transcript(session: SessionSummaryView): AsyncIterable<TranscriptView>;
+  /** The same as it goes on, until the session ends, or `signal`. A null says that nothing happens. */
+  followed(session: SessionSummaryView, signal: AbortSignal): AsyncIterable<TranscriptView | null>;
+  /** Of a server's session. */
+  channels(session: SessionSummaryView): Promise<readonly ChannelView[]>;
+  /** What passed through them. */
+  streams(session: SessionSummaryView, choice: StreamsChoice): AsyncIterable<StreamView>;
+  /** The same as it goes on, until the session ends, or `signal`; without a channel one after another. */
+  followedStreams(
+    session: SessionSummaryView,
+    choice: StreamsChoice,
+    signal: AbortSignal,
+  ): AsyncIterable<StreamView | null>;
   /** What the session masked, still sealed. @param segment only this one; null: all */
   originals(session: SessionSummaryView, segment: number | null): AsyncIterable<SealedSegmentView>;
 }
 
-/** An empty line is a null. */
-const LiveLine = EventView.nullable();
+export interface StreamsChoice {
+  /** Null: all. */
+  readonly channel: number | null;
+  /** What was sent to the programs, too. */
+  readonly input: boolean;
+}
+
 const tailIntervalMs = 250;
 
 export class DirectorySource implements AuditSource {
@@ -84,20 +107,38 @@ export class DirectorySource implements AuditSource {
   }
 
   async *tail(query: AuditQuery, signal: AbortSignal): AsyncGenerator<EventView | null> {
-    const wait = async (): Promise<boolean> => {
-      await new Promise((resolve) => {
-        const timer = setTimeout(resolve, tailIntervalMs);
-        signal.addEventListener('abort', () => (clearTimeout(timer), resolve(null)), { once: true });
-      });
-      return !signal.aborted;
-    };
-    for await (const event of followEvents(this.#directory, query, wait))
+    for await (const event of followEvents(this.#directory, query, untilNews(signal)))
       yield event === null ? null : view(event);
   }
 
   async *transcript(session: SessionSummaryView): AsyncGenerator<TranscriptView> {
     for await (const item of readTranscript(recordingOf(this.#directory, session)))
       yield TranscriptView.parse(item);
+  }
+
+  async *followed(session: SessionSummaryView, signal: AbortSignal): AsyncGenerator<TranscriptView | null> {
+    for await (const item of followTranscript(this.#directory, session, untilNews(signal)))
+      yield item === null ? null : TranscriptView.parse(item);
+  }
+
+  async channels(session: SessionSummaryView): Promise<ChannelView[]> {
+    const channels = await readChannels(recordingOf(this.#directory, session));
+    return channels.map((channel) => ChannelView.parse(channel));
+  }
+
+  async *streams(session: SessionSummaryView, choice: StreamsChoice): AsyncGenerator<StreamView> {
+    for await (const item of readStreams(recordingOf(this.#directory, session), choice))
+      yield StreamView.parse(item);
+  }
+
+  async *followedStreams(
+    session: SessionSummaryView,
+    choice: StreamsChoice,
+    signal: AbortSignal,
+  ): AsyncGenerator<StreamView | null> {
+    const followed = { evidence: this.#directory, session, ...choice };
+    for await (const item of followStreams(followed, untilNews(signal)))
+      yield item === null ? null : StreamView.parse(item);
   }
 
   async *originals(session: SessionSummaryView, segment: number | null): AsyncGenerator<SealedSegmentView> {
@@ -125,21 +166,47 @@ export class RelaySource implements AuditSource {
     return this.#lines(`/v1/audit/events${search(query)}`, EventView);
   }
 
-  async *tail(query: AuditQuery, signal: AbortSignal): AsyncGenerator<EventView | null> {
-    try {
-      yield* this.#lines(`/v1/audit/tail${search(query)}`, LiveLine, signal);
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
+  tail(query: AuditQuery, signal: AbortSignal): AsyncGenerator<EventView | null> {
+    return this.#live(`/v1/audit/tail${search(query)}`, EventView, signal);
   }
 
   transcript({ session }: SessionSummaryView): AsyncGenerator<TranscriptView> {
     return this.#lines(`/v1/audit/sessions/${session}/transcript`, TranscriptView);
   }
 
+  followed({ session }: SessionSummaryView, signal: AbortSignal): AsyncGenerator<TranscriptView | null> {
+    return this.#live(`/v1/audit/sessions/${session}/transcript?follow=true`, TranscriptView, signal);
+  }
+
+  async channels({ session }: SessionSummaryView): Promise<ChannelView[]> {
+    return (await this.#client.get(`/v1/audit/sessions/${session}/channels`, ChannelList)).channels;
+  }
+
+  streams({ session }: SessionSummaryView, choice: StreamsChoice): AsyncGenerator<StreamView> {
+    return this.#lines(`/v1/audit/sessions/${session}/streams${chosen(choice, {})}`, StreamView);
+  }
+
+  followedStreams(
+    { session }: SessionSummaryView,
+    choice: StreamsChoice,
+    signal: AbortSignal,
+  ): AsyncGenerator<StreamView | null> {
+    const path = `/v1/audit/sessions/${session}/streams${chosen(choice, { follow: 'true' })}`;
+    return this.#live(path, StreamView, signal);
+  }
+
   originals({ session }: SessionSummaryView, segment: number | null): AsyncGenerator<SealedSegmentView> {
     const query = segment === null ? '' : `?segment=${segment}`;
     return this.#lines(`/v1/audit/sessions/${session}/originals${query}`, SealedSegmentView);
+  }
+
+  /** An empty line is a null. */
+  async *#live<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): AsyncGenerator<T | null> {
+    try {
+      yield* this.#lines(path, schema.nullable(), signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
   }
 
   async *#lines<T>(path: string, schema: z.ZodType<T>, signal?: AbortSignal): AsyncGenerator<T> {
@@ -170,6 +237,22 @@ async function* textLines(body: Readable): AsyncGenerator<string> {
 /** Fields of the reader's own type, checked like those of a relay. */
 const view = (event: unknown): EventView => EventView.parse(event);
 
+/** Resolves after the interval; false once it is enough. */
+function untilNews(signal: AbortSignal): () => Promise<boolean> {
+  return async () => {
+    await new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', done);
+        resolve(null);
+      };
+      const timer = setTimeout(done, tailIntervalMs);
+      signal.addEventListener('abort', done);
+    });
+    return !signal.aborted;
+  };
+}
+
 const cut = (): AuditError =>
   new AuditError('audit-line-invalid', 'the relay ended its answer before its end', { hint: 'try again' });
 
@@ -187,8 +270,15 @@ function parseLine<T>(line: string, schema: z.ZodType<T>): T {
   });
 }
 
+const chosen = ({ channel, input }: StreamsChoice, more: Readonly<Record<string, string>>): string =>
+  search({
+    ...(channel !== null && { channel: String(channel) }),
+    ...(input && { input: 'true' }),
+    ...more,
+  });
+
 /** `?from=…&person=…`, or nothing. */
-export function search(query: AuditQuery): string {
+export function search(query: AuditQuery | Readonly<Record<string, string>>): string {
   const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
 }

@@ -1,5 +1,6 @@
 import * as Args from '@oclif/core/args';
 import { AuditCommand, dirFlag } from '../../cli/audit/audit-command.ts';
+import { commandTable } from '../../cli/audit/command-table.ts';
 import { nameOf } from '../../cli/person.ts';
 import type { EventView } from '../../wire/audit.ts';
 
@@ -29,20 +30,7 @@ export default class AuditShow extends AuditCommand {
       for await (const event of source.events({ session: session.session }))
         if (event.kind === 'command') commands.push(event);
       this.print('');
-      this.printTable(
-        ['command', 'began', 'ms', 'outcome', 'result', 'does', 'masked', 'text', 'parameters'],
-        commands.map((command) => [
-          String(command.command),
-          command.time,
-          command.durationMs === null ? null : command.durationMs.toFixed(1),
-          command.outcome,
-          command.errorCode ?? command.tag,
-          command.effects?.join(' ') ?? null,
-          command.redactions === 0 ? null : String(command.redactions ?? ''),
-          command.text,
-          command.parameters === null ? null : JSON.stringify(command.parameters),
-        ]),
-      );
+      this.printTable(...commandTable(session.protocol, commands));
       return { ...session, recorded: commands };
     });
   }

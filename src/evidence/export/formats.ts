@@ -57,6 +57,11 @@ const csvColumns: readonly (readonly [string, (event: EvidenceEvent) => Cell])[]
   ['functions', (event) => json(event.functions)],
   ['review', (event) => event.review],
   ['redactions', (event) => event.redactions],
+  ['programs', (event) => json(event.programs)],
+  ['paths', (event) => json(event.paths)],
+  ['destinations', (event) => json(event.destinations)],
+  ['parent', (event) => event.parent],
+  ['how', (event) => event.how],
 ];
 
 /** RFC 4180: CRLF, quotes doubled. */

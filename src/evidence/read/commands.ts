@@ -5,7 +5,8 @@
 import type { OutcomeKind } from '../../model/outcome.ts';
 import type { Content, RecordedFacts, SegmentRecord } from '../recording/records.ts';
 import { EvidenceError } from '../error.ts';
-import { decodeParameters, decodeText } from './postgres-content.ts';
+import { decodeParameters } from './parameters.ts';
+import { decodeText } from './postgres-content.ts';
 import { SegmentCursor } from './segment-cursor.ts';
 
 /** A command as the client sent it. */
@@ -17,7 +18,10 @@ export interface Command {
   readonly text: string;
   /** The text's own bytes where `text` does not hold them exactly; else null. */
   readonly textBytes: Buffer | null;
-  /** Values as text, null is SQL's NULL; null when the command has no parameters. */
+  /**
+   * Values as text, null is SQL's NULL; of a program its environment, `NAME=value`. Null when the command has no
+   * parameters.
+   */
   readonly parameters: readonly (string | null)[] | null;
   /** Id of the prepared statement that it ran; null when it brought its own text. */
   readonly statement: number | null;
@@ -28,6 +32,14 @@ export interface Command {
   readonly facts: RecordedFacts | null;
   /** The review that decided it. */
   readonly review: string | null;
+  /** The command that it was typed into, and how it became known; null: it was sent, word for word. */
+  readonly origin: CommandOrigin | null;
+}
+
+/** As `CommandOrigin` of the gate's recorder. */
+export interface CommandOrigin {
+  readonly parent: number;
+  readonly how: 'reconstructed' | 'marked';
 }
 
 /** `unfinished`: the record ends without saying (the session is open, or was interrupted). */
@@ -65,6 +77,9 @@ export class CommandAssembler {
   readonly #encodings = new Map<number, string>();
   /** Of the segment at hand. */
   readonly #facts = new Map<number, RecordedFacts>();
+  /** Of commands that follow. */
+  readonly #origins = new Map<number, CommandOrigin>();
+  #protocol = '';
 
   /** @returns the command, when the record is one. @throws EvidenceError `recording-damaged` */
   take(record: SegmentRecord): Command | null {
@@ -73,6 +88,10 @@ export class CommandAssembler {
         // Each segment tells the statements that it uses: a long session of many does not fill the memory.
         for (const [statement, { apart }] of this.#statements) if (!apart) this.#statements.delete(statement);
         this.#facts.clear();
+        this.#protocol = record.protocol;
+        return null;
+      case 'origin':
+        this.#origins.set(record.command, { parent: record.parent, how: record.how });
         return null;
       case 'connection':
         this.#encodings.set(record.connection, record.parameters.get('client_encoding') ?? 'UTF8');
@@ -116,7 +135,10 @@ export class CommandAssembler {
     const bytes = typeof record.text === 'number' ? known!.text : this.#content(record.text);
     const { text, exact } = decodeText(bytes, this.#encodings.get(connection) ?? 'UTF8');
     const raw = record.parameters === null ? null : this.#content(record.parameters);
-    const bound = raw === null ? null : decodeParameters(raw, text, known?.parameterTypes ?? []);
+    const types = known?.parameterTypes ?? [];
+    const bound = raw === null ? null : decodeParameters(this.#protocol, raw, text, types);
+    const origin = this.#origins.get(command) ?? null;
+    this.#origins.delete(command);
     return {
       connection,
       command,
@@ -129,6 +151,7 @@ export class CommandAssembler {
       verdict,
       facts: this.#factsOf(record.facts) ?? known?.facts ?? null,
       review: record.review,
+      origin,
     };
   }
 

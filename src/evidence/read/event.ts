@@ -43,6 +43,14 @@ export interface EvidenceEvent {
   readonly redactions: number | null;
   /** What else the entry holds, by its own names. */
   readonly details: Readonly<Record<string, unknown>> | null;
+  /** Programs that it starts, files that it names (each with every directory above), `host:port` that a forwarding leads to. */
+  readonly programs: readonly string[] | null;
+  readonly paths: readonly string[] | null;
+  readonly destinations: readonly string[] | null;
+  /** The command that it was typed into (a line of a shell); null: it was sent, word for word. */
+  readonly parent: number | null;
+  /** How a typed line became known: `reconstructed` from the terminal's screen, or `marked` by the shell itself. */
+  readonly how: 'reconstructed' | 'marked' | null;
 }
 
 const nothing = {
@@ -69,6 +77,11 @@ const nothing = {
   review: null,
   redactions: null,
   details: null,
+  programs: null,
+  paths: null,
+  destinations: null,
+  parent: null,
+  how: null,
 } satisfies Omit<EvidenceEvent, 'time' | 'kind'>;
 
 const at = (session: SessionSummary, micros: number): string =>
@@ -81,7 +94,7 @@ export function commandEvent(
   outcome: CommandOutcome,
 ): EvidenceEvent {
   const { endedMicros, kind, tag, rows, errorCode, redactions } = outcome;
-  const { facts, review } = command;
+  const { facts, review, origin } = command;
   return {
     ...nothing,
     ...about(session),
@@ -104,6 +117,11 @@ export function commandEvent(
     functions: facts?.functions ?? null,
     review,
     redactions,
+    programs: facts?.programs ?? null,
+    paths: facts?.paths ?? null,
+    destinations: facts?.destinations ?? null,
+    parent: origin?.parent ?? null,
+    how: origin?.how ?? null,
   };
 }
 

@@ -48,7 +48,7 @@ export interface BoundParameters {
  * What a Bind (or, for a `fastpath` text, a FunctionCall) carried.
  * @param types OIDs that the client fixed in Parse; a binary value of a type that is not known is given in hexadecimal
  */
-export function decodeParameters(bytes: Buffer, text: string, types: readonly number[]): BoundParameters {
+export function decodeBound(bytes: Buffer, text: string, types: readonly number[]): BoundParameters {
   try {
     const bound = /^fastpath \d+$/.test(text) ? decodeFunctionArguments(bytes) : decodeBindParameters(bytes);
     const values = bound.values.map((value, at) =>

@@ -11,14 +11,16 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { EntryOf, NewEntry } from '../../evidence/entry.ts';
 import { EvidenceError } from '../../evidence/error.ts';
 import { readEvents } from '../../evidence/read/events.ts';
+import { readChannels } from '../../evidence/read/channels.ts';
 import { evidenceFiles, parseEvidencePath } from '../../evidence/read/files.ts';
 import { followEvents } from '../../evidence/read/follow.ts';
 import { readSealed } from '../../evidence/read/originals.ts';
 import { readSessions, recordingOf, type SessionSummary } from '../../evidence/read/sessions.ts';
-import { readTranscript } from '../../evidence/read/transcript.ts';
+import { followStreams, readStreams } from '../../evidence/read/streams.ts';
+import { followTranscript, readTranscript } from '../../evidence/read/transcript.ts';
 import type { Principal } from '../../model/principal.ts';
 import { hasErrno } from '../../errors.ts';
-import { AuditQuery, OriginalsQuery } from '../../wire/audit.ts';
+import { AuditQuery, OriginalsQuery, StreamsQuery, TranscriptQuery } from '../../wire/audit.ts';
 import { RelayError } from '../error.ts';
 
 /** Somebody who was authenticated, and what policy lets them read. */
@@ -49,6 +51,7 @@ interface ById {
 export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): void {
   const { directory, authorizeRead } = options;
   const reads = new ReadEntries(options.append);
+  const untilNews = (reply: FastifyReply) => untilHungUp(reply, options.tailIntervalMs ?? 250);
 
   app.get('/v1/audit/sessions', async (request) => {
     const reader = await authorizeRead(request);
@@ -67,9 +70,28 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
   });
 
   app.get<ById>('/v1/audit/sessions/:id/transcript', async (request, reply) => {
+    const query = parseWith(TranscriptQuery, request.query);
     const [reader, session] = await one(options, request);
-    await reads.append(reader, 'replay', { session: session.session });
-    return sendLines(reply, readTranscript(recordingOf(directory, session)));
+    await reads.append(reader, 'replay', { session: session.session }, query);
+    if (query.follow === undefined) return sendLines(reply, readTranscript(recordingOf(directory, session)));
+    return sendText(reply, liveLines(followTranscript(directory, session, untilNews(reply))));
+  });
+
+  app.get<ById>('/v1/audit/sessions/:id/channels', async (request) => {
+    const [reader, session] = await one(options, request);
+    await reads.append(reader, 'show', { session: session.session });
+    return { channels: await readChannels(recordingOf(directory, session)) };
+  });
+
+  app.get<ById>('/v1/audit/sessions/:id/streams', async (request, reply) => {
+    const query = parseWith(StreamsQuery, request.query);
+    const [reader, session] = await one(options, request);
+    await reads.append(reader, 'replay', { session: session.session }, query);
+    const choice = { channel: query.channel ?? null, input: query.input !== undefined };
+    if (query.follow === undefined)
+      return sendLines(reply, readStreams(recordingOf(directory, session), choice));
+    const followed = { evidence: directory, session, ...choice };
+    return sendText(reply, liveLines(followStreams(followed, untilNews(reply))));
   });
 
   app.get<ById>('/v1/audit/sessions/:id/originals', async (request, reply) => {
@@ -89,8 +111,7 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
   app.get('/v1/audit/tail', async (request, reply) => {
     const [reader, query] = await range(options, request);
     await reads.append(reader, 'tail', query);
-    const wait = untilHungUp(reply, options.tailIntervalMs ?? 250);
-    return sendText(reply, liveLines(followEvents(directory, query, wait)));
+    return sendText(reply, liveLines(followEvents(directory, query, untilNews(reply))));
   });
 
   app.get('/v1/audit/files', async (request, reply) => {
@@ -181,7 +202,7 @@ class ReadEntries {
     reader: EvidenceReader,
     action: Action,
     { session, from, to, ...rest }: AuditQuery,
-    more: { readonly segment?: number | undefined } = {},
+    more: Readonly<Record<string, string | number | undefined>> = {},
   ): Promise<void> {
     const { kind, issuer, subject, email } = reader.principal;
     const filters = Object.fromEntries(

@@ -72,7 +72,7 @@ export function reviewRoutes(app: FastifyInstance, options: ReviewRoutesOptions)
   app.get<{ Params: { id: string } }>('/v1/reviews/:id', async (request): Promise<ReviewView> => {
     const looks = lookOf(options, await authenticate(request), request);
     const review = await find(options, looks, request.params.id.toUpperCase());
-    return viewOf(review, looks.viewerOf(review));
+    return viewOf(review, looks.viewerOf(review), protocolOf(options, review));
   });
   app.post<{ Params: { id: string } }>('/v1/reviews/:id/decision', async (request): Promise<ReviewView> => {
     const caller = await authenticate(request);
@@ -87,7 +87,7 @@ export function reviewRoutes(app: FastifyInstance, options: ReviewRoutesOptions)
       throw error;
     }
     const decided = (await options.state.find(review.id)) ?? review;
-    return viewOf(decided, looks.viewerOf(decided));
+    return viewOf(decided, looks.viewerOf(decided), protocolOf(options, decided));
   });
 }
 
@@ -97,6 +97,10 @@ interface Look {
   viewerOf(review: StoredReview): Viewer;
 }
 
+/** Of a target that is no longer configured: that of most. */
+const protocolOf = ({ config }: Pick<ReviewRoutesOptions, 'config'>, { target }: StoredReview): string =>
+  config.targets.get(target)?.protocol ?? 'postgres';
+
 function lookOf(options: ReviewRoutesOptions, { principal }: Authenticated, { ip }: FastifyRequest): Look {
   const { config, policies, clock } = options;
   // Policy is asked about sessions, and takes a millisecond; one session may have very many reviews.
@@ -104,8 +108,8 @@ function lookOf(options: ReviewRoutesOptions, { principal }: Authenticated, { ip
   const permitted = (review: StoredReview): boolean => {
     const before = known.get(review.session);
     if (before !== undefined) return before;
-    const { groups, protocol } = config.targets.get(review.target) ?? { groups: [], protocol: 'postgres' };
-    const target = { name: review.target, protocol, groups };
+    const groups = config.targets.get(review.target)?.groups ?? [];
+    const target = { name: review.target, protocol: protocolOf(options, review), groups };
     const session = { session: review.session, target, owner: review.requester };
     const circumstances = { timeMs: clock.wallMs(), sourceAddress: ip };
     const permits = policies()

@@ -1,5 +1,6 @@
 /** A review as the API shows it to one caller. */
-import { decodeParameters, decodeText } from '../../evidence/read/postgres-content.ts';
+import { decodeParameters } from '../../evidence/read/parameters.ts';
+import { decodeText } from '../../evidence/read/postgres-content.ts';
 import type { Principal } from '../../model/principal.ts';
 import { countApprovals } from '../../reviews/quorum.ts';
 import { refusal } from '../../reviews/review.ts';
@@ -62,15 +63,18 @@ export function summaryOf(review: StoredReview, viewer: Viewer): ReviewSummary {
   };
 }
 
-/** @param review with its whole text */
-export function viewOf(review: StoredReview, viewer: Viewer): ReviewView {
+/**
+ * @param review with its whole text
+ * @param protocol of its target: how its parameters are read
+ */
+export function viewOf(review: StoredReview, viewer: Viewer, protocol: string): ReviewView {
   const { text, exact } = decodeText(review.text, review.encoding);
-  const { parameters, parameterTypes } = review;
+  const { parameters, parameterTypes: types } = review;
   return {
     ...summaryOf(review, viewer),
     text,
     textBytes: exact ? null : review.text.toString('base64'),
-    parameters: parameters === null ? null : [...decodeParameters(parameters, text, parameterTypes).values],
+    parameters: parameters === null ? null : [...decodeParameters(protocol, parameters, text, types).values],
     digest: review.digest,
   };
 }

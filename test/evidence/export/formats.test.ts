@@ -37,6 +37,11 @@ const event: EvidenceEvent = {
   review: null,
   redactions: null,
   details: null,
+  programs: ['curl', 'sh'],
+  paths: ['/', '/etc/', '/etc/shadow'],
+  destinations: null,
+  parent: 1,
+  how: 'reconstructed',
 };
 
 async function text(events: readonly EvidenceEvent[], form: ExportFormat): Promise<string> {
@@ -76,13 +81,15 @@ test('CSV is RFC 4180 with CRLF, and a formula in it is text', async () => {
   assert.equal(
     lines[0],
     'time,kind,ended_at,duration_ms,principal_kind,issuer,subject,email,groups,session,target,task,reason,connection,' +
-      'command,text,parameters,outcome,tag,rows,error_code,log_index,details,text_bytes,effects,relations,functions,review,redactions',
+      'command,text,parameters,outcome,tag,rows,error_code,log_index,details,text_bytes,effects,relations,functions,review,redactions,' +
+      'programs,paths,destinations,parent,how',
   );
   assert.equal(
     lines[1],
     '2026-11-21T23:30:00.000Z,command,2026-11-21T23:30:00.004Z,4.25,person,https://id.example,ana,ana@example.com,' +
       'engineering oncall,01JD0000000000000000000001,db-prod,,"look, ""closely""\r\nnow",1,2,' +
-      `"'=HYPERLINK(""http://evil.example"")","[""a"",null]",succeeded,SELECT 1,1,,,,,,,,,`,
+      `"'=HYPERLINK(""http://evil.example"")","[""a"",null]",succeeded,SELECT 1,1,,,,,,,,,,` +
+      `"[""curl"",""sh""]","[""/"",""/etc/"",""/etc/shadow""]",,1,reconstructed`,
   );
 });
 

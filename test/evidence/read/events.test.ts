@@ -86,6 +86,11 @@ test('a command says who, when, where, what exactly, and how it ended', async ()
     review: anaReview,
     redactions: 0,
     details: null,
+    programs: [],
+    paths: [],
+    destinations: [],
+    parent: null,
+    how: null,
   });
   assert.equal(bound!.text, 'select $1::int, $2');
   assert.deepEqual(bound!.parameters, ['42', 'a', null]);

@@ -61,14 +61,20 @@ export class History implements AsyncDisposable {
     });
   }
 
-  async session(session: SessionId, login: string, subject: string, task: string | null) {
+  async session(
+    session: SessionId,
+    login: string,
+    subject: string,
+    task: string | null,
+    { target, protocol } = { target: 'db-prod', protocol: 'postgres' },
+  ) {
     const { time } = await this.append({
       kind: 'session.opened',
       actor: actor(subject),
       session,
       login,
-      target: 'db-prod',
-      protocol: 'postgres',
+      target,
+      protocol,
       reason: 'because',
       task,
       deadline: new Date(this.now + 3_600_000).toISOString(),
@@ -78,7 +84,7 @@ export class History implements AsyncDisposable {
     return new SessionRecorder({
       directory: this.directory,
       session,
-      protocol: 'postgres',
+      protocol,
       openedAtMs: Date.parse(time),
       clock: this.clock,
       durability: 'process',
@@ -123,8 +129,15 @@ export async function twoSessions(history: History): Promise<() => Promise<void>
   const at = (ms: number): void => void (history.now += ms);
   ana.connectionOpened(1, { parameters: { user: 'ana', client_encoding: 'LATIN1' }, serverVersion: '15.18' });
   at(10);
-  const facts: CommandFacts = { effects: ['read'], relations: [], functions: ['pg_sleep'], programs: [] };
-  ana.command(1, 1, Buffer.from('select pg_sleep(1) -- caf\xe9', 'latin1'), null, 'allow', facts, anaReview);
+  ana.command(
+    1,
+    1,
+    Buffer.from('select pg_sleep(1) -- caf\xe9', 'latin1'),
+    null,
+    'allow',
+    facts(['read'], { functions: ['pg_sleep'] }),
+    anaReview,
+  );
   ana.flush();
   at(10);
   ben.connectionOpened(1, { parameters: { user: 'ben' }, serverVersion: '15.18' });
@@ -158,6 +171,128 @@ export async function twoSessions(history: History): Promise<() => Promise<void>
   return async () => {
     await history.close(anaSession, ana);
     await history.close(benSession, ben);
+  };
+}
+
+const facts = (effects: CommandFacts['effects'], more: Partial<CommandFacts> = {}): CommandFacts => ({
+  effects,
+  relations: [],
+  functions: [],
+  programs: [],
+  ...more,
+});
+
+const exit = (code: number) =>
+  code === 0
+    ? { kind: 'succeeded' as const, tag: 'exit 0', rows: 0, errorCode: null }
+    : { kind: 'failed' as const, tag: `exit ${code}`, rows: 0, errorCode: `exit ${code}` };
+
+/** What a reader should find of `serverSession`. */
+export const typed = { shell: 'ls; echo é\r\n', resized: 'end\r\n' };
+
+/**
+ * Ana at a server: a shell with two lines in it (channel 1), meanwhile a program without a terminal (2), a file (3) and a
+ * forwarded connection (4). Events are 10 ms apart, the last line 10 s.
+ */
+export async function serverSession(history: History): Promise<{
+  recorder: SessionRecorder;
+  /** The shell ends, and with it the session. */
+  end: () => Promise<void>;
+}> {
+  await history.login(anaLogin, 'ana');
+  const where = { target: 'server', protocol: 'ssh' };
+  const recorder = await history.session(anaSession, anaLogin, 'ana', null, where);
+  const step = (ms = 10): void => {
+    recorder.flush();
+    history.now += ms;
+  };
+  const line = (number: number, text: string, how: 'reconstructed' | 'marked', about: CommandFacts): void => {
+    recorder.origin(1, number, { parent: 1, how });
+    recorder.command(1, number, Buffer.from(text), null, 'allow', about, null);
+  };
+  recorder.connectionOpened(1, { parameters: { channel: 'shell', term: 'xterm' }, serverVersion: null });
+  const environment = Buffer.from('LANG=C.UTF-8\0TZ=UTC');
+  recorder.command(1, 1, Buffer.from('shell'), environment, 'allow', facts(['shell']), null);
+  recorder.resize(1, 1, 100, 30);
+  step();
+  // A character in two pieces.
+  const whole = Buffer.from(typed.shell);
+  recorder.output(1, 1, whole.subarray(0, 10));
+  step();
+  recorder.output(1, 1, whole.subarray(10));
+  recorder.input(1, 1, Buffer.from('**\r'));
+  const paths = ['/', '/etc/', '/etc/shadow'];
+  line(2, 'cat /etc/shadow', 'reconstructed', facts(['read'], { programs: ['cat'], paths }));
+  step();
+  recorder.outcome(1, 2, { kind: 'unknown', tag: null, rows: 0, errorCode: null });
+
+  recorder.connectionOpened(2, { parameters: { channel: 'exec' }, serverVersion: null });
+  recorder.command(
+    2,
+    3,
+    Buffer.from('build --all'),
+    null,
+    'allow',
+    facts(['unknown'], { programs: ['build'] }),
+    null,
+  );
+  step();
+  recorder.output(2, 3, Buffer.from('one\ntw'));
+  step();
+  recorder.errorOutput(2, 3, Buffer.from('warning: é\n'));
+  recorder.output(2, 3, Buffer.from('o\n'));
+  recorder.outcome(2, 3, exit(3));
+  recorder.connectionClosed(2, 'ended');
+
+  recorder.connectionOpened(3, { parameters: { channel: 'subsystem' }, serverVersion: null });
+  recorder.command(3, 4, Buffer.from('subsystem sftp'), null, 'allow', facts(['file']), null);
+  recorder.command(
+    3,
+    5,
+    Buffer.from('get /srv/data'),
+    null,
+    'allow',
+    facts(['read', 'file'], { paths: ['/', '/srv/', '/srv/data'] }),
+    null,
+  );
+  step();
+  recorder.outcome(3, 5, {
+    kind: 'succeeded',
+    tag: `3 bytes sha256:${'0'.repeat(64)}`,
+    rows: 0,
+    errorCode: null,
+  });
+  recorder.outcome(3, 4, exit(0));
+  recorder.connectionClosed(3, 'ended');
+
+  recorder.connectionOpened(4, { parameters: { channel: 'forward' }, serverVersion: null });
+  const destinations = ['db.internal:5432'];
+  recorder.command(
+    4,
+    6,
+    Buffer.from('forward local db.internal:5432'),
+    null,
+    'allow',
+    facts(['forward'], { destinations }),
+    null,
+  );
+  recorder.input(4, 6, Buffer.from([0xff, 0x00]));
+  recorder.outcome(4, 6, { kind: 'succeeded', tag: null, rows: 0, errorCode: null });
+  recorder.connectionClosed(4, 'ended');
+
+  recorder.resize(1, 1, 120, 40);
+  line(7, 'exit 0', 'marked', facts(['session']));
+  step(10_000);
+  return {
+    recorder,
+    end: async () => {
+      recorder.output(1, 1, Buffer.from(typed.resized));
+      recorder.outcome(1, 7, exit(0));
+      recorder.outcome(1, 1, exit(0));
+      recorder.connectionClosed(1, 'ended');
+      step();
+      await history.close(anaSession, recorder);
+    },
   };
 }
 

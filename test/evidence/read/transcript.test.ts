@@ -67,7 +67,7 @@ test('what came back is decoded whatever way it was cut, and a described stateme
     const items: unknown[] = [];
     for await (const item of readTranscript(recordingDirectory)) items.push(brief(item));
     const run = [
-      ['command', 'select $1::int as n', ['7']],
+      ['command', 'select $1::int as n', ['7'], null],
       ['columns', ['n']],
       ['row', ['7']],
       ['complete', 'SELECT 1'],
@@ -75,14 +75,14 @@ test('what came back is decoded whatever way it was cut, and a described stateme
     ];
     assert.deepEqual(items, [
       ['connected', { user: 'ana' }],
-      ['command', 'select 1 as a, null as b', null],
+      ['command', 'select 1 as a, null as b', null, null],
       ['columns', ['a', 'b']],
       ['row', ['1', null]],
       ['complete', 'SELECT 1'],
       ['outcome', 'succeeded', null],
       ...run,
       ...run,
-      ['command', 'nonsense', null],
+      ['command', 'nonsense', null, null],
       ['error', 'ERROR', '42601', 'syntax error', null, null],
       ['notification', 'jobs', 'go'],
       ['outcome', 'failed', '42601'],

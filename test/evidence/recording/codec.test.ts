@@ -138,15 +138,48 @@ async function workedExample(originals: OriginalsPolicy): Promise<Buffer> {
   return zstdDecompressSync(readFileSync(path.join(recordingDirectory, '0.cbor.zst')));
 }
 
-test('the worked example of FORMAT.md has exactly these bytes', async () => {
+/** The session at a server of FORMAT.md. */
+async function serverExample(): Promise<Buffer> {
+  let micros = 0;
+  const clock = { wallMs: () => 0, monotonicMs: () => micros / 1000 };
+  await using fixture = openFixture({ clock, protocol: 'ssh' });
+  const { recorder, recordingDirectory } = fixture;
+  const shell: CommandFacts = { effects: ['shell'], relations: [], functions: [], programs: [] };
+  const paths = ['/', '/tmp/', '/tmp/x'];
+  const line: CommandFacts = { effects: ['delete'], relations: [], functions: [], programs: ['rm'], paths };
+  micros = 900;
+  recorder.connectionOpened(1, { parameters: { channel: 'shell', term: 'xterm' }, serverVersion: null });
+  recorder.command(1, 1, Buffer.from('shell'), Buffer.from('LANG=C\0TZ=UTC'), 'allow', shell, null);
+  recorder.resize(1, 1, 80, 24);
+  recorder.flush();
+  micros = 1800;
+  recorder.output(1, 1, Buffer.from('$ rm /tmp/x'));
+  recorder.origin(1, 2, { parent: 1, how: 'reconstructed' });
+  recorder.command(1, 2, Buffer.from('rm /tmp/x'), null, 'allow', line, null);
+  recorder.input(1, 1, Buffer.from('*********\r'));
+  recorder.flush();
+  micros = 2700;
+  recorder.outcome(1, 2, { kind: 'unknown', tag: null, rows: 0, errorCode: null });
+  recorder.outcome(1, 1, { kind: 'failed', tag: 'exit 1', rows: 0, errorCode: 'exit 1' });
+  recorder.connectionClosed(1, 'ended');
+  await recorder.close();
+  return zstdDecompressSync(readFileSync(path.join(recordingDirectory, '0.cbor.zst')));
+}
+
+test('the worked examples of FORMAT.md have exactly these bytes', async () => {
   const page = readFileSync(
     path.resolve(import.meta.dirname, '../../../src/evidence/recording/FORMAT.md'),
     'utf8',
   );
-  const block = /```hex\n([^`]*)```/.exec(page)?.[1] ?? '';
-  const hex = block.replaceAll(/;.*$/gm, '').replaceAll(/\s/g, '');
+  const examples = [...page.matchAll(/```hex\n([^`]*)```/g)].map(([, block]) =>
+    block!.replaceAll(/;.*$/gm, '').replaceAll(/\s/g, ''),
+  );
   const recipient = parseRecipient(await identityToRecipient(await generateIdentity()))!;
-  assert.equal((await workedExample([recipient])).toString('hex'), hex);
+  const recorded = [await workedExample([recipient]), await serverExample()];
+  assert.deepEqual(
+    recorded.map((bytes) => bytes.toString('hex')),
+    examples,
+  );
   assert.match(page, new RegExp(session));
 });
 

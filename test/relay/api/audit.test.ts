@@ -12,8 +12,15 @@ import { readEntries } from '../../../src/evidence/read/entries.ts';
 import { auditRoutes, type AuditRoutesOptions } from '../../../src/relay/api/audit.ts';
 import { logRoutes } from '../../../src/relay/api/log.ts';
 import { sendProblem } from '../../../src/relay/api/problem.ts';
-import { EventView, SessionList, SessionSummaryView, TranscriptView } from '../../../src/wire/audit.ts';
-import { anaSession, benSession, History, twoSessions } from '../../evidence/read/history.ts';
+import {
+  ChannelList,
+  EventView,
+  SessionList,
+  SessionSummaryView,
+  StreamView,
+  TranscriptView,
+} from '../../../src/wire/audit.ts';
+import { anaSession, benSession, History, serverSession, twoSessions } from '../../evidence/read/history.ts';
 
 /** `x-reader: lea` may read everything, `ana` her own session, anybody else nothing. */
 const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
@@ -110,6 +117,50 @@ test('each answer is preceded by an entry that says who read what; who may not r
     assert.deepEqual([url, answer.statusCode, answer.json<{ code: string }>().code], [url, status, code]);
   }
   assert.deepEqual(await reads(history), expected);
+});
+
+const items = (body: string): StreamView[] =>
+  body
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => StreamView.parse(JSON.parse(line)));
+
+test('a server’s session: channels, streams of one of them, and as it goes on until it ends; each leaves its entry first', async () => {
+  await using history = await new History().open();
+  const { end } = await serverSession(history);
+  await using app = openApi(history);
+  const base = `/v1/audit/sessions/${anaSession}`;
+  const ask = async (reader: string, url: string) =>
+    app.inject({ url: `${base}${url}`, headers: { 'x-reader': reader } });
+
+  const { channels } = ChannelList.parse((await ask('lea', '/channels')).json());
+  assert.deepEqual(
+    channels.map(({ channel, kind }) => `${channel} ${kind}`),
+    ['1 shell', '2 exec', '3 subsystem', '4 forward'],
+  );
+  const read = items((await ask('lea', '/streams?channel=2&input=true')).body);
+  assert.deepEqual([...new Set(read.map(({ channel }) => channel))], [2]);
+  const watching = ask('lea', '/streams?follow=true');
+  const alsoWatching = ask('ana', '/transcript?follow=true');
+  while ((await reads(history)).length < 4) await new Promise((resolve) => setImmediate(resolve));
+  await end();
+  assert.deepEqual(items((await watching).body).at(-1)!.kind, 'ended');
+  const told = (await alsoWatching).body.split('\n').filter((line) => line !== '');
+  assert.equal(TranscriptView.parse(JSON.parse(told.at(-1)!)).kind, 'disconnected');
+  assert.deepEqual((await reads(history)).slice(0, 2), [
+    JSON.stringify(['lea', 'show', anaSession, {}]),
+    JSON.stringify(['lea', 'replay', anaSession, { channel: '2', input: 'true' }]),
+  ]);
+  assert.deepEqual((await reads(history)).slice(2).toSorted(), [
+    JSON.stringify(['ana', 'replay', anaSession, { follow: 'true' }]),
+    JSON.stringify(['lea', 'replay', anaSession, { follow: 'true' }]),
+  ]);
+
+  assert.equal((await ask('ben', '/channels')).statusCode, 404);
+  assert.equal((await ask('ben', '/streams')).statusCode, 404);
+  for (const url of ['/streams?channel=0', '/streams?channel=x', '/streams?follow=maybe', '/transcript?x=1'])
+    assert.equal((await ask('lea', url)).statusCode, 400, url);
+  assert.equal((await reads(history)).length, 4);
 });
 
 test('the manifest names every file of the log and of the recordings, and only those can be fetched', async () => {
