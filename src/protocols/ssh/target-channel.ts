@@ -5,17 +5,14 @@ import { SshError } from './error.ts';
 import type { ExitStatus, TargetEnd } from './program.ts';
 
 /** @throws SshError `ssh-connection-lost` */
-export async function openAtTarget(client: Client, asked: AskedProgram): Promise<TargetEnd> {
-  return targetEndOf(await open(client, asked), asked.terminal !== null);
-}
-
-function open(
+export function openAtTarget(
   client: Client,
   { kind, text, environment, terminal, agent, x11 }: AskedProgram,
-): Promise<ClientChannel> {
+): Promise<TargetEnd> {
   return new Promise((resolve, reject) => {
     const opened = (error: Error | undefined, channel: ClientChannel): void => {
-      if (error === undefined || error === null) resolve(channel);
+      // Listened to at once: how it ended may have come with the answer that it began.
+      if (error === undefined || error === null) resolve(targetEndOf(channel, terminal !== null));
       else
         reject(
           new SshError('ssh-connection-lost', 'the target did not start it', {
@@ -44,6 +41,12 @@ function open(
 
 function targetEndOf(channel: ClientChannel, terminal: boolean): TargetEnd {
   channel.on('error', () => undefined);
+  const exit = Promise.withResolvers<ExitStatus>();
+  const closed = Promise.withResolvers<void>();
+  channel.on('exit', (code: number | null, signal?: string, coreDumped?: boolean) =>
+    exit.resolve(code === null ? { signal: signal ?? 'HUP', coreDumped: coreDumped ?? false } : { code }),
+  );
+  channel.on('close', () => closed.resolve());
   return {
     input: channel.stdin,
     output: channel,
@@ -53,15 +56,7 @@ function targetEndOf(channel: ClientChannel, terminal: boolean): TargetEnd {
     destroy: () => {
       channel.destroy();
     },
-    onExit: (listener) => {
-      channel.on('exit', (code: number | null, signal?: string, coreDumped?: boolean) => {
-        const status: ExitStatus =
-          code === null ? { signal: signal ?? 'HUP', coreDumped: coreDumped ?? false } : { code };
-        listener(status);
-      });
-    },
-    onClosed: (listener) => {
-      channel.on('close', listener);
-    },
+    onExit: (listener) => void exit.promise.then(listener),
+    onClosed: (listener) => void closed.promise.then(listener),
   };
 }

@@ -44,6 +44,7 @@ export class TerminalInspection implements Inspection, LineOwner {
 
   fromClient(chunk: Buffer): void {
     this.#ends.gate.input(this.#ends.command, this.#typed.redact(chunk));
+    this.#masked?.typed(chunk.length);
     this.#lines.input(chunk);
   }
 

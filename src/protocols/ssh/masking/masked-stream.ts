@@ -6,7 +6,7 @@
  * a value, and for no longer than 20 ms: then it is decided as it stands, masked if it is a finding already, delivered if it
  * is none. So a target that writes a card number digit by digit with pauses shows its first digits (and so does a terminal in
  * which somebody types one); what follows is read together with them, and the rest of the number is masked as soon as
- * it is one.
+ * it is one. The echo of a key does not wait at all: the time would be over before the next key.
  *
  * Bytes may be anything: a value in a binary file is masked like one in a text, in place where the rule's mode keeps the
  * length. `fixed` and `hash` put their text there in a program's output, and mask in place (`redact`) in a terminal, where
@@ -17,6 +17,10 @@ import type { Masking, OutputStream, RedactionPlace } from '../../../gate/maskin
 import { ProgramOutput } from './program-output.ts';
 import { TerminalOutput } from './terminal-output.ts';
 
+/** Bytes that a terminal writes when a key is echoed: the character, and what moves the cursor around it. */
+const echoBytes = 8;
+/** Keys whose echo may still come. */
+const mostKeys = 256;
 /** How long an undecided tail waits for what follows. */
 export const heldMs = 20;
 
@@ -43,10 +47,16 @@ export class MaskedStream {
   readonly #output: ProgramOutput | TerminalOutput;
   /** Stops the clock of the tail that waits; null when none does. */
   #stop: (() => void) | null = null;
+  #keys = 0;
 
   constructor(options: MaskedStreamOptions) {
     this.#options = options;
     this.#output = options.terminal ? new TerminalOutput(options) : new ProgramOutput(options);
+  }
+
+  /** Somebody typed so many keys: as many small pieces that follow are their echo, and do not wait. */
+  typed(keys: number): void {
+    this.#keys = Math.min(this.#keys + keys, mostKeys);
   }
 
   /** The terminal is so many columns wide; a line that fills them may go on in the next. Until it is told every line may. */
@@ -57,6 +67,11 @@ export class MaskedStream {
   /** Takes the next bytes, which are the stream's from now on: they may be changed in place, and delivered. */
   push(chunk: Buffer): void {
     const waits = this.#output.push(chunk);
+    if (waits !== 'nothing' && this.#keys > 0 && chunk.length <= echoBytes) {
+      this.#keys--;
+      this.end();
+      return;
+    }
     // The clock runs for the oldest byte: only when that was decided does it start again.
     if (waits !== 'as before') this.#unwind();
     if (waits !== 'nothing') this.#stop ??= this.#options.after(heldMs, () => this.#settle());

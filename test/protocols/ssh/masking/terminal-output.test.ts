@@ -50,6 +50,18 @@ const invisible = [
   '\x1b7\x1b8',
 ];
 
+test('the echo of a key does not wait, and what it becomes is masked all the same', () => {
+  const { stream, delivered } = new Stream({ terminal: true, detect: ['email'] });
+  stream.push(Buffer.from('a'));
+  assert.equal(delivered.length, 0, 'nobody typed it');
+  stream.end();
+  stream.typed(16);
+  for (const key of 'na@example.com ') stream.push(Buffer.from(key));
+  const shown = Buffer.concat(delivered).toString();
+  assert.equal(shown.length, 16);
+  assert.ok(!shown.includes('example.com'), shown);
+});
+
 test('what is not seen does not take a value apart, wherever it stands', () => {
   for (const between of invisible)
     for (let at = 1; at < card.length; at++) {
