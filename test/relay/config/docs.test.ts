@@ -67,6 +67,16 @@ test('the example configuration is valid', () => {
   assert.deepEqual([...config.targets.keys()], ['db-prod']);
 });
 
+test('the examples of servers.md are valid', () => {
+  const text = read('servers.md');
+  const rules = [...text.matchAll(/^```\n(@id[^]*?)```/gm)].map(([, policy]) => policy!);
+  assert.equal(rules.length, 3);
+  const policies = Policies.parse([{ name: 'servers.md', text: rules.join('\n') }]);
+  assert.equal(policies.ids.length, 3);
+  const targets = block(text, 'yaml').replaceAll('AAAA…', 'A'.repeat(68));
+  assert.equal(parseConfig('/etc/hoop/relay.yaml', `dataDir: .\n${targets}`).targets.size, 1);
+});
+
 test('the example policies are valid, and every action is described', () => {
   const text = read('policy.md');
   const policies = Policies.parse([{ name: 'policy.md', text: block(text, 'cedar') }]);
