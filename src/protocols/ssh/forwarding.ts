@@ -28,6 +28,8 @@ export class Forwardings {
   #target: Client | null = null;
   /** What the target listens to for the client, `host:port`, and what it was asked for: port 0 is any. */
   readonly #listening = new Map<string, string>();
+  /** Of the last question to policy. */
+  #recorded: Promise<void> = Promise.resolve();
 
   constructor(options: ForwardingsOptions) {
     this.#options = options;
@@ -45,7 +47,9 @@ export class Forwardings {
     const kind = allowed ? 'succeeded' : 'blocked';
     gate.outcome(command, { kind, tag: null, rows: 0, errorCode: allowed ? null : 'policy' });
     gate.closed('ended');
-    gate.whenRecorded(nothing);
+    const recorded = Promise.withResolvers<void>();
+    gate.whenRecorded({ stage: () => undefined, release: () => recorded.resolve() });
+    this.#recorded = recorded.promise;
     return allowed;
   }
 
@@ -158,6 +162,7 @@ export class Forwardings {
     const destination = `${bare(bindAddr)}:${bindPort}`;
     if (!this.may(`forward remote ${destination}`, forwardFacts(destination))) return reject();
     try {
+      await this.#recorded;
       const { client } = await this.#options.target();
       const port = await promised<number>((done) => client.forwardIn(bindAddr, bindPort, done));
       this.#listening.set(`${bindAddr}:${bindPort === 0 ? port : bindPort}`, destination);
@@ -184,8 +189,6 @@ export class Forwardings {
     }
   }
 }
-
-const nothing = { stage: () => undefined, release: () => undefined };
 
 /** An address as policies write it. */
 const bare = (host: string): string => (host.includes(':') ? `[${host}]` : host.toLowerCase());
