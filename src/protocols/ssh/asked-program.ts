@@ -1,6 +1,7 @@
 /** What a client asked for: enough to decide on it, to record it and to start it at the target. */
 import type { CommandFacts } from '../../model/command-facts.ts';
 import type { ProgramRequest, Window } from './program.ts';
+import { readableWindow } from './window.ts';
 import { sftpFacts, shellFacts, subsystemFacts, withCode } from './request-facts.ts';
 import { isTelling } from './shell/variables.ts';
 
@@ -39,7 +40,8 @@ export function askedProgram(
   asked: AskedFor,
   classify: (text: Uint8Array, terminal: boolean) => CommandFacts,
 ): AskedProgram {
-  const { kind, text, environment, terminal } = asked;
+  const { kind, text, environment } = asked;
+  const terminal = asked.terminal === null ? null : { ...asked.terminal, ...readableWindow(asked.terminal) };
   const shown = kind === 'exec' ? text : kind === 'shell' ? 'shell' : `subsystem ${text}`;
   const request = {
     text: Buffer.from(shown),
@@ -47,7 +49,7 @@ export function askedProgram(
     environment: environmentText(environment),
     window: terminal,
   };
-  return { ...asked, request };
+  return { ...asked, terminal, request };
 }
 
 /** What the record says of the channel. */

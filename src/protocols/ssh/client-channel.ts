@@ -111,14 +111,7 @@ function clientEndOf(channel: ServerChannel): ClientEnd {
   };
 }
 
-/**
- * What client and target are told. Zero says nothing (RFC 4254, 6.2). On a screen of a few columns no line could be read, so
- * the target is told of no smaller one.
- */
-const windowOf = ({ cols, rows }: { cols: number; rows: number }): Window => ({
-  columns: cols === 0 ? 80 : Math.min(Math.max(20, cols), 10_000),
-  rows: rows === 0 ? 24 : Math.min(Math.max(4, rows), 10_000),
-});
+const windowOf = ({ cols, rows }: { cols: number; rows: number }): Window => ({ columns: cols, rows });
 
 interface PtyInfo {
   readonly cols: number;

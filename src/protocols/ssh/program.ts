@@ -11,6 +11,7 @@ import type { Outcome } from '../../model/outcome.ts';
 import type { Inspection, MakeInspection, Time } from './inspection.ts';
 import { denial, heldText, loss, refusalText, withdrawal } from './notices.ts';
 import { Outlet } from './outlet.ts';
+import { readableWindow } from './window.ts';
 
 /** How a program ended, as SSH says it (RFC 4254, 6.10). */
 export type ExitStatus =
@@ -131,8 +132,9 @@ export class Program implements Releasable {
     else this.#target?.signal(name);
   }
 
-  resize(window: Window): void {
+  resize(told: Window): void {
     if (this.#window === null || this.#over) return;
+    const window = readableWindow(told);
     this.#window = window;
     this.#gate.resize(this.#command, window.columns, window.rows);
     this.#target?.resize(window);
