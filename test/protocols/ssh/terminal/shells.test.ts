@@ -49,6 +49,14 @@ function started({ command, files }: Shell, options: ShellOptions = {}): ShellUn
   return new ShellUnderTest(command, { ...options, files: { ...files, ...options.files } });
 }
 
+/** Each asks `ready>` with the echo off; in the line itself it stands otherwise. */
+const passwords: Readonly<Record<string, string>> = {
+  bash: 'read -s -p "re""ady>" pw',
+  zsh: 'read -s "pw?re""ady>"',
+  fish: 'read -s -P "re""ady>" pw',
+  dash: 'stty -echo; printf "re""ady>"; read pw; stty echo',
+};
+
 for (const shell of shells) {
   const editor = shell.name !== 'dash';
   const run = async (terminal: ShellUnderTest, line: string): Promise<void> => {
@@ -130,10 +138,11 @@ for (const shell of shells) {
   test(`${shell.name}: a password is not told`, { skip }, async () => {
     using terminal = started(shell);
     await terminal.shows(shell.prompt);
-    const ask = shell.name === 'dash' ? 'stty -echo; echo ready; read pw; stty echo' : 'read -s pw';
+    const ask = passwords[shell.name.split('-')[0]!]!;
     terminal.type(`${ask}\r`);
     await terminal.until(() => terminal.lines.length === 1);
-    if (shell.name === 'dash') await terminal.shows('ready\r\n');
+    // What is typed before the shell asks is echoed by the terminal itself.
+    await terminal.shows('ready>');
     for (const character of 'geheim') terminal.type(character);
     terminal.type('\r');
     await terminal.until(() => terminal.lines.length === 2);
