@@ -48,6 +48,11 @@ export const programs = {
     needs: ['script', 'stty'],
   },
   asciinema: { packages: ['asciinema'], purpose: 'exported asciicasts play', needs: ['asciinema'] },
+  x11: {
+    packages: ['xvfb', 'x11-utils', 'xauth'],
+    purpose: 'X11 forwarded through the relay, with a real server and client',
+    needs: ['Xvfb', 'xdpyinfo', 'xauth'],
+  },
   transfers: {
     packages: ['rsync', 'git'],
     purpose: 'rsync and git over SSH through the relay',
