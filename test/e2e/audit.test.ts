@@ -59,7 +59,8 @@ test(
     assert.equal(exported.code, 0, exported.stderr);
     assert.equal((await lea.hoop('audit', 'export', '--out', out)).code, 2);
     const refused = path.join(directory, 'refused');
-    assert.equal((await stage!.ana.hoop('audit', 'export', '--out', refused)).code, 3);
+    const denied = await stage!.ana.hoop('audit', 'export', '--out', refused);
+    assert.equal(denied.code, 3, denied.stderr);
     assert.deepEqual(readdirSync(refused), []);
     const earlier = path.join(out, 'log', 'checkpoint');
     assert.equal((await lea.hoop('audit', 'verify', '--since', earlier)).code, 0);

@@ -100,16 +100,21 @@ async function fetchFile(client: RelayClient, from: string, file: string): Promi
   }
 }
 
-/** Works on a few items at a time, in order of their beginning; the first failure ends it. */
+/** Works on a few items at a time, in order of their beginning; the first failure ends it, when nothing is under way any more. */
 async function each<T>(
   items: Iterable<T> | AsyncIterable<T>,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
   const running = new Set<Promise<void>>();
-  for await (const item of items) {
-    const task: Promise<void> = work(item).finally(() => running.delete(task));
-    running.add(task);
-    if (running.size >= parallel) await Promise.race(running);
+  try {
+    for await (const item of items) {
+      const task: Promise<void> = work(item).finally(() => running.delete(task));
+      running.add(task);
+      if (running.size >= parallel) await Promise.race(running);
+    }
+    await Promise.all(running);
+  } finally {
+    // Whoever clears up after a failure must not meet a file that is still being written.
+    await Promise.allSettled(running);
   }
-  await Promise.all(running);
 }
