@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { hasErrno } from '../errors.ts';
+import { ensurePrivateDirectory } from '../system/private-file.ts';
 import type { RelayConfig } from './config/config.ts';
 import type { SshTargetConfig } from './config/targets.ts';
 
@@ -38,6 +39,7 @@ export async function keepKey(
   hop: number | null,
   key: string,
 ): Promise<void> {
+  await ensurePrivateDirectory(config.keys.directory); // before the first start there is none
   const file = fileOf(config);
   const name = nameOf(target, hop);
   const lines = readLines(file).filter((line) => !line.startsWith(`${name} `));

@@ -331,7 +331,11 @@ export class Program implements Releasable {
   #finish(outcome: Outcome, refusal: Refusal | null): void {
     if (this.#over) return;
     this.#over = true;
-    this.#inspection?.abandoned();
+    try {
+      this.#inspection?.abandoned();
+    } catch {
+      // It may be what failed: then nothing more of it is delivered, and the end is told all the same.
+    }
     this.#gate.outcome(this.#command, outcome);
     this.#gate.closed(refusal?.kind ?? 'ended');
     this.#last = { status: refusal === null ? (this.#status ?? lost) : exitOf(refusal), refusal };
