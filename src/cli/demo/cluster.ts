@@ -6,6 +6,7 @@
  * away). Invariant: when `stop` has resolved the server has ended, and nothing but the caller's directory remains.
  */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
@@ -167,15 +168,24 @@ async function end(child: ChildProcess, ended: Promise<void>): Promise<void> {
   }
 }
 
-/** A port that was free a moment ago; whoever binds it must be ready to lose the race. */
+/**
+ * A port that was free a moment ago; whoever binds it must be ready to lose the race. It lies below those that systems
+ * give to outgoing connections (32,768 on Linux, RFC 6335's 49,152 elsewhere), which would take it before it is bound.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string')
-    throw new ClusterError('cluster-failed', 'the loopback address gave no port');
-  return address.port;
+  for (let attempt = 1; attempt <= 100; attempt++) {
+    const port = randomInt(20_000, 32_768);
+    if (await isFree(port)) return port;
+  }
+  throw new ClusterError('cluster-failed', 'the loopback address gave no port');
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }
 
 /** Nothing of the caller's PG* variables or locale decides how the server behaves. */
