@@ -72,6 +72,8 @@ export interface IdTokenOptions {
 
 export interface VerifiedIdToken {
   readonly principal: VerifiedPrincipal;
+  /** Our client id, which it was issued to. */
+  readonly audience: string;
   /** SHA-256 of the token, hex: for the record. */
   readonly digest: string;
   /** Digest of the key set that verified it. */
@@ -121,6 +123,7 @@ export class IdTokens {
         email: claims.email !== undefined && claims.email !== '' && verifiedEmail ? claims.email : null,
         groups: groupsOf(payload, groupsClaim),
       }),
+      audience: clientId,
       digest: hash('sha256', token, 'hex'),
       keysDigest: seen.digest,
       methods: claims.amr ?? [],

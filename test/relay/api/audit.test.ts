@@ -7,9 +7,9 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import fastify, { type FastifyInstance } from 'fastify';
-import type { EntryOf, NewEntry } from '../../../src/evidence/entry.ts';
+import type { EntryOf } from '../../../src/evidence/entry.ts';
 import { readEntries } from '../../../src/evidence/read/entries.ts';
-import { auditRoutes, type AuditRoutesOptions } from '../../../src/relay/api/audit.ts';
+import { auditRoutes, ReadEntries, type AuditRoutesOptions } from '../../../src/relay/api/audit.ts';
 import { logRoutes } from '../../../src/relay/api/log.ts';
 import { sendProblem } from '../../../src/relay/api/problem.ts';
 import {
@@ -20,9 +20,17 @@ import {
   StreamView,
   TranscriptView,
 } from '../../../src/wire/audit.ts';
-import { anaSession, benSession, History, serverSession, twoSessions } from '../../evidence/read/history.ts';
+import type { LoginId } from '../../../src/model/ids.ts';
+import {
+  anaLogin,
+  anaSession,
+  benSession,
+  History,
+  serverSession,
+  twoSessions,
+} from '../../evidence/read/history.ts';
 
-/** `x-reader: lea` may read everything, `ana` her own session, anybody else nothing. */
+/** Signatures are `readers.test.ts`'s matter. `x-reader: lea` may read everything, `ana` her own session, anybody else nothing. */
 const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
   const subject = String(request.headers['x-reader']);
   const principal = {
@@ -34,6 +42,8 @@ const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
   };
   return {
     principal,
+    login: anaLogin as LoginId,
+    signed: async () => 'a.b.c',
     mayUnseal: () => subject === 'uma',
     mayRead: (session) =>
       subject === 'uma' || subject === 'lea' || (session !== null && session.principal.subject === subject),
@@ -43,9 +53,9 @@ const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
 function openApi(history: History): FastifyInstance {
   const app = fastify();
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error));
-  const append = (entry: NewEntry) => history.append(entry);
-  auditRoutes(app, { directory: history.directory, append, tailIntervalMs: 5, authorizeRead });
-  logRoutes(app, { directory: path.join(history.directory, 'log'), authorizeRead });
+  const entries = new ReadEntries((entry) => history.append(entry));
+  auditRoutes(app, { directory: history.directory, reads: entries, tailIntervalMs: 5, authorizeRead });
+  logRoutes(app, { directory: path.join(history.directory, 'log'), reads: entries, authorizeRead });
   return app;
 }
 
@@ -225,6 +235,7 @@ test('the log as C2SP says: types, caching, nothing but its own files; entries a
   const entries = '/log/tile/entries/000.p/1';
   assert.equal((await app.inject({ url: entries, headers: { 'x-reader': 'lea' } })).statusCode, 200);
   assert.equal((await app.inject({ url: entries, headers: { 'x-reader': 'ana' } })).statusCode, 403);
+  assert.deepEqual(await reads(history), [JSON.stringify(['lea', 'files', null, {}])]);
   for (const url of [
     '/log/tile/0/000',
     '/log/journal',

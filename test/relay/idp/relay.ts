@@ -9,6 +9,7 @@ import path from 'node:path';
 import Fastify from 'fastify';
 import * as oidc from 'openid-client';
 import type { NewEntry } from '../../../src/evidence/entry.ts';
+import { keepProof } from '../../../src/evidence/logins/archive.ts';
 import { generateTokenKey } from '../../../src/identity/access-token.ts';
 import { makeProof } from '../../../src/identity/dpop.ts';
 import { generateLoginKey, importLoginKey, type LoginKey } from '../../../src/identity/login-key.ts';
@@ -79,6 +80,7 @@ export async function startRelay() {
     state,
     clock,
     append,
+    keepProof: (...proof) => keepProof(directory, ...proof),
     vouchesFor: (...token) => provider.accounts.vouchesFor(...token),
   });
   app.get('/v1/other', async (request) => (await authenticate(identity, request)).login);
