@@ -35,7 +35,7 @@ const Header = z.object({
   alg: z.string(),
   kid: z.string().optional(),
   typ: z.string().optional(),
-  crit: z.undefined(),
+  crit: z.never().optional(),
 });
 
 const Claims = z.object({
@@ -48,7 +48,7 @@ const Claims = z.object({
   iat: z.number(),
   auth_time: z.number().optional(),
   email: z.string().optional(),
-  cnf: z.object({ jkt: z.string().optional(), jwk: z.unknown() }).optional(),
+  cnf: z.object({ jkt: z.string().optional(), jwk: z.unknown().optional() }).optional(),
 });
 export type IdTokenClaims = z.infer<typeof Claims>;
 
