@@ -189,7 +189,7 @@ const forgeries: readonly Forgery[] = [
     after: async (fixture) => {
       const before = await keptFiles(fixture);
       await fixture.signIn('ben', [], new TestIssuer().proving(fixture));
-      const [bens] = (await keptFiles(fixture)).filter((file) => !before.includes(file));
+      const bens = (await keptFiles(fixture)).find((file) => !before.includes(file));
       await writeFile(before[0]!, await readFile(bens!));
     },
     finds: ['attribution-token-mismatch'],

@@ -14,7 +14,7 @@ import { auditRoutes, ReadEntries } from '../../../src/relay/api/audit.ts';
 import { evidenceReaders } from '../../../src/relay/api/evidence-readers.ts';
 import { logRoutes } from '../../../src/relay/api/log.ts';
 import { authenticate } from '../../../src/relay/api/login.ts';
-import { EvidenceReadClaims, signedReadHeader } from '../../../src/wire/audit.ts';
+import { signedReadHeader, type EvidenceReadClaims } from '../../../src/wire/audit.ts';
 import { anaSession, benSession, History, twoSessions } from '../../evidence/read/history.ts';
 import { call, codeOf, logIn, newKey, startRelay, type TestRelay } from '../idp/relay.ts';
 
