@@ -44,7 +44,7 @@ export class EvidenceClient {
     const claims = { v: 1 as const, action: `evidence.${action}` as const, relay, ...asked };
     if (!EvidenceReadClaims.omit({ iat: true, jti: true }).safeParse(claims).success)
       throw new AgentError('agent-request-invalid', 'this cannot be asked for', {
-        hint: 'list sessions with: hoop audit sessions',
+        hint: 'look at ids and times; sessions are listed by: hoop audit sessions',
       });
     const request = await makeSignedRequest<EvidenceReadClaims>(await signIn.key(), claims, systemClock);
     return { headers: { [signedReadHeader]: request } };
