@@ -74,6 +74,8 @@ export async function* evidenceFiles(
   for (const tile of tilesOf(size)) yield* present(evidence, `log/${tile}`);
   const opened = new Map<string, string>();
   const proofs = new KeptProofs(evidence);
+  /** Of sign-ins: a login may be told again. */
+  const named = new Set<string>();
   for await (const { index, entry } of readEntries(evidence)) {
     if (index >= size) return;
     if (entry.kind === 'session.opened' && wanted(entry.session)) opened.set(entry.session, entry.time);
@@ -82,18 +84,21 @@ export async function* evidenceFiles(
       const openedAt = opened.get(entry.session);
       if (openedAt === undefined) continue;
       for (const file of segmentPaths(openedAt, entry)) yield* present(evidence, file);
-    } else if (signIns) yield* ofSignIns(evidence, proofs, entry);
+    } else if (signIns)
+      for (const file of await filesOfSignIn(proofs, entry)) {
+        if (named.has(file)) continue;
+        named.add(file);
+        yield* present(evidence, file);
+      }
   }
 }
 
-async function* ofSignIns(evidence: string, proofs: KeptProofs, entry: Entry) {
-  if (entry.kind === 'issuer.keys' && entry.jwks === null)
-    yield* present(evidence, keySetPath(entry.jwksDigest));
-  if (entry.kind !== 'login') return;
-  for (const { digest } of proofsOf(entry)) {
-    const file = await proofs.find(digest);
-    if (file !== null) yield* present(evidence, file);
-  }
+/** Below the evidence directory; those that are kept here. */
+async function filesOfSignIn(proofs: KeptProofs, entry: Entry): Promise<readonly string[]> {
+  if (entry.kind === 'issuer.keys' && entry.jwks === null) return [keySetPath(entry.jwksDigest)];
+  if (entry.kind !== 'login') return [];
+  const files = await Promise.all(proofsOf(entry).map(({ digest }) => proofs.find(digest)));
+  return files.filter((file) => file !== null);
 }
 
 async function* present(evidence: string, file: string): AsyncGenerator<{ path: string; bytes: number }> {

@@ -2,7 +2,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -180,6 +180,10 @@ test('the manifest names every file of the log and of the recordings, and only t
   )();
   await history.publish();
   writeFileSync(path.join(history.directory, 'secret'), 'not evidence');
+  // Both sign-ins of this history name the same token.
+  const proof = `logins/2026/11/21/${'0'.repeat(64)}.jwt`;
+  mkdirSync(path.join(history.directory, path.dirname(proof)), { recursive: true });
+  writeFileSync(path.join(history.directory, proof), 'a.b.c');
   await using app = openApi(history);
   const ask = async (reader: string, url: string) => app.inject({ url, headers: { 'x-reader': reader } });
   const manifest = (await ask('lea', '/v1/audit/files')).body
@@ -193,6 +197,7 @@ test('the manifest names every file of the log and of the recordings, and only t
       'log/checkpoint',
       'log/tile/entries/000.p/8',
       'log/tile/0/000.p/8',
+      proof,
       `${day}/${anaSession}/0.cbor.zst`,
       `${day}/${benSession}/0.cbor.zst`,
     ],
@@ -208,6 +213,10 @@ test('the manifest names every file of the log and of the recordings, and only t
     `${day}/${anaSession}/0.cbor`,
     `${day}/../../../../../etc/passwd`,
     '/etc/passwd',
+    `logins/2026/11/21/../${'0'.repeat(64)}.jwt`,
+    `logins/2026/11/21/${'0'.repeat(64)}.txt`,
+    `logins/2026/11/21/${'1'.repeat(64)}.jwt`,
+    'issuers/../secret',
     'log//checkpoint',
     '',
   );
@@ -217,6 +226,7 @@ test('the manifest names every file of the log and of the recordings, and only t
   }
   assert.equal((await ask('ana', `/v1/audit/file?path=${day}/${anaSession}/0.cbor.zst`)).statusCode, 200);
   assert.equal((await ask('ana', `/v1/audit/file?path=${day}/${benSession}/0.cbor.zst`)).statusCode, 403);
+  assert.equal((await ask('ana', `/v1/audit/file?path=${proof}`)).statusCode, 403);
 });
 
 test('the log as C2SP says: types, caching, nothing but its own files; entries are for readers of evidence', async () => {
