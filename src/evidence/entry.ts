@@ -9,6 +9,7 @@
  */
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
+import { logKeyRotated } from './entries/log-key.ts';
 import { EvidenceError } from './error.ts';
 
 /** C2SP tlog-tiles: the length of an entry is written as uint16. */
@@ -276,6 +277,8 @@ const EvidenceRead = z.object({
   filters: z.record(z.string(), z.string()),
 });
 
+const LogKeyRotated = z.object({ ...base, ...logKeyRotated });
+
 /** What could not be recorded, told as soon as it could be written. */
 const Gap = z.object({
   ...base,
@@ -307,6 +310,7 @@ export const Entry = z.discriminatedUnion('kind', [
   SessionClosed,
   SessionKilled,
   EvidenceRead,
+  LogKeyRotated,
   Gap,
 ]);
 export type Entry = z.infer<typeof Entry>;
@@ -314,8 +318,10 @@ export type EntryKind = Entry['kind'];
 export type EntryOf<Kind extends EntryKind> = Extract<Entry, { kind: Kind }>;
 
 type WithoutStamp<E> = E extends unknown ? Omit<E, 'v' | 'time'> : never;
-/** An entry as a program asks for it: the log adds `v` and `time`. */
-export type NewEntry = WithoutStamp<Entry>;
+/** An entry before the log adds `v` and `time`. */
+export type UnstampedEntry = WithoutStamp<Entry>;
+/** An entry as a program asks for it; the log itself writes of its keys. */
+export type NewEntry = Exclude<UnstampedEntry, { kind: 'log.key-rotated' }>;
 
 /** For entries that no person caused. */
 export const relayActor: Actor = { kind: 'relay' };

@@ -11,6 +11,7 @@ import { buffer } from 'node:stream/consumers';
 import { RelayProblem } from '../../agent/problem.ts';
 import type { RelayClient } from '../../agent/relay-client.ts';
 import { parseCheckpoint } from '../../evidence/log/checkpoint.ts';
+import { handoverPath } from '../../evidence/log/handover.ts';
 import { parseNote } from '../../evidence/log/note.ts';
 import { parseTilePath, splitBundle, frameEntry, tilePath, tileWidth } from '../../evidence/log/tile.ts';
 import { hashBytes } from '../../evidence/log/tlog.ts';
@@ -37,6 +38,7 @@ export async function downloadEvidence(
   await store(path.join(directory, 'log', 'checkpoint'), checkpoint ?? Buffer.alloc(0));
   const { size } = parseCheckpoint(parseNote(checkpoint ?? Buffer.alloc(0)).text);
   await each(tilesOf(size), (tile) => fetchTile(client, path.join(directory, 'log'), tile));
+  await each(proofsOf(client, directory), (file) => fetchProof(client, path.join(directory, 'log'), file));
   const chosen = await choose();
   let segments = 0;
   await each(segmentsOf(directory, chosen), async (file) => {
@@ -44,6 +46,19 @@ export async function downloadEvidence(
     if ((await fetchFile(client, from, path.join(directory, file))) && file.endsWith('.zst')) segments++;
   });
   return { entries: size, segments };
+}
+
+/** How the log's key was handed over, by the entries that say so; what witnesses said, by the relay's list. */
+async function* proofsOf(client: RelayClient, directory: string): AsyncGenerator<string> {
+  for await (const { entry } of readEntries(directory))
+    if (entry.kind === 'log.key-rotated') yield handoverPath(entry.from);
+  const witnessed = (await fetchWhole(client, '/log/witnessed'))?.toString().split('\n') ?? [];
+  for (const name of witnessed) if (/^[0-9a-f]{64}$/.test(name)) yield `witnessed/${name}`;
+}
+
+async function fetchProof(client: RelayClient, directory: string, file: string): Promise<void> {
+  const bytes = await fetchWhole(client, `/log/${file}`);
+  if (bytes !== null) await store(path.join(directory, file), bytes);
 }
 
 async function* segmentsOf(directory: string, chosen: ReadonlySet<string> | null): AsyncGenerator<string> {

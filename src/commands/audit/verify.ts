@@ -11,6 +11,7 @@ export default class AuditVerify extends RelayCommand {
   static override examples = [
     '<%= config.bin %> audit verify   # what the relay shows you, with the key pinned at sign-in',
     '<%= config.bin %> audit verify evidence --vkey-file relay.vkey   # offline',
+    '<%= config.bin %> audit verify evidence --policy policy.txt   # as far as its witnesses have cosigned',
   ];
   static override args = {
     dir: Args.string({ description: 'evidence directory or export; none: the relay’s' }),
@@ -25,6 +26,21 @@ export default class AuditVerify extends RelayCommand {
       description: 'a checkpoint seen earlier, which the log must extend',
       helpValue: 'FILE',
     }),
+    witness: Flags.string({
+      description: 'verifier key of a witness that must have cosigned the log; repeat for several',
+      multiple: true,
+      helpValue: 'VKEY',
+      exclusive: ['policy'],
+    }),
+    quorum: Flags.integer({
+      description: 'how many of them are enough; all otherwise',
+      min: 1,
+      dependsOn: ['witness'],
+    }),
+    policy: Flags.string({
+      description: 'policy of logs and witnesses (C2SP tlog-policy)',
+      helpValue: 'FILE',
+    }),
     partial: Flags.boolean({
       description: 'the export holds the recordings of some sessions (its scope.json)',
     }),
@@ -34,10 +50,12 @@ export default class AuditVerify extends RelayCommand {
     const { args, flags } = await this.parse(AuditVerify);
     const key = { vkey: flags.vkey, file: flags['vkey-file'] };
     const { dir } = args;
+    const { since, partial, policy, quorum } = flags;
+    const asked = { key, since, witnesses: { vkeys: flags.witness ?? [], quorum, policy } };
     const verified =
       dir === undefined
-        ? await this.withAccount(flags, (account) => verifyRelay(account, key, flags.since))
-        : await verifyDirectory(dir, key, { partial: flags.partial, since: flags.since });
+        ? await this.withAccount(flags, (account) => verifyRelay(account, asked))
+        : await verifyDirectory(dir, { ...asked, partial });
     for (const line of reportLines(verified)) this.print(line);
     if (!verified.report.verified) process.exitCode = exitCodes.verificationFailed;
     return verified.report;

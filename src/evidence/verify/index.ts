@@ -5,8 +5,8 @@
  *     const report = await verify({ directory, vkey });
  *     for (const { code, message } of report.findings) …
  *
- * In this order: checkpoint signature → witness policy → tree from the entries equals the signed root, tiles equal the
- * tree → extends the checkpoint seen before → entries well formed, times never decrease → user signature → key → login →
+ * In this order: checkpoint signature, by the key or one that the log was handed over to → tree from the entries equals
+ * the signed root, tiles equal the tree → hand-overs of the key → how far the witnesses vouch → extends the checkpoint seen before → entries well formed, times never decrease → user signature → key → login →
  * every session opened and closed → every review's digest, people and outcome, and the command that it let through → every segment's order, digest and name → recordings that no entry names → the journal.
  *
  * What it does not do: fetch anything (the caller brings files), judge policy, or notice that a log was rolled back when
@@ -15,4 +15,5 @@
  * It imports nothing that writes and no network; a test keeps that so.
  */
 export { verify, type Report, type VerifyOptions } from './verify.ts';
+export type { WitnessReport, WitnessView } from './witnesses.ts';
 export type { FailureCode, Finding, FindingCode, WarningCode } from './finding.ts';
