@@ -58,6 +58,11 @@ export const programs = {
     purpose: 'rsync and git over SSH through the relay',
     needs: ['rsync', 'git'],
   },
+  softhsm: {
+    packages: ['softhsm2', 'openssl'],
+    purpose: 'the log’s key on a real PKCS#11 token',
+    needs: ['softhsm2-util', 'openssl', '/usr/lib/softhsm/libsofthsm2.so'],
+  },
   age: { packages: ['age'], purpose: 'sealed originals are opened by age itself', needs: ['age'] },
   sftp: {
     packages: ['openssh-client', 'openssh-sftp-server'],
