@@ -84,17 +84,27 @@ export async function checkKeys(config: KeysConfig): Promise<string[]> {
     ...['token.json', 'provider.json', 'nonce.key', 'masking.key', sshHostKeyName].map((name) =>
       path.join(directory, name),
     ),
-    ...(config.log.key.kind === 'file' ? [config.log.key.file] : []),
+    ...[config.log.key, config.log.nextKey].flatMap((key) => (key?.kind === 'file' ? [key.file] : [])),
   ];
   const missing = files.filter((file) => !existsSync(file));
   if (missing.length === 0) {
     await openKeys(config);
-    await (await openLogKeys(config)).close();
+    await tryLogKeys(config);
   } else {
     if (existsSync(directory)) await ensurePrivateDirectory(directory);
     for (const file of files) if (!missing.includes(file)) await readPrivateFile(file);
   }
   return missing;
+}
+
+/** What holds the log's keys signs, a text that is no checkpoint of any log. */
+async function tryLogKeys(config: KeysConfig): Promise<void> {
+  const keys = await openLogKeys(config);
+  try {
+    for (const signer of [keys.signer, ...keys.successors]) await signer.sign('hoop relay check\n');
+  } finally {
+    await keys.close();
+  }
 }
 
 /** The file's text, made by `create` when there is none; two relays that start at once agree on one. */
