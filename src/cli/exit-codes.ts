@@ -47,6 +47,10 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'secret-unavailable',
     'secret-exposed',
     'log-key-mismatch',
+    'log-next-key-missing',
+    'log-key-not-rotated',
+    'rotation-refused',
+    'policy-file-invalid',
     'policy-invalid',
     'policy-unreadable',
     'state-location-invalid',
@@ -90,7 +94,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'state-unavailable',
     'relay-not-running',
   ],
-  [exitCodes.verificationFailed]: ['log-key-changed', 'note-unverified'],
+  [exitCodes.verificationFailed]: ['log-key-changed', 'note-unverified', 'handover-invalid'],
   [exitCodes.interrupted]: ['interrupted-by-signal', 'command-withdrawn'],
 };
 const byCode = new Map(

@@ -9,6 +9,7 @@
  */
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
+import { logKeyRotated } from './entries/log-key.ts';
 import { EvidenceError } from './error.ts';
 
 /** C2SP tlog-tiles: the length of an entry is written as uint16. */
@@ -288,6 +289,8 @@ const EvidenceRead = z.object({
   request: jws.optional(),
 });
 
+const LogKeyRotated = z.object({ ...base, ...logKeyRotated });
+
 /** What could not be recorded, told as soon as it could be written. */
 const Gap = z.object({
   ...base,
@@ -319,6 +322,7 @@ export const Entry = z.discriminatedUnion('kind', [
   SessionClosed,
   SessionKilled,
   EvidenceRead,
+  LogKeyRotated,
   Gap,
 ]);
 export type Entry = z.infer<typeof Entry>;
@@ -331,8 +335,10 @@ export type Act = EntryOf<(typeof acts)[number]>;
 export const isAct = (entry: Entry): entry is Act => acts.some((kind) => kind === entry.kind);
 
 type WithoutStamp<E> = E extends unknown ? Omit<E, 'v' | 'time'> : never;
-/** An entry as a program asks for it: the log adds `v` and `time`. */
-export type NewEntry = WithoutStamp<Entry>;
+/** An entry before the log adds `v` and `time`. */
+export type UnstampedEntry = WithoutStamp<Entry>;
+/** An entry as a program asks for it; the log itself writes of its keys. */
+export type NewEntry = Exclude<UnstampedEntry, { kind: 'log.key-rotated' }>;
 
 /** For entries that no person caused. */
 export const relayActor: Actor = { kind: 'relay' };

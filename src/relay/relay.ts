@@ -33,6 +33,7 @@ import {
 } from './idp/provider.ts';
 import { tellIssuerKeys } from './issuer-keys.ts';
 import { openKeys, type RelayKeys } from './keys.ts';
+import { openLogKeys, type LogKeys } from './log-keys.ts';
 import { createLogger, type RelayLogger } from './logging.ts';
 import { RelayMetrics } from './metrics.ts';
 import type { ReviewDesk } from './reviews/desk.ts';
@@ -43,12 +44,14 @@ import { openShellClassifier } from './shell-grammar.ts';
 import type { ShellClassifier } from '../protocols/ssh/shell/classifier.ts';
 import { sshProtocol } from './sessions/ssh.ts';
 import { SessionRegistry } from './sessions/registry.ts';
+import { handOver } from './rotate.ts';
 import { createServer, listen } from './server.ts';
 import { State } from './state/state.ts';
 import { tellingLogins } from './told-logins.ts';
 import { ExecService } from './exec/service.ts';
 import { TunnelService } from './tunnel.ts';
 import { UpgradeServer } from './upgrade.ts';
+import { openWitnesses, type Witnesses } from './witness/witnesses.ts';
 import type { LiveSession } from './sessions/live-session.ts';
 import { version } from '../system/version.ts';
 
@@ -74,12 +77,14 @@ export async function startRelay(config: RelayConfig): Promise<Relay> {
   const loaded = loadPolicies(config);
   for (const warning of loaded.warnings) logger.warn('policy warning', { reason: warning });
   const keys = await openKeys(config);
+  const logKeys = await openLogKeys(config);
   const clock = systemClock;
   const state = await State.open(stateLocation(config), {
     clock,
     onError: (error) => logger.error('state failed', {}, error),
   });
   try {
+    let witnesses: Witnesses | null = null;
     const evidence = await openEvidence({
       config,
       clock,
@@ -87,9 +92,11 @@ export async function startRelay(config: RelayConfig): Promise<Relay> {
       metrics,
       version,
       configDigest: digestOf(config, loaded),
-      signer: keys.logSigner,
+      logKeys,
+      onPublished: () => witnesses?.wake(),
     });
     try {
+      witnesses = openWitnesses(config, { log: evidence.log, logger });
       const append = tellingLogins(evidence.append, state.logins);
       const policies = new PoliciesInForce(loaded, { config, logger, append });
       return await serve({
@@ -98,15 +105,19 @@ export async function startRelay(config: RelayConfig): Promise<Relay> {
         metrics,
         policies,
         keys,
+        logKeys,
+        witnesses,
         state,
         evidence: { ...evidence, append },
       });
     } catch (error) {
+      witnesses?.close();
       await evidence.log.close();
       throw error;
     }
   } catch (error) {
     await state.close();
+    await logKeys.close();
     throw error;
   }
 }
@@ -117,6 +128,9 @@ interface Parts {
   readonly metrics: RelayMetrics;
   readonly policies: PoliciesInForce;
   readonly keys: RelayKeys;
+  readonly logKeys: LogKeys;
+  /** Null: none is configured. */
+  readonly witnesses: Witnesses | null;
   readonly state: State;
   readonly evidence: RelayEvidence;
 }
@@ -134,7 +148,12 @@ async function serve(parts: Parts): Promise<Relay> {
   await addRoutes(app, parts, { provider, identity, registry, reviews });
   let draining = false;
   healthRoutes(app, {
-    checks: { admission: () => !draining, log: () => evidence.log.ready, state: () => state.ready() },
+    checks: {
+      admission: () => !draining,
+      log: () => evidence.log.ready,
+      signer: () => evidence.log.checkpointLagMs < longestUnsignedMs,
+      state: () => state.ready(),
+    },
     metrics,
     metricsAllow: config.metrics.allow,
   });
@@ -144,6 +163,9 @@ async function serve(parts: Parts): Promise<Relay> {
     sealerBacklogBytes: () => evidence.sealer.backlog.bytes,
     logEntries: () => evidence.log.size,
     logFailing: () => !evidence.log.ready,
+    checkpointLagSeconds: () => evidence.log.checkpointLagMs / 1000,
+    witnesses: () => parts.witnesses?.views() ?? [],
+    witnessedEntries: () => parts.witnesses?.witnessedSize() ?? 0,
   });
   const address = await listen(app, config, upgrades);
   const control = await openControl(parts);
@@ -161,7 +183,9 @@ async function serve(parts: Parts): Promise<Relay> {
       reviews.close();
       await app.close();
       await within(closingMs, evidence.sealer.drain()).finally(() => evidence.sealer.close());
+      parts.witnesses?.close();
       await evidence.log.close();
+      await parts.logKeys.close();
       await state.close();
       logger.info('stopped');
     },
@@ -176,9 +200,16 @@ async function serve(parts: Parts): Promise<Relay> {
 }
 
 /** Without it the relay works, and SIGHUP reloads. */
-async function openControl({ config, logger, policies }: Parts) {
+async function openControl({ config, logger, policies, evidence, logKeys }: Parts) {
   try {
-    const control = await serveControl(config.dataDir, () => policies.reload());
+    const control = await serveControl(config.dataDir, {
+      reload: () => policies.reload(),
+      rotateLogKey: async () => {
+        const rotated = await handOver(evidence.log, logKeys);
+        logger.info('log key rotated', { entry: rotated.entry });
+        return rotated;
+      },
+    });
     if (control === null) logger.warn('no control socket', { reason: 'dataDir is too long for its name' });
     return control;
   } catch (error) {
@@ -186,6 +217,9 @@ async function openControl({ config, logger, policies }: Parts) {
     return null;
   }
 }
+
+/** Entries are durable all the while; new sessions should go where their checkpoints are signed. */
+const longestUnsignedMs = 60_000;
 
 /** A disk that refuses must not keep the process for ever: what is left open is recovered at the next start. */
 const closingMs = 15_000;
@@ -316,7 +350,7 @@ function openUpgrades(registry: SessionRegistry, identity: RelayIdentity): Upgra
 
 async function addRoutes(
   app: FastifyInstance,
-  { config, policies, evidence, state, keys }: Parts,
+  { config, policies, evidence, state }: Parts,
   {
     provider,
     identity,
@@ -337,7 +371,7 @@ async function addRoutes(
     append: evidence.append,
   };
   offerNonces(app, identity);
-  discoveryRoutes(app, {
+  discoveryRoutes(app, () => ({
     version: 1,
     relay: config.publicUrl,
     ...(config.identity.kind === 'embedded'
@@ -349,10 +383,10 @@ async function addRoutes(
         }),
     log: {
       origin: config.log.origin,
-      vkey: keys.logSigner.verifier.toString(),
+      vkey: evidence.log.signer.verifier.toString(),
       url: `${config.publicUrl}/log`,
     },
-  });
+  }));
   loginRoutes(app, {
     ...shared,
     state,

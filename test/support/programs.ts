@@ -63,6 +63,11 @@ export const programs = {
     purpose: 'a playbook over SSH through the relay',
     needs: ['ansible-playbook'],
   },
+  softhsm: {
+    packages: ['softhsm2', 'openssl'],
+    purpose: 'the log’s key on a real PKCS#11 token',
+    needs: ['softhsm2-util', 'openssl', '/usr/lib/softhsm/libsofthsm2.so'],
+  },
   age: { packages: ['age'], purpose: 'sealed originals are opened by age itself', needs: ['age'] },
   sftp: {
     packages: ['openssh-client', 'openssh-sftp-server'],

@@ -12,6 +12,7 @@ import { buffer } from 'node:stream/consumers';
 import { RelayProblem } from '../../agent/problem.ts';
 import { EvidenceClient, type EvidenceAccount } from '../../agent/evidence-client.ts';
 import { parseCheckpoint } from '../../evidence/log/checkpoint.ts';
+import { handoverPath } from '../../evidence/log/handover.ts';
 import { parseNote } from '../../evidence/log/note.ts';
 import { parseTilePath, splitBundle, frameEntry, tilePath, tileWidth } from '../../evidence/log/tile.ts';
 import { hashBytes } from '../../evidence/log/tlog.ts';
@@ -45,6 +46,9 @@ export async function downloadEvidence(
   await store(path.join(directory, 'log', 'checkpoint'), checkpoint);
   const { size } = parseCheckpoint(parseNote(checkpoint).text);
   await each(tilesOf(size), (tile) => fetchTile(files, path.join(directory, 'log'), tile));
+  await each(proofsOfLog(files, directory), async (file) => {
+    await fetchFile(files, file, directory);
+  });
   const chosen = await choose();
   let segments = 0;
   await each(segmentsOf(directory, chosen), async (file) => {
@@ -93,6 +97,14 @@ class EvidenceFiles {
       asked: session === null ? {} : { session },
     });
   }
+}
+
+/** How the log's key was handed over, by the entries that say so; what witnesses said, by the relay's list. */
+async function* proofsOfLog(files: EvidenceFiles, directory: string): AsyncGenerator<string> {
+  for await (const { entry } of readEntries(directory))
+    if (entry.kind === 'log.key-rotated') yield `log/${handoverPath(entry.from)}`;
+  const witnessed = (await files.whole('log/witnessed'))?.toString().split('\n') ?? [];
+  for (const name of witnessed) if (/^[0-9a-f]{64}$/.test(name)) yield `log/witnessed/${name}`;
 }
 
 async function* segmentsOf(directory: string, chosen: ReadonlySet<string> | null): AsyncGenerator<string> {

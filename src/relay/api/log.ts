@@ -3,7 +3,7 @@
  * witness the log and say nothing about anyone. Entries hold who did what, so they are for readers of evidence, and reading
  * them leaves an entry.
  */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { EvidenceError } from '../../evidence/error.ts';
@@ -25,6 +25,19 @@ export function logRoutes(app: FastifyInstance, { directory, authorizeRead, read
     reply.header('cache-control', 'no-cache').type('text/plain; charset=utf-8');
     return send(reply, path.join(directory, 'checkpoint'));
   });
+  // How the log's key was handed over, and what witnesses said: proofs for everybody, which name nobody.
+  for (const folder of ['handover', 'witnessed'])
+    app.get<{ Params: { name: string } }>(`/log/${folder}/:name`, async (request, reply) => {
+      const { name } = request.params;
+      if (!isDigest(name)) throw notFound();
+      reply.header('cache-control', 'no-cache').type('text/plain; charset=utf-8');
+      return send(reply, path.join(directory, folder, name));
+    });
+  app.get('/log/witnessed', async (_request, reply) => {
+    const found = await readdir(path.join(directory, 'witnessed')).catch(() => []);
+    const lines = found.filter(isDigest).map((name) => `${name}\n`);
+    return reply.header('cache-control', 'no-cache').type('text/plain; charset=utf-8').send(lines.join(''));
+  });
   app.get<{ Params: { '*': string } }>('/log/tile/*', async (request, reply) => {
     // The path is built again from what it said: nothing of the request reaches the file system.
     const tile = parseTilePath(`tile/${request.params['*']}`);
@@ -40,6 +53,8 @@ export function logRoutes(app: FastifyInstance, { directory, authorizeRead, read
     return send(reply, path.join(directory, tilePath(tile.level, tile.n, tile.width)));
   });
 }
+
+const isDigest = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);
 
 const notFound = (): EvidenceError => new EvidenceError('evidence-not-found', 'The log has no such file.');
 

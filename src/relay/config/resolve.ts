@@ -3,6 +3,7 @@ import path from 'node:path';
 import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
 import type { RelayConfig } from './config.ts';
+import { resolveLog } from './log-schema.ts';
 import { compiledMasking } from './masking.ts';
 import type { RelayFile } from './schema.ts';
 import { reference, SecretReference } from './secret.ts';
@@ -26,10 +27,10 @@ export function resolveConfig(source: RelayConfig['source'], file: RelayFile): R
     behindProxy: file.behindProxy ?? null,
     dataDir,
     keys: { directory: keys },
-    log: {
-      origin: file.log.origin ?? `${new URL(publicUrl).host}/log`,
-      keyFile: path.resolve(base, file.log.keyFile ?? path.join(keys, 'log.key')),
-    },
+    log: resolveLog(file.log, base, {
+      origin: `${new URL(publicUrl).host}/log`,
+      keyFile: path.join(keys, 'log.key'),
+    }),
     logging: file.logging,
     metrics: file.metrics,
     evidence: {

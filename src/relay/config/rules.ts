@@ -1,4 +1,5 @@
 /** Rules of `relay.yaml` that join several keys: above all, what never travels in plain text. */
+import { logProblems } from './log-schema.ts';
 import { isLoopback } from './loopback.ts';
 import { maskingProblems } from './masking.ts';
 import type { RelayFile } from './schema.ts';
@@ -16,6 +17,7 @@ export function ruleProblems(file: RelayFile): RuleProblem[] {
   return [
     ...listenProblems(file),
     ...publicUrlProblems(file),
+    ...logProblems(file.log),
     ...stateProblems(file),
     ...identityProblems(file),
     ...sessionProblems(file),

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { maskModes } from '../../masking/modes.ts';
 import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
+import { LogFile } from './log-schema.ts';
 import {
   closed,
   durationMs,
@@ -80,13 +81,7 @@ export const RelayFile = closed({
   }).optional(),
   dataDir: file,
   keys: closed({ directory: file.optional() }).prefault({}),
-  log: closed({
-    origin: parsed(
-      (value) => (/^[A-Za-z0-9.:-]+(\/[A-Za-z0-9._~-]+)*$/.test(value) && value.length <= 255 ? value : null),
-      "the log's name: host and path without scheme, such as relay.example.com/log",
-    ).optional(),
-    keyFile: file.optional(),
-  }).prefault({}),
+  log: LogFile.prefault({}),
   logging: closed({ level: oneOf('debug', 'info', 'warn', 'error').default('info') }).prefault({}),
   metrics: closed({ allow: z.array(network).default(['127.0.0.0/8', '::1']) }).prefault({}),
   evidence: closed({

@@ -33,7 +33,13 @@ test('the least configuration: local, embedded, default deny, paths from dataDir
       behindProxy: null,
       dataDir: '/var/lib/hoop',
       keys: { directory: '/var/lib/hoop/keys' },
-      log: { origin: 'localhost:7443/log', keyFile: '/var/lib/hoop/keys/log.key' },
+      log: {
+        origin: 'localhost:7443/log',
+        key: { kind: 'file', file: '/var/lib/hoop/keys/log.key' },
+        nextKey: null,
+        witnesses: [],
+        quorum: 0,
+      },
       logging: { level: 'info' },
       metrics: { allow: ['127.0.0.0/8', '::1'] },
       evidence: {
@@ -102,7 +108,8 @@ targets:
   assert.deepEqual(config.tls, { certFile: '/etc/hoop/tls/cert.pem', keyFile: '/etc/hoop/tls/key.pem' });
   assert.deepEqual(config.behindProxy, { trusted: ['10.0.0.0/8', 'fd00::/8'] });
   assert.deepEqual(config.keys, { directory: '/etc/hoop/shared-keys' });
-  assert.deepEqual(config.log, { origin: 'relay.example.com/log/a', keyFile: '/etc/hoop/log-a.key' });
+  assert.equal(config.log.origin, 'relay.example.com/log/a');
+  assert.deepEqual(config.log.key, { kind: 'file', file: '/etc/hoop/log-a.key' });
   assert.equal(config.logging.level, 'warn');
   assert.deepEqual(config.metrics, { allow: ['10.1.0.0/16'] });
   assert.deepEqual(config.evidence, {

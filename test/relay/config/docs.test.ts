@@ -101,6 +101,9 @@ test('the metrics that operators are told to watch exist', async () => {
     sealerBacklogBytes: one,
     logEntries: one,
     logFailing: () => false,
+    checkpointLagSeconds: one,
+    witnesses: () => [],
+    witnessedEntries: one,
   });
   const names = new Set((await metrics.registry.getMetricsAsJSON()).map(({ name }) => name));
   const told = [...read('operations.md').matchAll(/`(hoop_\w+)`/g)].map(([, name]) => name!);
