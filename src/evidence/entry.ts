@@ -9,6 +9,7 @@
  */
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
+import type { Principal } from '../model/principal.ts';
 import { EvidenceError } from './error.ts';
 
 /** C2SP tlog-tiles: the length of an entry is written as uint16. */
@@ -30,6 +31,20 @@ const PersonActor = z.object({
   subject: z.string(),
   /** For people to read; decides nothing. */
   email: z.string().nullable(),
+  /** The person on whose behalf an agent acted; absent when it was nobody. */
+  actsFor: z.object({ issuer: z.string(), subject: z.string(), email: z.string().nullable() }).optional(),
+});
+export type PersonActor = z.infer<typeof PersonActor>;
+
+/** A principal as entries name it. Without groups: the `login` entry has them. */
+export const actorOf = ({ kind, issuer, subject, email, actsFor }: Principal): PersonActor => ({
+  kind,
+  issuer,
+  subject,
+  email,
+  ...(actsFor !== null && {
+    actsFor: { issuer: actsFor.issuer, subject: actsFor.subject, email: actsFor.email },
+  }),
 });
 /** Who caused the entry: the relay by itself, or a verified principal. */
 const Actor = z.discriminatedUnion('kind', [z.object({ kind: z.literal('relay') }), PersonActor]);
@@ -101,8 +116,35 @@ const Login = z.object({
   /** RFC 7638, SHA-256, base64url. */
   thumbprint: z.string().regex(/^[\w-]{43}$/),
   binding: z.enum(['cnf-by-issuer', 'bound-by-relay']),
-  /** SHA-256 of the compact ID token as it came. */
-  idTokenDigest: sha256,
+  /** SHA-256 of the compact ID token as it came; absent when the sign-in was by something else. */
+  idTokenDigest: sha256.optional(),
+  /** What a machine proved itself by. */
+  proof: z
+    .object({
+      kind: z.enum(['workload-token', 'client-assertion', 'client-secret', 'delegation']),
+      /** SHA-256 of the token as it came; null: the proof is a secret that is used again. */
+      digest: sha256.nullable(),
+      /** Rule of `identity.machines` that let it in. */
+      rule: z.string().optional(),
+    })
+    .optional(),
+  /** Of an agent that a person has let act for them: the person's login, and what its key signed. */
+  delegation: z.object({ login, request: jws }).optional(),
+});
+
+/** A person lets an agent act for them for a while. On disk before the agent's token is handed out. */
+const AgentDelegated = z.object({
+  ...byPerson,
+  kind: z.literal('agent.delegated'),
+  /** The person's login, whose key signed `request` (`AgentDelegateClaims`). */
+  login,
+  agent: z.object({ issuer: z.string(), subject: z.string() }),
+  targets: z.array(target).nullable(),
+  task: z.string().nullable(),
+  reason: z.string().nullable(),
+  expires: time,
+  policies,
+  request: jws,
 });
 
 const LoginEnded = z.object({
@@ -295,6 +337,7 @@ export const Entry = z.discriminatedUnion('kind', [
   ConfigChanged,
   IssuerKeys,
   Login,
+  AgentDelegated,
   LoginEnded,
   SessionOpened,
   Segment,

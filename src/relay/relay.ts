@@ -14,6 +14,7 @@ import { evidenceReaders } from './api/evidence-readers.ts';
 import { logRoutes } from './api/log.ts';
 import { createIdentity, type RelayIdentity } from './api/identity.ts';
 import { authenticate, loginRoutes, offerNonces, presentedBy } from './api/login.ts';
+import { delegationRoutes } from './api/delegations.ts';
 import { discoveryRoutes } from './api/discovery.ts';
 import { reviewRoutes } from './api/reviews.ts';
 import { sessionRoutes } from './api/sessions.ts';
@@ -34,6 +35,8 @@ import {
 } from './idp/provider.ts';
 import { openKeys, type RelayKeys } from './keys.ts';
 import { createLogger, type RelayLogger } from './logging.ts';
+import { openMachines } from './machines/open.ts';
+import type { MachineSignIns } from './machines/sign-in.ts';
 import { RelayMetrics } from './metrics.ts';
 import type { ReviewDesk } from './reviews/desk.ts';
 import { PoliciesInForce, digestOf, loadPolicies, type Reloaded } from './policies-in-force.ts';
@@ -123,7 +126,7 @@ interface Parts {
 
 async function serve(parts: Parts): Promise<Relay> {
   const { config, logger, metrics, state, evidence } = parts;
-  const { provider, identity } = await openIdentity(parts);
+  const { provider, identity, machines } = await openIdentity(parts);
   const processId = randomUUID();
   const reviews = await openReviews({ ...parts, processId });
   const [classifier, shell] = await Promise.all([openClassifier(), openShellClassifier()]);
@@ -131,7 +134,7 @@ async function serve(parts: Parts): Promise<Relay> {
   parts.policies.onReplaced = () => registry.endUnauthorized();
   const upgrades = openUpgrades(registry, identity);
   const app = createServer(parts);
-  await addRoutes(app, parts, { provider, identity, registry, reviews });
+  await addRoutes(app, parts, { provider, identity, machines, registry, reviews });
   let draining = false;
   healthRoutes(app, {
     checks: { admission: () => !draining, log: () => evidence.log.ready, state: () => state.ready() },
@@ -206,7 +209,7 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
 const stateLocation = ({ state }: RelayConfig): string =>
   state.kind === 'sqlite' ? state.file : state.url.resolve();
 
-async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
+async function openIdentity({ config, keys, state, evidence, logger, policies }: Parts) {
   const onError = (error: Error): void => logger.error('provider failed', {}, error);
   const provider =
     config.identity.kind === 'embedded'
@@ -227,12 +230,12 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
           groupsClaim: providerGroupsClaim,
           fetchJson: (url: string) => provider!.fetchJson(url),
         };
-  const onIssuerKeys = async ({ jwks, digest }: SeenKeys): Promise<void> => {
+  const onIssuerKeys = async (seenAt: string, { jwks, digest }: SeenKeys): Promise<void> => {
     const content = JSON.stringify(jwks).length < 32_768 ? JSON.parse(JSON.stringify(jwks)) : null;
     await evidence.append({
       kind: 'issuer.keys',
       actor: relayActor,
-      issuer: issuer.url,
+      issuer: seenAt,
       jwksDigest: digest,
       jwks: content,
     });
@@ -242,12 +245,19 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
     state,
     clock: systemClock,
     issuer,
-    onIssuerKeys,
+    onIssuerKeys: (seen) => onIssuerKeys(issuer.url, seen),
     tokenKey: keys.token,
     nonceSecret: keys.nonceSecret,
     tokenLifetimeSeconds: config.tokens.lifetimeMs / 1000,
   });
-  return { provider, identity };
+  const machines = openMachines({
+    config,
+    state,
+    clock: systemClock,
+    policies: () => policies.current,
+    onIssuerKeys,
+  });
+  return { provider, identity, machines };
 }
 
 function openRegistry(
@@ -329,11 +339,13 @@ async function addRoutes(
   {
     provider,
     identity,
+    machines,
     registry,
     reviews,
   }: {
     provider: EmbeddedProvider | null;
     identity: RelayIdentity;
+    machines: MachineSignIns;
     registry: SessionRegistry;
     reviews: OpenedReviews;
   },
@@ -365,12 +377,19 @@ async function addRoutes(
   loginRoutes(app, {
     ...shared,
     state,
+    machines,
     vouchesFor: provider === null ? undefined : (...token) => provider.accounts.vouchesFor(...token),
   });
   sessionRoutes(app, {
     ...shared,
     registry,
     state: state.sessions,
+    replay: state.replay,
+    authenticate: (request) => authenticate(identity, request),
+  });
+  delegationRoutes(app, {
+    ...shared,
+    state,
     replay: state.replay,
     authenticate: (request) => authenticate(identity, request),
   });

@@ -38,6 +38,13 @@ export function tellingLogins(append: Append, logins: Pick<Logins, 'entryOf'>): 
 }
 
 function loginNamedBy(entry: NewEntry): string | null {
-  const names = ['session.opened', 'session.killed', 'review.decided', 'login.ended'] as const;
+  if (entry.kind === 'login') return entry.delegation?.login ?? null;
+  const names = [
+    'session.opened',
+    'session.killed',
+    'review.decided',
+    'login.ended',
+    'agent.delegated',
+  ] as const;
   return names.some((kind) => kind === entry.kind) && 'login' in entry ? entry.login : null;
 }

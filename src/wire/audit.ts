@@ -42,11 +42,19 @@ export type AuditQuery = z.infer<typeof AuditQuery>;
 
 const count = z.int().nonnegative();
 
+/** Who did it, as the record has it. */
+const WhoView = PrincipalView.extend({
+  actsFor: z
+    .object({ issuer: z.string(), subject: z.string(), email: z.string().nullable() })
+    .nullable()
+    .default(null),
+});
+
 export const SessionSummaryView = z.object({
   session: ulid,
   target: name,
   protocol: z.string(),
-  principal: PrincipalView,
+  principal: WhoView,
   reason: z.string().nullable(),
   task: z.string().nullable(),
   openedAt: z.string(),
@@ -78,7 +86,7 @@ export const EventView = z.object({
   time: z.string(),
   kind: z.string(),
   logIndex: numberOrNull,
-  principal: PrincipalView.nullable(),
+  principal: WhoView.nullable(),
   session: textOrNull,
   target: textOrNull,
   task: textOrNull,

@@ -18,6 +18,7 @@ const ana: Principal = {
   subject: 'u1',
   email: 'ana@example.com',
   groups: ['engineering'],
+  actsFor: null,
 };
 
 function target(name = 'db-prod', groups: string[] = ['prod']): TargetResource {
@@ -119,7 +120,7 @@ test('sessions: their owner, those who look after the target, and nobody else', 
   const id = '01JD0000000000000000000000';
   assert.ok(isSessionId(id));
   const session = { session: id, target: target(), owner: ana };
-  const bob: Principal = { ...ana, subject: 'u2', email: 'ana@example.com', groups: [] };
+  const bob: Principal = { ...ana, subject: 'u2', email: 'ana@example.com', groups: [], actsFor: null };
   const seen = (principal: Principal) =>
     [
       policies.kill(principal, session, noon),

@@ -7,7 +7,12 @@ import { refusal, step, type Review, type ReviewEvent } from '../../src/reviews/
 import { boundDigest } from '../../src/wire/review-binding.ts';
 import { reviewStates } from '../../src/wire/reviews.ts';
 
-const person = (subject: string, ...groups: string[]) => ({ issuer: 'https://idp.example', subject, groups });
+const person = (subject: string, ...groups: string[]) => ({
+  issuer: 'https://idp.example',
+  subject,
+  groups,
+  actsFor: null,
+});
 const ana = person('ana', 'engineering', 'dba-leads');
 const ben = person('ben', 'dba-leads');
 const cleo = person('cleo', 'security');

@@ -1,7 +1,14 @@
 /** Logins as the log tells them: whose key signs what. */
-import type { Entry, EntryOf } from '../entry.ts';
+import type { EntryOf } from '../entry.ts';
 import type { Findings } from './finding.ts';
-import { openDecisionRequest, openKillRequest, openSessionRequest, thumbprintOf } from './signed-request.ts';
+import { samePrincipal, sameParty } from '../../model/principal.ts';
+import {
+  openDecisionRequest,
+  openDelegateRequest,
+  openKillRequest,
+  openSessionRequest,
+  thumbprintOf,
+} from './signed-request.ts';
 
 interface KnownLogin {
   readonly entry: EntryOf<'login'>;
@@ -18,7 +25,11 @@ const requestSkewMs = 300_000;
 /** Between the relay's look at a login and the entry that follows from it: meanwhile somebody may have signed out. */
 const admittedMs = 60_000;
 
-type Signed = EntryOf<'session.opened'> | EntryOf<'session.killed'> | EntryOf<'review.decided'>;
+type Signed =
+  | EntryOf<'session.opened'>
+  | EntryOf<'session.killed'>
+  | EntryOf<'review.decided'>
+  | EntryOf<'agent.delegated'>;
 
 /** Memory grows with the logins that live at one time, not with the log. */
 export class Logins {
@@ -43,6 +54,7 @@ export class Logins {
     const before = this.#known.get(entry.login);
     if (before !== undefined && !samePerson(before.entry, entry))
       this.#findings.failure('login-mismatch', `login ${entry.login} was another person's before`, { index });
+    if (entry.actor.actsFor !== undefined) this.#checkActing(entry, index);
     this.#known.set(entry.login, { entry, used: before?.used ?? new Set(), endedMs: null });
     if (this.#known.size > this.#sweepAt) this.#sweep(Date.parse(entry.time));
   }
@@ -61,7 +73,7 @@ export class Logins {
 
   /** Signature → key → login → person, and that the request says what the entry says. */
   checkRequest(entry: Signed, index: number): void {
-    const place = { index, session: entry.session };
+    const place = { index, ...('session' in entry && { session: entry.session }) };
     const login = this.#known.get(entry.login);
     if (login === undefined) {
       this.#relations.failure(
@@ -111,6 +123,33 @@ export class Logins {
       );
   }
 
+  /** An agent acts for whom its issuer named, or for a person whose key said so. */
+  #checkActing({ actor, login, delegation, proof, time }: EntryOf<'login'>, index: number): void {
+    const fail = (why: string): void =>
+      this.#findings.failure('delegation-invalid', `login ${login} acts for a person ${why}`, { index });
+    if (actor.kind !== 'agent') fail('and is no agent');
+    if (proof?.kind === 'workload-token') return;
+    const person = delegation === undefined ? undefined : this.#known.get(delegation.login);
+    if (delegation === undefined) fail('who did not say so');
+    else if (person === undefined)
+      this.#relations.failure(
+        'login-unknown',
+        `login ${login} names login ${delegation.login}, which the log does not know`,
+        { index },
+      );
+    else {
+      const { key, thumbprint } = person.entry;
+      const claims = openDelegateRequest(delegation.request, key, thumbprint);
+      const on = claims === null ? 0 : (claims.iat + claims.durationSeconds) * 1000 + requestSkewMs;
+      if (actor.actsFor === undefined || !samePrincipal(person.entry.actor, actor.actsFor))
+        fail('and the signed delegation is of another');
+      else if (claims === null) fail('whose key did not sign the delegation');
+      else if (!actor.subject.startsWith(`${claims.agent}:`)) fail('who let another agent act');
+      else if (Date.parse(time) > on) fail('after the time that was given');
+      else this.signatures += 1;
+    }
+  }
+
   #sweep(nowMs: number): void {
     for (const [id, { endedMs }] of this.#known) {
       if (endedMs !== null && nowMs - endedMs > rememberMs) this.#known.delete(id);
@@ -140,6 +179,16 @@ function openRequest(entry: Signed, key: EntryOf<'login'>['key'], thumbprint: st
       const claims = openKillRequest(entry.request, key, thumbprint);
       return claims && claimed(claims, claims.session === entry.session);
     }
+    case 'agent.delegated': {
+      const claims = openDelegateRequest(entry.request, key, thumbprint);
+      const { agent, task, targets } = entry;
+      const agrees =
+        claims !== null &&
+        agent.subject.startsWith(`${claims.agent}:`) &&
+        (claims.task ?? null) === task &&
+        JSON.stringify(claims.targets ?? null) === JSON.stringify(targets);
+      return claims && claimed(claims, agrees);
+    }
     case 'review.decided': {
       const claims = openDecisionRequest(entry.request, key, thumbprint);
       const { review, decision, digest } = entry;
@@ -154,7 +203,6 @@ const claimed = (
   agrees: boolean,
 ): Claimed => ({ jti, iat, reason: reason ?? null, agrees });
 
-type ByPerson = Extract<Entry, { kind: 'login' | 'session.opened' | 'session.killed' | 'review.decided' }>;
+type ByPerson = EntryOf<'login'> | Signed;
 
-const samePerson = (a: ByPerson, b: ByPerson): boolean =>
-  a.actor.issuer === b.actor.issuer && a.actor.subject === b.actor.subject;
+const samePerson = (a: ByPerson, b: ByPerson): boolean => sameParty(a.actor, b.actor);

@@ -4,7 +4,7 @@
  */
 import { createPublicKey, hash, verify } from 'node:crypto';
 import type { z } from 'zod';
-import { SessionKillClaims, SessionOpenClaims } from '../../wire/api.ts';
+import { AgentDelegateClaims, SessionKillClaims, SessionOpenClaims } from '../../wire/api.ts';
 import { ReviewDecisionClaims } from '../../wire/reviews.ts';
 import type { EntryOf } from '../entry.ts';
 
@@ -68,3 +68,9 @@ export const openDecisionRequest = (
   key: LoginKey,
   thumbprint: string,
 ): ReviewDecisionClaims | null => open(jws, key, thumbprint, ReviewDecisionClaims);
+
+export const openDelegateRequest = (
+  jws: string,
+  key: LoginKey,
+  thumbprint: string,
+): AgentDelegateClaims | null => open(jws, key, thumbprint, AgentDelegateClaims);

@@ -207,6 +207,8 @@ class EntryCheck {
         return this.sessions.started();
       case 'login':
         return this.#logins.signedIn(entry, index);
+      case 'agent.delegated':
+        return this.#logins.checkRequest(entry, index);
       case 'login.ended':
         return this.#logins.ended(entry, index);
       case 'session.opened':

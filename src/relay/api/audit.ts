@@ -8,7 +8,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { EntryOf, NewEntry } from '../../evidence/entry.ts';
+import { actorOf, type EntryOf, type NewEntry } from '../../evidence/entry.ts';
 import { EvidenceError } from '../../evidence/error.ts';
 import { readEvents } from '../../evidence/read/events.ts';
 import { readChannels } from '../../evidence/read/channels.ts';
@@ -204,7 +204,6 @@ class ReadEntries {
     { session, from, to, ...rest }: AuditQuery,
     more: Readonly<Record<string, string | number | undefined>> = {},
   ): Promise<void> {
-    const { kind, issuer, subject, email } = reader.principal;
     const filters = Object.fromEntries(
       Object.entries({ ...rest, ...more })
         .filter(([, value]) => value !== undefined)
@@ -212,7 +211,7 @@ class ReadEntries {
     );
     await this.#append({
       kind: 'evidence.read',
-      actor: { kind, issuer, subject, email },
+      actor: actorOf(reader.principal),
       action,
       session: session ?? null,
       from: from ?? null,

@@ -7,7 +7,7 @@
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { HoopError } from '../../errors.ts';
-import type { NewEntry } from '../../evidence/entry.ts';
+import { actorOf, type NewEntry } from '../../evidence/entry.ts';
 import type { Authenticated } from '../../identity/authenticator.ts';
 import type { ReplayCache } from '../../identity/replay.ts';
 import { verifySignedRequest } from '../../identity/signed-request.ts';
@@ -21,7 +21,6 @@ import { ReviewDecisionClaims, ReviewQuery, type ReviewList, type ReviewView } f
 import type { RelayConfig } from '../config/config.ts';
 import { RelayError } from '../error.ts';
 import { refusalError, type ReviewDesk } from '../reviews/desk.ts';
-import { actorOf } from '../reviews/entries.ts';
 import { summaryOf, viewOf, type Viewer } from '../reviews/view.ts';
 import type { Attempts } from '../state/counters.ts';
 import { listed, type ReviewFilter, type Reviews, type StoredReview } from '../state/reviews.ts';

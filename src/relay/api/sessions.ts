@@ -1,7 +1,7 @@
 /** Targets and sessions: list, open, end, kill. The tunnel's upgrade is in `relay/tunnel.ts`. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import type { NewEntry } from '../../evidence/entry.ts';
+import { actorOf, type NewEntry } from '../../evidence/entry.ts';
 import { Authorization } from '../../gate/authorization.ts';
 import type { Authenticated } from '../../identity/authenticator.ts';
 import type { ReplayCache } from '../../identity/replay.ts';
@@ -15,6 +15,7 @@ import type { LiveSessionList, SessionAnswer, TargetList } from '../../wire/api.
 import type { RelayConfig } from '../config/config.ts';
 import type { TargetConfig } from '../config/targets.ts';
 import { RelayError } from '../error.ts';
+import { principalView } from '../principal-view.ts';
 import type { SessionRegistry } from '../sessions/registry.ts';
 import type { Sessions, StoredSession } from '../state/sessions.ts';
 
@@ -98,7 +99,7 @@ async function listSessions(options: SessionRoutesOptions, caller: Authenticated
       target,
       reason,
       task,
-      principal: { ...principal, groups: [...principal.groups] },
+      principal: principalView(principal),
       openedAt: new Date(openedAtMs).toISOString(),
       deadline: new Date(deadlineMs).toISOString(),
     }));
@@ -119,10 +120,9 @@ async function kill(
   if (session === null || session.closedAtMs !== null) throw unknownSession();
   if (!mayKill(options, caller, session, http.ip))
     throw new RelayError('kill-denied', `You may not end session ${id}.`);
-  const { kind, issuer, subject, email } = caller.principal;
   const told = options.append({
     kind: 'session.killed',
-    actor: { kind, issuer, subject, email },
+    actor: actorOf(caller.principal),
     session: id,
     login: caller.login,
     reason: claims.reason ?? null,

@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { OriginalsPolicy } from '../../evidence/recording/originals.ts';
+import type { MachineRule } from '../../identity/machine-token.ts';
 import type { CompiledConfig } from '../../masking/masking.ts';
 import type { TargetName } from '../../model/ids.ts';
 import { ConfigDocument } from './document.ts';
@@ -54,6 +55,8 @@ export interface RelayConfig {
   };
   readonly state: StateConfig;
   readonly identity: IdentityConfig;
+  /** `identity.machines`. */
+  readonly machines: readonly MachineRule[];
   readonly tokens: {
     /** Of an access token; it is renewed silently until `signInLifetimeMs` after the sign-in. */
     readonly lifetimeMs: number;

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
 import type { RelayConfig } from './config.ts';
+import { machineRules } from './machine-rules.ts';
 import { compiledMasking } from './masking.ts';
 import type { RelayFile } from './schema.ts';
 import { reference, SecretReference } from './secret.ts';
@@ -41,6 +42,7 @@ export function resolveConfig(source: RelayConfig['source'], file: RelayFile): R
     },
     state: stateOf(file, base, dataDir),
     identity: identityOf(file),
+    machines: machineRules(file, publicUrl),
     tokens: { lifetimeMs: file.tokens.lifetime, signInLifetimeMs: file.tokens.signInLifetime },
     sessions: {
       defaultDurationMs: sessions.defaultDuration,

@@ -1,5 +1,6 @@
 /** Rules of `relay.yaml` that join several keys: above all, what never travels in plain text. */
 import { isLoopback } from './loopback.ts';
+import { machineProblems } from './machine-rules.ts';
 import { maskingProblems } from './masking.ts';
 import type { RelayFile } from './schema.ts';
 import { SecretReference } from './secret.ts';
@@ -18,6 +19,7 @@ export function ruleProblems(file: RelayFile): RuleProblem[] {
     ...publicUrlProblems(file),
     ...stateProblems(file),
     ...identityProblems(file),
+    ...machineProblems(file),
     ...sessionProblems(file),
     ...maskingProblems(file),
     ...sealProblems(file),

@@ -92,7 +92,7 @@ test('from a relay: who may unseal gets what is sealed, and the entry stands bef
       const subject = String(headers['x-reader']);
       const issuer = 'https://id.example';
       return {
-        principal: { kind: 'person', issuer, subject, email: null, groups: [] },
+        principal: { kind: 'person', issuer, subject, email: null, groups: [], actsFor: null },
         mayRead: () => subject !== 'eve',
         mayUnseal: () => subject === 'uma',
       };

@@ -8,10 +8,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Fastify from 'fastify';
 import * as oidc from 'openid-client';
-import type { NewEntry } from '../../../src/evidence/entry.ts';
+import { relayActor, type NewEntry } from '../../../src/evidence/entry.ts';
 import { generateTokenKey } from '../../../src/identity/access-token.ts';
 import { makeProof } from '../../../src/identity/dpop.ts';
 import { generateLoginKey, importLoginKey, type LoginKey } from '../../../src/identity/login-key.ts';
+import type { MachineRule } from '../../../src/identity/machine-token.ts';
+import { Policies } from '../../../src/policy/policies.ts';
+import { delegationRoutes } from '../../../src/relay/api/delegations.ts';
 import { createIdentity } from '../../../src/relay/api/identity.ts';
 import { authenticate, loginRoutes, offerNonces } from '../../../src/relay/api/login.ts';
 import { sendProblem } from '../../../src/relay/api/problem.ts';
@@ -23,6 +26,7 @@ import {
   providerGroupsClaim,
   providerScopes,
 } from '../../../src/relay/idp/provider.ts';
+import { openMachines } from '../../../src/relay/machines/open.ts';
 import { State } from '../../../src/relay/state/state.ts';
 import type { Clock } from '../../../src/system/clock.ts';
 import type { LoginAnswer } from '../../../src/wire/api.ts';
@@ -43,7 +47,12 @@ export type TestRelay = Awaited<ReturnType<typeof startRelay>>;
 
 export const newKey = async (): Promise<LoginKey> => importLoginKey(await generateLoginKey());
 
-export async function startRelay() {
+export interface TestRelayOptions {
+  readonly machines?: readonly MachineRule[];
+  readonly policy?: string;
+}
+
+export async function startRelay(options: TestRelayOptions = {}) {
   const directory = mkdtempSync(path.join(tmpdir(), 'hoop-identity-'));
   const server = createServer();
   server.listen(0, '127.0.0.1');
@@ -69,6 +78,16 @@ export async function startRelay() {
   });
   const entries: NewEntry[] = [];
   const append = async (entry: NewEntry) => void entries.push(entry);
+  const policies = Policies.parse([{ name: 'policy.cedar', text: options.policy ?? '' }]);
+  const machines = openMachines({
+    config: { publicUrl: relay, identity: { kind: 'embedded' }, machines: options.machines ?? [] },
+    state,
+    clock,
+    policies: () => policies,
+    onIssuerKeys: async (issuer, { digest }) => {
+      await append({ kind: 'issuer.keys', actor: relayActor, issuer, jwksDigest: digest, jwks: null });
+    },
+  });
   const app = Fastify({
     serverFactory: (handler) => server.on('request', handler),
   });
@@ -79,7 +98,17 @@ export async function startRelay() {
     state,
     clock,
     append,
+    machines,
     vouchesFor: (...token) => provider.accounts.vouchesFor(...token),
+  });
+  delegationRoutes(app, {
+    config: { publicUrl: relay },
+    policies: () => policies,
+    state,
+    replay: state.replay,
+    clock,
+    append,
+    authenticate: (request) => authenticate(identity, request),
   });
   app.get('/v1/other', async (request) => (await authenticate(identity, request)).login);
   await app.register(mountProvider(provider));

@@ -31,6 +31,7 @@ const ana: Principal = {
   subject: 'ana',
   email: 'ana@example.com',
   groups: ['a', 'b'],
+  actsFor: null,
 };
 const key = await importLoginKey(await generateLoginKey());
 const directory = mkdtempSync(path.join(tmpdir(), 'hoop-state-'));
