@@ -90,7 +90,7 @@ test('CSV is RFC 4180 with CRLF, and a formula in it is text', async () => {
     '2026-11-21T23:30:00.000Z,command,2026-11-21T23:30:00.004Z,4.25,person,https://id.example,ana,ana@example.com,' +
       'engineering oncall,01JD0000000000000000000001,db-prod,,"look, ""closely""\r\nnow",1,2,' +
       `"'=HYPERLINK(""http://evil.example"")","[""a"",null]",succeeded,SELECT 1,1,,,,,,,,,,` +
-      `"[""curl"",""sh""]","[""/"",""/etc/"",""/etc/shadow""]",,1,reconstructed`,
+      `"[""curl"",""sh""]","[""/"",""/etc/"",""/etc/shadow""]",,1,reconstructed,,,`,
   );
 });
 

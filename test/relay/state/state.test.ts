@@ -194,6 +194,7 @@ function contract(locate: () => string): void {
       principal: ana,
       jkt: key.jkt,
       publicJwk: key.publicJwk,
+      scope: null,
     });
     const until = clock.nowMs + 1_800_000;
     for (const other of [
