@@ -47,3 +47,10 @@ export function isOneParty(a: Party, b: Party): boolean {
 /** The same principal, acting for the same person or for nobody. */
 export const sameParty = (a: Party, b: Party): boolean =>
   samePrincipal(a, b) && samePrincipal(answerable(a), answerable(b));
+
+/**
+ * Whether what `owner` did is the principal's own: the same party's, or that of an agent that acted for this person. Not that of
+ * the same agent on behalf of another person.
+ */
+export const owns = (principal: Party, owner: Party): boolean =>
+  sameParty(principal, owner) || (!principal.actsFor && samePrincipal(principal, answerable(owner)));

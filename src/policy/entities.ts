@@ -1,6 +1,6 @@
 /** hoop's nouns as Cedar entities. Groups and target groups need no entity of their own: a parent's id is enough. */
 import type { CedarValueJson, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
-import type { Identity, Principal } from '../model/principal.ts';
+import type { Identity, Party, Principal } from '../model/principal.ts';
 import type { SessionId, TargetName } from '../model/ids.ts';
 import { relayId } from './schema.ts';
 
@@ -16,7 +16,7 @@ export interface TargetResource {
 export interface SessionResource {
   readonly session: SessionId;
   readonly target: TargetResource;
-  readonly owner: Pick<Principal, 'issuer' | 'subject'>;
+  readonly owner: Party;
 }
 
 const principalTypes = { person: 'Person', service: 'Service', agent: 'Agent' } as const;

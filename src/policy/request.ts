@@ -1,7 +1,7 @@
 /** A question to the policies, as hoop asks it and as Cedar takes it. */
 import type { CedarValueJson, EntityJson, StatefulAuthorizationCall } from '@cedar-policy/cedar-wasm/nodejs';
 import type { CommandFacts } from '../model/command-facts.ts';
-import type { Principal } from '../model/principal.ts';
+import { owns, type Principal } from '../model/principal.ts';
 import { principalEntities, principalEntity, relayEntity, sessionEntity, targetEntity } from './entities.ts';
 import type { SessionResource, TargetResource } from './entities.ts';
 
@@ -147,7 +147,7 @@ function contextOf(request: PolicyRequest): Record<string, CedarValueJson> {
 }
 
 function isOwner(principal: Principal, session: SessionResource | null): boolean {
-  return session?.owner.issuer === principal.issuer && session.owner.subject === principal.subject;
+  return session !== null && owns(principal, session.owner);
 }
 
 /** `::ffff:192.0.2.1` is how a dual-stack socket shows IPv4; `%eth0` is a zone, no part of the address. */

@@ -81,7 +81,7 @@ action execute, forward appliesTo {
   },
 };
 
-// "own": the session belongs to the principal who asks.
+// "own": the session belongs to the principal who asks, or to an agent that acts for that person.
 action kill, unseal, review appliesTo {
   principal: [Person, Service, Agent],
   resource: [Session],

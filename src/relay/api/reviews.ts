@@ -12,7 +12,7 @@ import type { Authenticated } from '../../identity/authenticator.ts';
 import type { ReplayCache } from '../../identity/replay.ts';
 import { verifySignedRequest } from '../../identity/signed-request.ts';
 import type { SessionId } from '../../model/ids.ts';
-import { samePrincipal } from '../../model/principal.ts';
+import { owns } from '../../model/principal.ts';
 import type { Policies } from '../../policy/policies.ts';
 import { refusal } from '../../reviews/review.ts';
 import type { Clock } from '../../system/clock.ts';
@@ -118,7 +118,7 @@ function lookOf(options: ReviewRoutesOptions, { principal }: Authenticated, { ip
     return permits;
   };
   return {
-    sees: (review) => samePrincipal(review.requester, principal) || permitted(review),
+    sees: (review) => owns(principal, review.requester) || permitted(review),
     viewerOf: (review) => ({ principal, permitted: permitted(review), nowMs: clock.wallMs() }),
   };
 }

@@ -7,7 +7,7 @@ import type { Authenticated } from '../../identity/authenticator.ts';
 import type { ReplayCache } from '../../identity/replay.ts';
 import { verifySignedRequest } from '../../identity/signed-request.ts';
 import { isSessionId, type SessionId } from '../../model/ids.ts';
-import { samePrincipal } from '../../model/principal.ts';
+import { owns } from '../../model/principal.ts';
 import type { Policies } from '../../policy/policies.ts';
 import type { Clock } from '../../system/clock.ts';
 import { SessionKillClaims, SessionOpenClaims, SignedRequest } from '../../wire/api.ts';
@@ -53,7 +53,7 @@ export function sessionRoutes(app: FastifyInstance, options: SessionRoutesOption
   app.delete<{ Params: { id: string } }>('/v1/sessions/:id', async (request, reply) => {
     const caller = await authenticate(request);
     const session = registry.find(sessionId(request.params.id));
-    if (session === null || !samePrincipal(session.facts.authorization.principal, caller.principal))
+    if (session === null || !owns(caller.principal, session.facts.authorization.principal))
       throw unknownSession();
     // Not waited for: sealing may take a while, and the caller is done.
     void session.end('ended').catch(() => undefined);
@@ -91,8 +91,7 @@ async function listSessions(options: SessionRoutesOptions, caller: Authenticated
   const sessions = (await options.state.live())
     .filter(
       (session) =>
-        samePrincipal(session.principal, caller.principal) ||
-        mayKill(options, caller, session, sourceAddress),
+        owns(caller.principal, session.principal) || mayKill(options, caller, session, sourceAddress),
     )
     .map(({ id, target, principal, openedAtMs, deadlineMs, reason, task }) => ({
       session: id,

@@ -15,7 +15,7 @@ export function* machineProblems({ identity }: RelayFile): Generator<RuleProblem
     if (protocol === 'http:' && !isLoopback(hostname))
       yield { path: [...path, 'issuer'], message: 'expected https: http is for loopback only' };
     const binds = Object.values(conditions).some((anyOf) => anyOf.every((each) => each.binds));
-    if (subject?.binds !== true && !binds)
+    if (subject?.binds !== true && actor?.binds !== true && !binds)
       yield {
         path: [...path, subject === undefined ? 'conditions' : 'subject'],
         message: 'expected a subject or a condition that is more than * : the issuer has other customers',

@@ -89,17 +89,22 @@ export class EvidenceFixture {
     await this.log.append({ kind: 'relay.started', actor: relayActor, version: '0.1.0', configDigest });
   }
 
-  async signIn(subject: string, groups = ['engineering']): Promise<TestLogin> {
+  /** @param changes what the entry says else: an agent's, above all */
+  async signIn(
+    subject: string,
+    groups = ['engineering'],
+    changes: Partial<EntryOf<'login'>> = {},
+  ): Promise<TestLogin> {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const { x = '', y = '' } = publicKey.export({ format: 'jwk' });
     const key = { kty: 'EC', crv: 'P-256', x, y } as const;
     const thumbprint = hash('sha256', canonicalize(key)!, 'base64url');
-    const actor = {
+    const actor = changes.actor ?? {
       kind: 'person',
       issuer: 'https://idp.example',
       subject,
       email: `${subject}@example.com`,
-    } as const;
+    };
     const login = ulid(this.clock.wallMs());
     await this.log.append({
       kind: 'login',
@@ -112,6 +117,7 @@ export class EvidenceFixture {
       thumbprint,
       binding: 'bound-by-relay',
       idTokenDigest: hash('sha256', subject, 'hex'),
+      ...changes,
     });
     return {
       login,

@@ -202,10 +202,11 @@ test('a service account signs in by its key: each assertion once, for this relay
   }
 });
 
+const by = ({ secret }: { secret: string }) => ({ account: 'by-secret', clientSecret: secret });
+
 test('by its secret: two while it is rotated, then one; who is disabled or removed is out at once', async () => {
   const [first, second] = [newSecret(), newSecret()];
   const made = await admin.add(account('by-secret'), first.credential);
-  const by = ({ secret }: { secret: string }) => ({ account: 'by-secret', clientSecret: secret });
   assert.match(first.secret, /^hoop_sa_[\w-]{43}$/);
   await signedIn(by(first));
   await admin.rotate(made!, second.credential, 60_000);
