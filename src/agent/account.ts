@@ -4,11 +4,13 @@ import { CredentialStore } from './credentials.ts';
 import { directories } from './directories.ts';
 import { AgentError } from './error.ts';
 import { HttpClient } from './http.ts';
+import { MachineSignIn } from './machine-sign-in.ts';
+import { machineSource, type MachineSource } from './machine-source.ts';
 import { relayAddress } from './relay-address.ts';
 import { RelayClient } from './relay-client.ts';
 import { SettingsFile } from './settings.ts';
 import type { Settings } from './settings.ts';
-import { SignIn } from './sign-in.ts';
+import { SignIn, type AccountSignIn } from './sign-in.ts';
 
 export interface AccountOptions {
   /** As typed; null for the one of the last sign-in. */
@@ -18,13 +20,17 @@ export interface AccountOptions {
   /** Said to the person, not part of a result. */
   warn(message: string): void;
   readonly environment?: NodeJS.ProcessEnv;
+  /** How a program signs in; null: a person did. What the environment says otherwise. */
+  readonly machine?: MachineSource | null;
 }
 
 export interface Account {
   /** Base URL, normal form. */
   readonly relay: string;
   readonly client: RelayClient;
-  readonly signIn: SignIn;
+  readonly signIn: AccountSignIn;
+  /** How a program signs in; null: a person did. */
+  readonly machine: MachineSource | null;
   readonly store: CredentialStore;
   readonly settings: SettingsFile;
   readonly caFile: string | null;
@@ -34,7 +40,8 @@ export interface Account {
 
 /**
  * Reads no secret yet and calls nobody.
- * @throws AgentError `relay-unknown`, `relay-address-invalid`, `relay-insecure`, `ca-file-unreadable`
+ * @throws AgentError `relay-unknown`, `relay-address-invalid`, `relay-insecure`, `ca-file-unreadable`,
+ * `machine-settings-invalid`
  */
 export async function openAccount(options: AccountOptions): Promise<Account> {
   const environment = options.environment ?? process.env;
@@ -47,9 +54,13 @@ export async function openAccount(options: AccountOptions): Promise<Account> {
   const caFile = typed ?? known.relays[relay]?.caFile ?? null;
   const store = new CredentialStore({ directory: config, warn: options.warn, environment });
   const http = await HttpClient.open(relay, caFile);
-  const signIn = new SignIn({ relay, store, directory: config, http, caFile });
+  const machine = options.machine === undefined ? machineSource(environment) : options.machine;
+  const signIn =
+    machine === null
+      ? new SignIn({ relay, store, directory: config, http, caFile })
+      : new MachineSignIn(relay, http, machine);
   const client = new RelayClient(relay, http, signIn);
-  return { relay, client, signIn, store, settings, caFile, close: () => http.close() };
+  return { relay, client, signIn, machine, store, settings, caFile, close: () => http.close() };
 }
 
 /** @throws AgentError `relay-unknown`, `relay-address-invalid`, `relay-insecure` */

@@ -89,7 +89,7 @@ class Background {
   }
 
   async #connect(request: ConnectRequest, gone: AbortSignal): Promise<ControlAnswer> {
-    const { relay, caFile, port, socket, ...wish } = request;
+    const { relay, caFile, port, socket, machine, ...wish } = request;
     const { target } = wish;
     const key = `${target} ${relay}`;
     if (this.#served.has(key) || this.#opening.has(key))
@@ -100,7 +100,7 @@ class Background {
     this.#opening.add(key);
     try {
       const { environment, log } = this.#options;
-      const account = await openAccount({ relay, caFile, warn: log, environment });
+      const account = await openAccount({ relay, caFile, machine, warn: log, environment });
       const served = await ServedTarget.open(account, wish, { port, socket }).catch(
         async (error: unknown) => {
           await account.close();

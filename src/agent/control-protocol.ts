@@ -1,9 +1,11 @@
 /**
  * What the CLI and the background agent say to each other: one JSON line each way on a Unix socket, then it closes.
- * Both ends validate. Nothing secret crosses: the agent reads the credential store itself.
+ * Both ends validate. A person's sign-in does not cross, the agent reads the credential store itself; a program's way to sign
+ * in does, with the token where it stands in no file: the socket is the user's alone.
  */
 import { z } from 'zod';
 import { HoopError } from '../errors.ts';
+import { MachineSource } from './machine-source.ts';
 import { RelayProblem } from './problem.ts';
 
 /** Longest line, either way. */
@@ -23,6 +25,7 @@ export const ControlRequest = z.discriminatedUnion('op', [
     durationSeconds: z.int().positive().nullable(),
     port: z.int().min(1).max(65_535).nullable(),
     socket: z.boolean(),
+    machine: MachineSource.nullable().default(null),
   }),
   z.strictObject({ v: z.literal(1), op: z.literal('status') }),
   /** `target` null: all of them; `relay` null: of whichever relay. */

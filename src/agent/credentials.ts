@@ -28,8 +28,11 @@ const Credential = z.object({
 /** Secret: never logged, never printed. */
 export type Credential = z.infer<typeof Credential>;
 
+/** What a command needs to know of who is signed in; secret too. */
+export type CurrentSignIn = Omit<Credential, 'v' | 'clientId' | 'key'>;
+
 /** When the sign-in is over for good; null when only the provider knows. */
-export function signInEndMs(credential: Credential): number | null {
+export function signInEndMs(credential: CurrentSignIn): number | null {
   return credential.refreshToken === null ? credential.accessTokenEndsAtMs : credential.renewableUntilMs;
 }
 

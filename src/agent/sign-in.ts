@@ -12,12 +12,21 @@ import { importLoginKey } from '../identity/login-key.ts';
 import { withProcessLock } from '../system/process-lock.ts';
 import { LoginAnswer } from '../wire/api.ts';
 import { endOfRenewal } from './credentials.ts';
-import type { Credential, CredentialStore } from './credentials.ts';
+import type { Credential, CredentialStore, CurrentSignIn } from './credentials.ts';
 import { AgentError } from './error.ts';
 import { HttpClient } from './http.ts';
 import { RelayProblem } from './problem.ts';
 import { RelayClient } from './relay-client.ts';
 import type { Caller, CallerSource } from './relay-client.ts';
+
+/** Who calls a relay, a person or a program, for as long as it lasts. */
+export interface AccountSignIn extends CallerSource {
+  credential(): Promise<CurrentSignIn>;
+  /** For requests that are signed. */
+  key(): Promise<LoginKey>;
+  /** @param refused a token that must not come back, even if it has not ended */
+  renew(refused: string | null): Promise<CurrentSignIn>;
+}
 
 export interface SignInOptions {
   readonly relay: string;
@@ -31,7 +40,7 @@ export interface SignInOptions {
 const lockTimeoutMs = 60_000;
 const marginMs = 60_000;
 
-export class SignIn implements CallerSource {
+export class SignIn implements AccountSignIn {
   readonly #options: SignInOptions;
   #credential: Credential | null = null;
   #key: LoginKey | null = null;
@@ -127,14 +136,16 @@ export class SignIn implements CallerSource {
   }
 }
 
+type Answered = Pick<
+  Credential,
+  'login' | 'accessToken' | 'accessTokenEndsAtMs' | 'accessTokenLifetimeMs' | 'principal'
+>;
+
 /** The credential with what `POST /v1/login` answered. */
-export function withAnswer(
-  credential: Omit<
-    Credential,
-    'login' | 'accessToken' | 'accessTokenEndsAtMs' | 'accessTokenLifetimeMs' | 'principal'
-  >,
+export function withAnswer<Kept extends object>(
+  credential: Kept,
   answer: LoginAnswer,
-): Credential {
+): Omit<Kept, keyof Answered> & Answered {
   const lifetimeMs = answer.expiresInSeconds * 1000;
   return {
     ...credential,
@@ -146,7 +157,7 @@ export function withAnswer(
   };
 }
 
-function endsWithin(credential: Credential, marginMs: number): boolean {
+export function endsWithin(credential: Pick<Credential, 'accessTokenEndsAtMs'>, marginMs: number): boolean {
   return credential.accessTokenEndsAtMs - marginMs <= Date.now();
 }
 

@@ -64,6 +64,11 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'account-invalid',
     'user-unknown',
     'user-exists',
+    'service-account-unknown',
+    'service-account-exists',
+    'key-file-unusable',
+    'machine-settings-invalid',
+    'machine-file-unusable',
     'password-unreadable',
     // The auditor's: what was asked for is not there, or is no such file.
     'vkey-unknown',

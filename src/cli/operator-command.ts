@@ -3,10 +3,12 @@
  * the rights of the user who runs them. No sign-in takes part.
  */
 import * as Flags from '@oclif/core/flags';
+import type { ServiceAccount } from '../identity/service-account.ts';
 import { loadConfig } from '../relay/config/config.ts';
 import type { RelayConfig } from '../relay/config/config.ts';
 import { Accounts } from '../relay/idp/accounts.ts';
 import { providerIssuer } from '../relay/idp/provider.ts';
+import { ServiceAccountAdmin } from '../relay/machines/service-accounts.ts';
 import { problemLines } from '../relay/problem-lines.ts';
 import { State } from '../relay/state/state.ts';
 import type { User } from '../relay/state/users.ts';
@@ -63,6 +65,39 @@ export abstract class OperatorCommand extends HoopCommand {
     } finally {
       await state.close();
     }
+  }
+
+  /** Opens the state and works on the relay's own service accounts, wherever people sign in. */
+  protected async withServiceAccounts<T>(
+    flags: OperatorFlags,
+    work: (accounts: ServiceAccountAdmin) => Promise<T>,
+  ): Promise<T> {
+    const config = await this.relayConfig(flags);
+    this.note(`  data directory: ${config.dataDir}`);
+    const state = await State.open(
+      config.state.kind === 'sqlite' ? config.state.file : config.state.url.resolve(),
+    );
+    try {
+      return await work(new ServiceAccountAdmin(state, config.publicUrl));
+    } finally {
+      await state.close();
+    }
+  }
+
+  /** The same for one account. @throws OperatorError `service-account-unknown` */
+  protected withServiceAccount<T>(
+    flags: OperatorFlags,
+    name: string,
+    work: (accounts: ServiceAccountAdmin, account: ServiceAccount) => Promise<T>,
+  ): Promise<T> {
+    return this.withServiceAccounts(flags, async (accounts) => {
+      const account = await accounts.byName(name);
+      if (account === null)
+        throw new OperatorError('service-account-unknown', `there is no service account ${name}`, {
+          hint: 'see: hoop admin service-accounts list',
+        });
+      return work(accounts, account);
+    });
   }
 
   /** The same for one person. @throws OperatorError `user-unknown`, `provider-not-embedded` */

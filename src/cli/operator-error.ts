@@ -3,6 +3,8 @@ import { HoopError } from '../errors.ts';
 /**
  * - `provider-not-embedded`: people are managed at the OpenID provider that the configuration names.
  * - `user-unknown`, `user-exists`: by e-mail address.
+ * - `service-account-unknown`, `service-account-exists`: by name.
+ * - `key-file-unusable`: the file of a key cannot be read, or there is one already.
  * - `password-unreadable`: standard input gave no password, or two that differ.
  * - `target-not-configured`, `host-key-not-trusted`: `hoop relay trust` pinned nothing.
  * - `relay-check-failed`: `hoop relay check` found something that keeps the relay from working.
@@ -11,6 +13,9 @@ export type OperatorErrorCode =
   | 'provider-not-embedded'
   | 'user-unknown'
   | 'user-exists'
+  | 'service-account-unknown'
+  | 'service-account-exists'
+  | 'key-file-unusable'
   | 'password-unreadable'
   | 'target-not-configured'
   | 'host-key-not-trusted'

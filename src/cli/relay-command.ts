@@ -2,7 +2,7 @@
 import path from 'node:path';
 import * as Flags from '@oclif/core/flags';
 import { openAccount } from '../agent/account.ts';
-import type { Account } from '../agent/account.ts';
+import type { Account, AccountOptions } from '../agent/account.ts';
 import type { AgentCommand } from '../agent/background-start.ts';
 import { HoopCommand } from './command.ts';
 
@@ -34,11 +34,16 @@ export abstract class RelayCommand extends HoopCommand {
   }
 
   /** Opens the account, does the work and closes what it opened. */
-  protected async withAccount<T>(flags: RelayFlags, work: (account: Account) => Promise<T>): Promise<T> {
+  protected async withAccount<T>(
+    flags: RelayFlags,
+    work: (account: Account) => Promise<T>,
+    options: Pick<AccountOptions, 'machine'> = {},
+  ): Promise<T> {
     const account = await openAccount({
       relay: flags.relay ?? null,
       caFile: flags['ca-file'] ?? null,
       warn: (message) => this.note(`hoop: ${message}`),
+      ...options,
     });
     try {
       return await work(account);

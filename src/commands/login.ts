@@ -31,6 +31,7 @@ export default class Login extends RelayCommand {
       relay: args.url ?? flags.relay ?? null,
       caFile: flags['ca-file'] ?? null,
       warn: (message) => this.note(`hoop: ${message}`),
+      machine: null,
     });
     await account.close();
     const { relay, caFile, store, settings } = account;

@@ -1,3 +1,4 @@
+import type { Account } from '../agent/account.ts';
 import { RelayCommand } from '../cli/relay-command.ts';
 
 export default class Logout extends RelayCommand {
@@ -6,7 +7,7 @@ export default class Logout extends RelayCommand {
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Logout);
-    return this.withAccount(flags, async ({ relay, client, store }) => {
+    const end = async ({ relay, client, store }: Account) => {
       const credential = await store.load(relay);
       if (credential === null) {
         this.print(`  You were not signed in at ${relay}`);
@@ -21,6 +22,8 @@ export default class Logout extends RelayCommand {
       await store.remove(relay);
       this.print(`  Signed out of ${relay}`);
       return { relay, signedOut: true };
-    });
+    };
+    // The person's, also where a program has a sign-in of its own.
+    return this.withAccount(flags, end, { machine: null });
   }
 }

@@ -1,5 +1,5 @@
 import { signInEndMs } from '../agent/credentials.ts';
-import { nameOf } from '../cli/person.ts';
+import { actsForFact, nameOf } from '../cli/person.ts';
 import { RelayCommand } from '../cli/relay-command.ts';
 import { instant, timeOfDay } from '../cli/time.ts';
 
@@ -18,6 +18,7 @@ export default class Whoami extends RelayCommand {
       this.printFacts([
         ['kind', principal.kind],
         ['subject', principal.subject],
+        ...actsForFact(principal),
         ['issuer', issuer],
         ['groups', principal.groups.join(', ')],
         ['until', endMs === null ? 'the provider ends it' : timeOfDay(new Date(endMs))],

@@ -10,8 +10,18 @@ import { IdentityError } from './error.ts';
 import type { PublicJwk } from './login-key.ts';
 import { mintPrincipal, type VerifiedPrincipal } from './verified-principal.ts';
 
-/** A login as stored when its ID token was verified. */
+/** What a login is limited to beside policy: an agent's, by the person for whom it acts. */
+export interface LoginScope {
+  /** Null: every target. */
+  readonly targets: readonly string[] | null;
+  /** The task that its sessions must name; null: any, or none. */
+  readonly task: string | null;
+}
+
+/** A login as stored when its proof was verified. */
 export interface StoredLogin {
+  /** Null: nothing but policy. */
+  readonly scope: LoginScope | null;
   readonly principal: Principal;
   readonly jkt: string;
   readonly publicJwk: PublicJwk;
@@ -36,6 +46,7 @@ export interface Authenticated {
   readonly login: LoginId;
   readonly jkt: string;
   readonly publicJwk: PublicJwk;
+  readonly scope: LoginScope | null;
 }
 
 export interface AuthenticatorOptions extends ProofVerification {
@@ -85,6 +96,7 @@ export class Authenticator {
       login: claims.login,
       jkt: claims.jkt,
       publicJwk: login.publicJwk,
+      scope: login.scope,
     };
   }
 

@@ -13,7 +13,7 @@ import { PublicJwk, thumbprint } from './login-key.ts';
 import { mintPrincipal, type VerifiedPrincipal } from './verified-principal.ts';
 
 /** Signatures with a public key only: never `none`, never a shared secret. */
-const algorithms = [
+export const algorithms = [
   'ES256',
   'ES384',
   'ES512',
@@ -27,7 +27,7 @@ const algorithms = [
   'RS512',
 ];
 
-const clockToleranceSeconds = 60;
+export const clockToleranceSeconds = 60;
 
 const Claims = z.object({
   sub: z
@@ -196,7 +196,8 @@ async function boundThumbprint(
   return bound;
 }
 
-function groupsOf(payload: JWTPayload, claim: string): readonly string[] {
+/** @throws IdentityError `id-token-invalid` when they are no list of names, or left out for their number */
+export function groupsOf(payload: JWTPayload, claim: string): readonly string[] {
   const value = Object.hasOwn(payload, claim) ? payload[claim] : atPath(payload, claim.split('.'));
   if (value === undefined || value === null) {
     const elsewhere = payload['_claim_names'];

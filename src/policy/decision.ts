@@ -1,4 +1,4 @@
-import type { Principal } from '../model/principal.ts';
+import type { Identity, Principal } from '../model/principal.ts';
 import type { Action } from './schema.ts';
 
 /** Only this folder can make a decision: what holds one was answered by the policies. */
@@ -7,6 +7,7 @@ const minted = Symbol('decision');
 /** What was decided about one request. Immutable; may be shared by many equal requests. */
 export class Decision {
   readonly #principal: string;
+  readonly #actsFor: string | null;
   readonly action: Action;
   /** Name of the target, id of the session, or `this` for the relay. */
   readonly resource: string;
@@ -17,7 +18,8 @@ export class Decision {
   readonly errors: readonly string[];
 
   private constructor(request: DecidedRequest, answer: Answer) {
-    this.#principal = `${request.principal.issuer}#${request.principal.subject}`;
+    this.#principal = nameOf(request.principal);
+    this.#actsFor = request.principal.actsFor === null ? null : nameOf(request.principal.actsFor);
     this.action = request.action;
     this.resource = request.resource;
     this.decision = answer.errors.length === 0 ? answer.decision : 'deny';
@@ -37,18 +39,24 @@ export class Decision {
   }
 
   /** True only for an allow of exactly this action by this principal on this resource. */
-  allows(action: Action, principal: Pick<Principal, 'issuer' | 'subject'>, resource: string): boolean {
+  allows(action: Action, principal: Who, resource: string): boolean {
     return (
       this.decision === 'allow' &&
       this.action === action &&
       this.resource === resource &&
-      this.#principal === `${principal.issuer}#${principal.subject}`
+      this.#principal === nameOf(principal) &&
+      this.#actsFor === (principal.actsFor === null ? null : nameOf(principal.actsFor))
     );
   }
 }
 
+/** A principal, and for whom it acts. */
+type Who = Pick<Principal, 'issuer' | 'subject' | 'actsFor'>;
+
+const nameOf = ({ issuer, subject }: Identity): string => `${issuer}#${subject}`;
+
 interface DecidedRequest {
-  readonly principal: Pick<Principal, 'issuer' | 'subject'>;
+  readonly principal: Who;
   readonly action: Action;
   readonly resource: string;
 }

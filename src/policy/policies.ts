@@ -23,7 +23,7 @@ import { decideExecute } from './execute-decision.ts';
 import type { ExecuteDecision } from './execute-decision.ts';
 import { cedarRequest, shapeOf } from './request.ts';
 import type { CedarRequest, Circumstances, ConnectCircumstances, ExecuteCircumstances } from './request.ts';
-import type { PolicyRequest } from './request.ts';
+import type { DelegateCircumstances, PolicyRequest } from './request.ts';
 import { unionOfNeeds } from './review-rule.ts';
 import type { Action } from './schema.ts';
 import { splitPolicies } from './source.ts';
@@ -155,6 +155,11 @@ export class Policies {
     circumstances: Circumstances,
   ): Decision {
     return this.evaluate({ action: 'readEvidence', principal, session, circumstances });
+  }
+
+  /** May this person let this agent act for them? */
+  delegate(principal: Principal, agent: Principal, circumstances: DelegateCircumstances): Decision {
+    return this.evaluate({ action: 'delegate', principal, agent, circumstances });
   }
 
   /** May this principal administer the relay? */

@@ -1,8 +1,8 @@
 /** A question to the policies, as hoop asks it and as Cedar takes it. */
 import type { CedarValueJson, EntityJson, StatefulAuthorizationCall } from '@cedar-policy/cedar-wasm/nodejs';
 import type { CommandFacts } from '../model/command-facts.ts';
-import type { Principal } from '../model/principal.ts';
-import { principalEntity, relayEntity, sessionEntity, targetEntity } from './entities.ts';
+import { owns, type Principal } from '../model/principal.ts';
+import { principalEntities, principalEntity, relayEntity, sessionEntity, targetEntity } from './entities.ts';
 import type { SessionResource, TargetResource } from './entities.ts';
 
 /** Where and when somebody asks. */
@@ -28,6 +28,12 @@ export interface ExecuteCircumstances extends Circumstances {
   readonly task: string | null;
 }
 
+/** What letting an agent act adds. */
+export interface DelegateCircumstances extends Circumstances {
+  /** For how long. */
+  readonly durationSeconds: number;
+}
+
 /** One question. `session: null` asks for the record of everything. */
 export type PolicyRequest = { readonly principal: Principal } & (
   | {
@@ -51,6 +57,12 @@ export type PolicyRequest = { readonly principal: Principal } & (
       readonly circumstances: Circumstances;
     }
   | { readonly action: 'administer'; readonly circumstances: Circumstances }
+  | {
+      readonly action: 'delegate';
+      /** As it is without a person. */
+      readonly agent: Principal;
+      readonly circumstances: DelegateCircumstances;
+    }
 );
 
 /** Cedar's call but for the policies, and the id of the resource. */
@@ -65,7 +77,7 @@ export interface CedarRequest {
 
 /** @throws TypeError, RangeError for values that cannot be asked about; the caller denies */
 export function cedarRequest(request: PolicyRequest): CedarRequest {
-  const principal = principalEntity(request.principal);
+  const [principal, ...people] = principalEntities(request.principal);
   const { resource, others } = resourceOf(request);
   return {
     call: {
@@ -73,7 +85,7 @@ export function cedarRequest(request: PolicyRequest): CedarRequest {
       action: { type: 'Action', id: request.action },
       resource: resource.uid,
       context: contextOf(request),
-      entities: [principal, resource, ...others],
+      entities: [principal, ...people, resource, ...others],
     },
     id: '__entity' in resource.uid ? resource.uid.__entity.id : resource.uid.id,
   };
@@ -81,7 +93,7 @@ export function cedarRequest(request: PolicyRequest): CedarRequest {
 
 /** Everything about a request that a decision may depend on, except the time. */
 export function shapeOf(request: PolicyRequest): string {
-  const { kind, issuer, subject, email, groups } = request.principal;
+  const { kind, issuer, subject, email, groups, actsFor } = request.principal;
   return JSON.stringify([
     request.action,
     kind,
@@ -89,6 +101,8 @@ export function shapeOf(request: PolicyRequest): string {
     subject,
     email,
     groups,
+    actsFor,
+    'agent' in request ? request.agent : null,
     'target' in request ? request.target : null,
     'session' in request ? request.session : null,
     { ...request.circumstances, timeMs: 0 },
@@ -96,6 +110,7 @@ export function shapeOf(request: PolicyRequest): string {
 }
 
 function resourceOf(request: PolicyRequest): { resource: EntityJson; others: EntityJson[] } {
+  if ('agent' in request) return { resource: principalEntity(request.agent), others: [] };
   if ('target' in request) return { resource: targetEntity(request.target), others: [] };
   if ('session' in request && request.session !== null)
     return { resource: sessionEntity(request.session), others: [targetEntity(request.session.target)] };
@@ -109,6 +124,8 @@ function contextOf(request: PolicyRequest): Record<string, CedarValueJson> {
     sourceAddress: { __extn: { fn: 'ip', arg: plainAddress(sourceAddress) } },
   };
   if (request.action === 'administer') return context;
+  if (request.action === 'delegate')
+    return { ...context, durationSeconds: request.circumstances.durationSeconds };
   if ('session' in request) return { ...context, own: isOwner(request.principal, request.session) };
   if (request.circumstances.task !== null) context['task'] = request.circumstances.task;
   if (request.circumstances.reason !== null) context['reason'] = request.circumstances.reason;
@@ -130,7 +147,7 @@ function contextOf(request: PolicyRequest): Record<string, CedarValueJson> {
 }
 
 function isOwner(principal: Principal, session: SessionResource | null): boolean {
-  return session?.owner.issuer === principal.issuer && session.owner.subject === principal.subject;
+  return session !== null && owns(principal, session.owner);
 }
 
 /** `::ffff:192.0.2.1` is how a dual-stack socket shows IPv4; `%eth0` is a zone, no part of the address. */

@@ -18,6 +18,7 @@ export const actions = [
   'readEvidence',
   'unseal',
   'administer',
+  'delegate',
 ] as const;
 export type Action = (typeof actions)[number];
 
@@ -26,10 +27,17 @@ export const relayId = 'this';
 
 export const schema = `
 entity Group;
-entity Person, Service, Agent in [Group] {
+entity Person, Service in [Group] {
   issuer: String,
   subject: String,
   email?: String,
+};
+// "actsFor": the person on whose behalf it acts, in that person's groups; the agent itself is in its own alone.
+entity Agent in [Group] {
+  issuer: String,
+  subject: String,
+  email?: String,
+  actsFor?: Person,
 };
 
 entity TargetGroup;
@@ -73,7 +81,7 @@ action execute, forward appliesTo {
   },
 };
 
-// "own": the session belongs to the principal who asks.
+// "own": the session belongs to the principal who asks, or to an agent that acts for that person.
 action kill, unseal, review appliesTo {
   principal: [Person, Service, Agent],
   resource: [Session],
@@ -91,5 +99,12 @@ action administer appliesTo {
   principal: [Person, Service, Agent],
   resource: [Relay],
   context: { time: datetime, sourceAddress: ipaddr },
+};
+
+// A person lets an agent act for them; the resource is the agent as it is without anybody.
+action delegate appliesTo {
+  principal: [Person],
+  resource: [Agent],
+  context: { time: datetime, sourceAddress: ipaddr, durationSeconds: Long },
 };
 `;

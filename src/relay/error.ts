@@ -7,6 +7,7 @@ export type RelayErrorCode =
   | 'connect-denied' // policy does not allow this principal to connect to this target
   | 'target-unreachable' // the target did not answer, or refused the relay's credential
   | 'session-unknown' // no live session of this id that the caller may act on
+  | 'delegation-denied' // policy does not allow this person to let this agent act, or there is none
   | 'kill-denied' // policy does not allow this principal to end this session
   | 'evidence-denied' // policy does not allow this principal to read evidence
   | 'evidence-unavailable' // the relay cannot record, so it opens no session

@@ -167,6 +167,7 @@ function principalOf(config: RelayConfig, { user, as, email, group, kind }: Ques
     subject: user?.id ?? as ?? 'nobody',
     email: user?.email ?? email ?? null,
     groups,
+    actsFor: null,
   };
 }
 

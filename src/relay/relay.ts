@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { keepProof } from '../evidence/logins/archive.ts';
+import type { SeenKeys } from '../identity/issuer-keys.ts';
 import { openClassifier, type SqlClassifier } from '../protocols/postgres/sql/classifier.ts';
 import { systemClock } from '../system/clock.ts';
 import path from 'node:path';
@@ -13,6 +14,7 @@ import { evidenceReaders } from './api/evidence-readers.ts';
 import { logRoutes } from './api/log.ts';
 import { createIdentity, type RelayIdentity } from './api/identity.ts';
 import { authenticate, loginRoutes, offerNonces, presentedBy } from './api/login.ts';
+import { delegationRoutes } from './api/delegations.ts';
 import { discoveryRoutes } from './api/discovery.ts';
 import { reviewRoutes } from './api/reviews.ts';
 import { sessionRoutes } from './api/sessions.ts';
@@ -35,6 +37,8 @@ import { tellIssuerKeys } from './issuer-keys.ts';
 import { openKeys, type RelayKeys } from './keys.ts';
 import { openLogKeys, type LogKeys } from './log-keys.ts';
 import { createLogger, type RelayLogger } from './logging.ts';
+import { openMachines } from './machines/open.ts';
+import type { MachineSignIns } from './machines/sign-in.ts';
 import { RelayMetrics } from './metrics.ts';
 import type { ReviewDesk } from './reviews/desk.ts';
 import { PoliciesInForce, digestOf, loadPolicies, type Reloaded } from './policies-in-force.ts';
@@ -137,7 +141,7 @@ interface Parts {
 
 async function serve(parts: Parts): Promise<Relay> {
   const { config, logger, metrics, state, evidence } = parts;
-  const { provider, identity } = await openIdentity(parts);
+  const { provider, identity, machines } = await openIdentity(parts);
   const processId = randomUUID();
   const reviews = await openReviews({ ...parts, processId });
   const [classifier, shell] = await Promise.all([openClassifier(), openShellClassifier()]);
@@ -145,7 +149,7 @@ async function serve(parts: Parts): Promise<Relay> {
   parts.policies.onReplaced = () => registry.endUnauthorized();
   const upgrades = openUpgrades(registry, identity);
   const app = createServer(parts);
-  await addRoutes(app, parts, { provider, identity, registry, reviews });
+  await addRoutes(app, parts, { provider, identity, machines, registry, reviews });
   let draining = false;
   healthRoutes(app, {
     checks: {
@@ -240,7 +244,7 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
 const stateLocation = ({ state }: RelayConfig): string =>
   state.kind === 'sqlite' ? state.file : state.url.resolve();
 
-async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
+async function openIdentity({ config, keys, state, evidence, logger, policies }: Parts) {
   const onError = (error: Error): void => logger.error('provider failed', {}, error);
   const provider =
     config.identity.kind === 'embedded'
@@ -262,17 +266,26 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
           fetchJson: (url: string) => provider!.fetchJson(url),
         };
   const record = { evidence: config.evidence.directory, append: evidence.append };
+  const onIssuerKeys = (seenAt: string, seen: SeenKeys): Promise<void> =>
+    tellIssuerKeys(record, seenAt, seen);
   const identity = await createIdentity({
     relay: config.publicUrl,
     state,
     clock: systemClock,
     issuer,
-    onIssuerKeys: (seen) => tellIssuerKeys(record, issuer.url, seen),
+    onIssuerKeys: (seen) => onIssuerKeys(issuer.url, seen),
     tokenKey: keys.token,
     nonceSecret: keys.nonceSecret,
     tokenLifetimeSeconds: config.tokens.lifetimeMs / 1000,
   });
-  return { provider, identity };
+  const machines = openMachines({
+    config,
+    state,
+    clock: systemClock,
+    policies: () => policies.current,
+    onIssuerKeys,
+  });
+  return { provider, identity, machines };
 }
 
 function openRegistry(
@@ -354,11 +367,13 @@ async function addRoutes(
   {
     provider,
     identity,
+    machines,
     registry,
     reviews,
   }: {
     provider: EmbeddedProvider | null;
     identity: RelayIdentity;
+    machines: MachineSignIns;
     registry: SessionRegistry;
     reviews: OpenedReviews;
   },
@@ -391,12 +406,19 @@ async function addRoutes(
     ...shared,
     state,
     keepProof: (...proof) => keepProof(config.evidence.directory, ...proof),
+    machines,
     vouchesFor: provider === null ? undefined : (...token) => provider.accounts.vouchesFor(...token),
   });
   sessionRoutes(app, {
     ...shared,
     registry,
     state: state.sessions,
+    replay: state.replay,
+    authenticate: (request) => authenticate(identity, request),
+  });
+  delegationRoutes(app, {
+    ...shared,
+    state,
     replay: state.replay,
     authenticate: (request) => authenticate(identity, request),
   });

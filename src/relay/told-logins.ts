@@ -21,29 +21,33 @@ export function tellingLogins(append: Append, logins: Pick<Logins, 'entryOf'>): 
     told.set(login, groups);
     if (told.size > remembered) told.delete(told.keys().next().value!);
   };
-  return async (entry) => {
+  const tell: Append = async (entry) => {
     const login = loginNamedBy(entry);
     const known = login === null ? undefined : told.get(login);
     // Whose say counts rests on the groups, which another relay may have renewed.
     if (login !== null && (known === undefined || entry.kind === 'review.decided')) {
       const telling = await logins.entryOf(login as LoginId);
       const groups = JSON.stringify(telling?.groups ?? []);
-      if (telling !== null && groups !== known) await append({ ...telling, renews: login });
+      // By the same way: an agent's login names that of the person for whom it acts.
+      if (telling !== null && groups !== known) await tell({ ...telling, renews: login });
       remember(login, groups);
     }
     const appended = await append(entry);
     if (entry.kind === 'login') remember(entry.login, JSON.stringify(entry.groups));
     return appended;
   };
+  return tell;
 }
 
 function loginNamedBy(entry: NewEntry): string | null {
+  if (entry.kind === 'login') return entry.delegation?.login ?? null;
   const names = [
     'session.opened',
     'session.killed',
     'review.decided',
     'evidence.read',
     'login.ended',
+    'agent.delegated',
   ] as const;
   return names.some((kind) => kind === entry.kind) && 'login' in entry ? (entry.login ?? null) : null;
 }

@@ -12,6 +12,7 @@ export const ana: Principal = {
   subject: 'u1',
   email: 'ana@example.com',
   groups: ['engineering'],
+  actsFor: null,
 };
 
 /** What these policies say to Ana at `db-prod`. */

@@ -16,6 +16,7 @@ const ana: Principal = {
   subject: 'u1',
   email: 'ana@example.com',
   groups: ['engineering'],
+  actsFor: null,
 };
 const name = 'db-prod';
 assert.ok(isTargetName(name));
@@ -176,7 +177,7 @@ test('a session asks once for the same facts; facts that no policy looks at make
   assert.equal(session(() => policies).decide(read), first);
   assert.equal(policy.decide(facts(['read'], { relations: ['t'] })), first);
   assert.equal(policy.decide(drop).kind, 'review');
-  const mallory = session(() => policies, undefined, { ...ana, subject: 'u2', groups: [] });
+  const mallory = session(() => policies, undefined, { ...ana, subject: 'u2', groups: [], actsFor: null });
   assert.equal(mallory.decide(read).kind, 'deny');
   assert.equal(policy.decide(read), first);
 });

@@ -21,7 +21,14 @@ const second = path.join(directory, 'b.cedar');
 const permit = `@id("all") permit(principal, action == Action::"connect", resource);\n`;
 const forbid = `@id("none") forbid(principal, action == Action::"connect", resource);\n`;
 
-const ana: Principal = { kind: 'person', issuer: 'https://i', subject: 'u', email: null, groups: [] };
+const ana: Principal = {
+  kind: 'person',
+  issuer: 'https://i',
+  subject: 'u',
+  email: null,
+  groups: [],
+  actsFor: null,
+};
 const name = 'db';
 assert.ok(isTargetName(name));
 const circumstances = {

@@ -111,6 +111,7 @@ async function relay(groups: string[] = ['engineering']) {
     }),
     login: ulid(Date.now()) as LoginId,
     jkt: key.jkt,
+    scope: null,
     publicJwk: key.publicJwk,
   };
   const open = (target = 'db', durationSeconds = 60) =>

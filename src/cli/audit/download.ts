@@ -16,7 +16,7 @@ import { handoverPath } from '../../evidence/log/handover.ts';
 import { parseNote } from '../../evidence/log/note.ts';
 import { parseTilePath, splitBundle, frameEntry, tilePath, tileWidth } from '../../evidence/log/tile.ts';
 import { hashBytes } from '../../evidence/log/tlog.ts';
-import { isAct } from '../../evidence/entry.ts';
+import { isAct, sessionOf } from '../../evidence/entry.ts';
 import { keySetPath, proofPaths, proofsOf } from '../../evidence/logins/layout.ts';
 import { readEntries } from '../../evidence/read/entries.ts';
 import { parseEvidencePath, segmentPaths, tilesOf } from '../../evidence/read/files.ts';
@@ -131,7 +131,7 @@ async function* proofsOfActors(
   const acting = new Set<string>();
   for await (const { entry } of readEntries(directory))
     if (isAct(entry) && entry.login !== undefined)
-      if (chosen === null || (entry.session !== null && chosen.has(entry.session))) acting.add(entry.login);
+      if (chosen === null || chosen.has(sessionOf(entry) ?? '')) acting.add(entry.login);
   const fetched = new Set<string>();
   for await (const { entry } of readEntries(directory)) {
     if (entry.kind === 'issuer.keys' && entry.jwks === null) yield [keySetPath(entry.jwksDigest)];

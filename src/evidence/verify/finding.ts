@@ -27,6 +27,7 @@ export type FailureCode =
   | 'login-unknown'
   | 'login-mismatch' // a login's key and thumbprint, or its person and the session's, differ
   | 'login-over' // the log uses it after its end
+  | 'delegation-invalid' // an agent acts for a person who did not sign that
   | 'signature-invalid'
   | 'request-mismatch' // the entry says something else than the signed request
   | 'request-reused'

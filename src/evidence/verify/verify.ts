@@ -3,7 +3,7 @@
  * itself is not believed; the verifier key is what the caller brings.
  */
 import path from 'node:path';
-import { decodeEntry, type Act, type Entry, type EntryOf } from '../entry.ts';
+import { decodeEntry, sessionOf, type Act, type Entry, type EntryOf } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
 import { parseCheckpoint, type Checkpoint } from '../log/checkpoint.ts';
 import { NoteVerifier, parseNote } from '../log/note.ts';
@@ -248,6 +248,8 @@ class EntryCheck {
       case 'login':
         this.#attribution?.signedIn(entry, index);
         return this.#logins.signedIn(entry, index);
+      case 'agent.delegated':
+        return this.#checkAct(entry, index);
       case 'login.ended':
         return this.#logins.ended(entry, index);
       case 'session.opened': {
@@ -296,7 +298,8 @@ class EntryCheck {
   #checkAct(act: Act, index: number): void | Promise<void> {
     const checked = this.#logins.check(act, index);
     const { sessions } = this.#options;
-    if (sessions === undefined || (act.session !== null && sessions.has(act.session)))
+    const session = sessionOf(act);
+    if (sessions === undefined || (session !== null && sessions.has(session)))
       return this.#attribution?.act(act, index, checked);
   }
 

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { NewEntry } from '../../evidence/entry.ts';
+import { actorOf, type NewEntry } from '../../evidence/entry.ts';
 import { EvidenceError } from '../../evidence/error.ts';
 import { readEvents } from '../../evidence/read/events.ts';
 import { readChannels } from '../../evidence/read/channels.ts';
@@ -241,10 +241,9 @@ export class ReadEntries {
     { session, from, to, filters }: AskedFor,
     request: string,
   ): Promise<void> {
-    const { kind, issuer, subject, email } = principal;
     await this.#append({
       kind: 'evidence.read',
-      actor: { kind, issuer, subject, email },
+      actor: actorOf(principal),
       action,
       session: session ?? null,
       from: from ?? null,

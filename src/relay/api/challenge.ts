@@ -18,6 +18,11 @@ export function challengeFor(error: unknown): string | null {
     case 'access-token-missing':
     case 'id-token-invalid':
     case 'id-token-expired':
+    case 'assertion-invalid':
+    case 'assertion-expired':
+    case 'assertion-replayed':
+    case 'service-account-refused':
+    case 'delegation-ended':
       return 'DPoP algs="ES256"';
     default:
       return null;

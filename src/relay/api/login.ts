@@ -1,22 +1,22 @@
 /**
- * Sign-in at the API: `POST /v1/login` (an ID token of the configured issuer against the relay's own token, bound to the
- * key of the proof), `POST /v1/logout`, `GET /v1/me`; and who makes a request, for every other route and for the tunnel.
+ * Sign-in at the API: `POST /v1/login` (an ID token of the configured issuer, or what a machine has, against the relay's own
+ * token, bound to the key of the proof), `POST /v1/logout`, `GET /v1/me`; and who makes a request, for every other route and for the tunnel.
  */
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { NewEntry, ProofKind } from '../../evidence/entry.ts';
-import type { Authenticated, PresentedRequest } from '../../identity/authenticator.ts';
+import { actorOf, type KeptProofKind, type NewEntry } from '../../evidence/entry.ts';
+import type { Authenticated, PresentedRequest, StoredLogin } from '../../identity/authenticator.ts';
 import type { VerifiedProof } from '../../identity/dpop.ts';
 import { IdentityError } from '../../identity/error.ts';
-import type { VerifiedIdToken } from '../../identity/id-token.ts';
-import type { VerifiedPrincipal } from '../../identity/verified-principal.ts';
 import { isLoginId, type LoginId } from '../../model/ids.ts';
-import { samePrincipal } from '../../model/principal.ts';
+import { sameParty } from '../../model/principal.ts';
 import type { Clock } from '../../system/clock.ts';
 import { ulid } from '../../system/ulid.ts';
 import { LoginRequest, type LoginAnswer, type MeAnswer } from '../../wire/api.ts';
 import { RelayError } from '../error.ts';
 import { Flood } from '../idp/flood.ts';
+import type { MachineSignIns, Presented } from '../machines/sign-in.ts';
+import { principalView } from '../principal-view.ts';
 import type { LoginEntry } from '../state/logins.ts';
 import type { State } from '../state/state.ts';
 import type { RelayIdentity } from './identity.ts';
@@ -30,7 +30,8 @@ export interface LoginRoutesOptions {
   readonly clock: Clock;
   readonly append: AppendEntry;
   /** Keeps what an entry will name by its digest; durable when it resolves (`evidence/logins/archive.ts`). */
-  readonly keepProof: (digest: string, kind: ProofKind, text: string) => Promise<void>;
+  readonly keepProof: (digest: string, kind: KeptProofKind, text: string) => Promise<void>;
+  readonly machines: MachineSignIns;
   /** Whether an ID token of that time still speaks for its person; absent where the issuer is not ours to ask. */
   readonly vouchesFor?: ((subject: string, issuedAtMs: number) => Promise<boolean>) | undefined;
 }
@@ -69,7 +70,7 @@ export function loginRoutes(app: FastifyInstance, options: LoginRoutesOptions): 
     const body = LoginRequest.safeParse(request.body);
     if (!body.success) throw new RelayError('request-invalid', 'The request is not one to sign in.');
     reply.header('cache-control', 'no-store');
-    return signIn(options, body.data, proof);
+    return signIn(options, body.data, proof, request.ip);
   });
 
   app.post('/v1/logout', async (request, reply) => {
@@ -81,7 +82,7 @@ export function loginRoutes(app: FastifyInstance, options: LoginRoutesOptions): 
 
   app.get('/v1/me', async (request): Promise<MeAnswer> => {
     const { login, principal } = await authenticate(identity, request);
-    return { login, principal: viewOf(principal) };
+    return { login, principal: principalView(principal) };
   });
 }
 
@@ -89,78 +90,94 @@ async function signIn(
   options: LoginRoutesOptions,
   body: LoginRequest,
   proof: VerifiedProof,
+  address: string,
 ): Promise<LoginAnswer> {
-  const { identity, state, clock } = options;
-  const token = { ...(await identity.idTokens.verify(body.idToken)), text: body.idToken };
-  if (token.boundJkt !== null && token.boundJkt !== proof.jkt)
-    throw new IdentityError('id-token-invalid', 'The ID token is bound to another key.');
-  // Once: who steals an ID token later cannot bind it to a key of their own.
-  if (!(await state.replay.firstUse(`id-token:${token.digest}`, token.expiresAtMs + 120_000)))
-    throw new IdentityError('id-token-invalid', 'The ID token was used before.');
-  await refuseUnlessVouchedFor(options, token);
-  const { lifetimeSeconds } = identity.tokens;
-  const validUntilMs = clock.wallMs() + lifetimeSeconds * 1000;
+  const { identity, state, clock, machines } = options;
+  const presented =
+    'idToken' in body ? await byIdToken(options, body.idToken, proof) : await machines.present(body, address);
+  if (presented.boundJkt !== null && presented.boundJkt !== proof.jkt)
+    throw new IdentityError('assertion-invalid', 'The assertion is bound to another key.');
+  await presented.refuseUnlessVouchedFor();
+  const now = clock.wallMs();
+  const latest = now + identity.tokens.lifetimeSeconds * 1000;
+  const validUntilMs = Math.min(latest, presented.endsAtMs ?? latest);
+  const lifetimeSeconds = Math.max(1, Math.floor((validUntilMs - now) / 1000));
   const login =
     body.renews === undefined
-      ? await open(options, token, proof, validUntilMs)
-      : await renew(options, body.renews, { token, proof, validUntilMs });
+      ? await open(options, presented, proof, validUntilMs)
+      : await renew(options, body.renews, { presented, proof, validUntilMs });
   try {
     // Again: whoever revoked it meanwhile ended the logins there were, and this one may have come after.
-    await refuseUnlessVouchedFor(options, token);
+    await presented.refuseUnlessVouchedFor();
   } catch (error) {
     await state.logins.end(login, 'revoked');
     throw error;
   }
   return {
     login,
-    accessToken: await identity.tokens.issue(token.principal, login, proof.jkt),
+    accessToken: await identity.tokens.issue(presented.principal, login, proof.jkt, lifetimeSeconds),
     expiresInSeconds: lifetimeSeconds,
-    principal: viewOf(token.principal),
+    principal: principalView(presented.principal),
   };
 }
 
-/** @throws IdentityError `id-token-invalid` */
-async function refuseUnlessVouchedFor(
-  { vouchesFor }: LoginRoutesOptions,
-  { principal, issuedAtMs }: VerifiedIdToken,
-): Promise<void> {
-  if (vouchesFor === undefined || (await vouchesFor(principal.subject, issuedAtMs))) return;
-  throw new IdentityError('id-token-invalid', 'The provider no longer stands by this ID token.', {
-    hint: 'sign in again: hoop login',
-  });
+async function byIdToken(
+  options: LoginRoutesOptions,
+  idToken: string,
+  proof: VerifiedProof,
+): Promise<Presented> {
+  const { identity, state, vouchesFor } = options;
+  const token = await identity.idTokens.verify(idToken);
+  if (token.boundJkt !== null && token.boundJkt !== proof.jkt)
+    throw new IdentityError('id-token-invalid', 'The ID token is bound to another key.');
+  // Once: who steals an ID token later cannot bind it to a key of their own.
+  if (!(await state.replay.firstUse(`id-token:${token.digest}`, token.expiresAtMs + 120_000)))
+    throw new IdentityError('id-token-invalid', 'The ID token was used before.');
+  const { principal, boundJkt, digest, issuedAtMs } = token;
+  return {
+    principal,
+    boundJkt,
+    told: { method: 'device-code', idTokenDigest: digest, audience: token.audience },
+    kept: [{ digest, kind: 'id-token', text: idToken }],
+    endsAtMs: null,
+    scope: null,
+    parent: null,
+    refuseUnlessVouchedFor: async () => {
+      if (vouchesFor === undefined || (await vouchesFor(principal.subject, issuedAtMs))) return;
+      throw new IdentityError('id-token-invalid', 'The provider no longer stands by this ID token.', {
+        hint: 'sign in again: hoop login',
+      });
+    },
+  };
 }
 
-/** A verified ID token and how it came. */
-interface PresentedToken extends VerifiedIdToken {
-  readonly text: string;
-}
-
-/** The token is kept before the entry that names it, and both before the login counts: nobody acts whose sign-in is not on record. */
+/** What proves it is kept before the entry that names it, and both before the login counts: nobody acts whose sign-in is not on record. */
 async function tell(
   { append, keepProof }: LoginRoutesOptions,
   entry: LoginEntry,
-  token: PresentedToken,
+  { kept }: Presented,
 ): Promise<void> {
-  await keepProof(token.digest, 'id-token', token.text);
+  for (const { digest, kind, text } of kept) await keepProof(digest, kind, text);
   await append(entry);
 }
 
 async function open(
   options: LoginRoutesOptions,
-  token: PresentedToken,
+  presented: Presented,
   proof: VerifiedProof,
   validUntilMs: number,
 ): Promise<LoginId> {
   const { state, clock } = options;
-  const login = ulid(clock.wallMs()) as LoginId;
-  const entry = loginEntry(login, null, token, proof);
-  await tell(options, entry, token);
-  await state.logins.open({ id: login, principal: token.principal, ...proof, validUntilMs, entry });
-  return login;
+  const id = ulid(clock.wallMs()) as LoginId;
+  const entry = loginEntry(id, null, presented, proof);
+  await tell(options, entry, presented);
+  const { principal, scope, parent } = presented;
+  await state.logins.open({ id, principal, scope, parent, ...proof, validUntilMs, entry });
+  return id;
 }
 
 interface Renewal {
-  readonly token: PresentedToken;
+  readonly presented: Presented;
   readonly proof: VerifiedProof;
   readonly validUntilMs: number;
 }
@@ -171,20 +188,24 @@ interface Renewal {
  */
 async function renew(options: LoginRoutesOptions, renews: string, renewal: Renewal): Promise<LoginId> {
   const { state } = options;
-  const { token, proof, validUntilMs } = renewal;
-  const { principal } = token;
+  const { presented, proof, validUntilMs } = renewal;
+  const { principal } = presented;
   const found = isLoginId(renews) ? await state.logins.find(renews) : null;
   if (!isLoginId(renews) || found === null || found.standing === 'ended') throw ended();
-  if (found.login.jkt !== proof.jkt || !samePrincipal(found.login.principal, principal)) throw ended();
-  if (found.standing === 'lapsed') return open(options, token, proof, validUntilMs);
+  if (found.login.jkt !== proof.jkt || !isRenewedBy(found.login, presented)) throw ended();
+  if (found.standing === 'lapsed') return open(options, presented, proof, validUntilMs);
   if (found.login.principal.groups.join('\n') !== principal.groups.join('\n')) {
-    const entry = loginEntry(renews, renews, token, proof);
-    await tell(options, entry, token);
+    const entry = loginEntry(renews, renews, presented, proof);
+    await tell(options, entry, presented);
     await state.logins.told(renews, entry);
   }
   if (!(await state.logins.renew(renews, principal, proof.jkt, validUntilMs))) throw ended();
   return renews;
 }
+
+/** An agent's login stays one for the same person, under the same limits. */
+const isRenewedBy = (login: StoredLogin, { principal, scope }: Presented): boolean =>
+  sameParty(login.principal, principal) && JSON.stringify(login.scope) === JSON.stringify(scope);
 
 const ended = (): IdentityError =>
   new IdentityError('login-ended', 'This sign-in has ended, or is not yours to renew.', {
@@ -194,27 +215,18 @@ const ended = (): IdentityError =>
 function loginEntry(
   login: LoginId,
   renews: LoginId | null,
-  token: VerifiedIdToken,
+  { principal, boundJkt, told }: Presented,
   proof: VerifiedProof,
 ): LoginEntry {
   return {
     kind: 'login',
-    actor: actorOf(token.principal),
+    actor: actorOf(principal),
     login,
     renews,
-    groups: [...token.principal.groups],
-    method: 'device-code',
+    groups: [...principal.groups],
     key: proof.publicJwk,
     thumbprint: proof.jkt,
-    binding: token.boundJkt === null ? 'bound-by-relay' : 'cnf-by-issuer',
-    idTokenDigest: token.digest,
-    audience: token.audience,
+    binding: boundJkt === null ? 'bound-by-relay' : 'cnf-by-issuer',
+    ...told,
   };
 }
-
-const actorOf = ({ kind, issuer, subject, email }: VerifiedPrincipal) => ({ kind, issuer, subject, email });
-
-const viewOf = (principal: VerifiedPrincipal): LoginAnswer['principal'] => ({
-  ...actorOf(principal),
-  groups: [...principal.groups],
-});

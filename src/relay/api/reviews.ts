@@ -7,12 +7,12 @@
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { HoopError } from '../../errors.ts';
-import type { NewEntry } from '../../evidence/entry.ts';
+import { actorOf, type NewEntry } from '../../evidence/entry.ts';
 import type { Authenticated } from '../../identity/authenticator.ts';
 import type { ReplayCache } from '../../identity/replay.ts';
 import { verifySignedRequest } from '../../identity/signed-request.ts';
 import type { SessionId } from '../../model/ids.ts';
-import { samePrincipal } from '../../model/principal.ts';
+import { owns } from '../../model/principal.ts';
 import type { Policies } from '../../policy/policies.ts';
 import { refusal } from '../../reviews/review.ts';
 import type { Clock } from '../../system/clock.ts';
@@ -21,7 +21,6 @@ import { ReviewDecisionClaims, ReviewQuery, type ReviewList, type ReviewView } f
 import type { RelayConfig } from '../config/config.ts';
 import { RelayError } from '../error.ts';
 import { refusalError, type ReviewDesk } from '../reviews/desk.ts';
-import { actorOf } from '../reviews/entries.ts';
 import { summaryOf, viewOf, type Viewer } from '../reviews/view.ts';
 import type { Attempts } from '../state/counters.ts';
 import { listed, type ReviewFilter, type Reviews, type StoredReview } from '../state/reviews.ts';
@@ -119,7 +118,7 @@ function lookOf(options: ReviewRoutesOptions, { principal }: Authenticated, { ip
     return permits;
   };
   return {
-    sees: (review) => samePrincipal(review.requester, principal) || permitted(review),
+    sees: (review) => owns(principal, review.requester) || permitted(review),
     viewerOf: (review) => ({ principal, permitted: permitted(review), nowMs: clock.wallMs() }),
   };
 }

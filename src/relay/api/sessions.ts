@@ -1,13 +1,13 @@
 /** Targets and sessions: list, open, end, kill. The tunnel's upgrade is in `relay/tunnel.ts`. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import type { NewEntry } from '../../evidence/entry.ts';
+import { actorOf, type NewEntry } from '../../evidence/entry.ts';
 import { Authorization } from '../../gate/authorization.ts';
 import type { Authenticated } from '../../identity/authenticator.ts';
 import type { ReplayCache } from '../../identity/replay.ts';
 import { verifySignedRequest } from '../../identity/signed-request.ts';
 import { isSessionId, type SessionId } from '../../model/ids.ts';
-import { samePrincipal } from '../../model/principal.ts';
+import { owns } from '../../model/principal.ts';
 import type { Policies } from '../../policy/policies.ts';
 import type { Clock } from '../../system/clock.ts';
 import { SessionKillClaims, SessionOpenClaims, SignedRequest } from '../../wire/api.ts';
@@ -15,6 +15,7 @@ import type { LiveSessionList, SessionAnswer, TargetList } from '../../wire/api.
 import type { RelayConfig } from '../config/config.ts';
 import type { TargetConfig } from '../config/targets.ts';
 import { RelayError } from '../error.ts';
+import { principalView } from '../principal-view.ts';
 import type { SessionRegistry } from '../sessions/registry.ts';
 import type { Sessions, StoredSession } from '../state/sessions.ts';
 
@@ -52,7 +53,7 @@ export function sessionRoutes(app: FastifyInstance, options: SessionRoutesOption
   app.delete<{ Params: { id: string } }>('/v1/sessions/:id', async (request, reply) => {
     const caller = await authenticate(request);
     const session = registry.find(sessionId(request.params.id));
-    if (session === null || !samePrincipal(session.facts.authorization.principal, caller.principal))
+    if (session === null || !owns(caller.principal, session.facts.authorization.principal))
       throw unknownSession();
     // Not waited for: sealing may take a while, and the caller is done.
     void session.end('ended').catch(() => undefined);
@@ -90,15 +91,14 @@ async function listSessions(options: SessionRoutesOptions, caller: Authenticated
   const sessions = (await options.state.live())
     .filter(
       (session) =>
-        samePrincipal(session.principal, caller.principal) ||
-        mayKill(options, caller, session, sourceAddress),
+        owns(caller.principal, session.principal) || mayKill(options, caller, session, sourceAddress),
     )
     .map(({ id, target, principal, openedAtMs, deadlineMs, reason, task }) => ({
       session: id,
       target,
       reason,
       task,
-      principal: { ...principal, groups: [...principal.groups] },
+      principal: principalView(principal),
       openedAt: new Date(openedAtMs).toISOString(),
       deadline: new Date(deadlineMs).toISOString(),
     }));
@@ -119,10 +119,9 @@ async function kill(
   if (session === null || session.closedAtMs !== null) throw unknownSession();
   if (!mayKill(options, caller, session, http.ip))
     throw new RelayError('kill-denied', `You may not end session ${id}.`);
-  const { kind, issuer, subject, email } = caller.principal;
   const told = options.append({
     kind: 'session.killed',
-    actor: { kind, issuer, subject, email },
+    actor: actorOf(caller.principal),
     session: id,
     login: caller.login,
     reason: claims.reason ?? null,

@@ -11,6 +11,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { z } from 'zod';
 import type { OriginalsPolicy } from '../../evidence/recording/originals.ts';
+import type { MachineRule } from '../../identity/machine-token.ts';
 import type { CompiledConfig } from '../../masking/masking.ts';
 import type { TargetName } from '../../model/ids.ts';
 import { ConfigDocument } from './document.ts';
@@ -55,6 +56,8 @@ export interface RelayConfig {
   };
   readonly state: StateConfig;
   readonly identity: IdentityConfig;
+  /** `identity.machines`. */
+  readonly machines: readonly MachineRule[];
   readonly tokens: {
     /** Of an access token; it is renewed silently until `signInLifetimeMs` after the sign-in. */
     readonly lifetimeMs: number;

@@ -4,6 +4,7 @@ import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
 import type { RelayConfig } from './config.ts';
 import { resolveLog } from './log-schema.ts';
+import { machineRules } from './machine-rules.ts';
 import { compiledMasking } from './masking.ts';
 import type { RelayFile } from './schema.ts';
 import { reference, SecretReference } from './secret.ts';
@@ -42,6 +43,7 @@ export function resolveConfig(source: RelayConfig['source'], file: RelayFile): R
     },
     state: stateOf(file, base, dataDir),
     identity: identityOf(file),
+    machines: machineRules(file, publicUrl),
     tokens: { lifetimeMs: file.tokens.lifetime, signInLifetimeMs: file.tokens.signInLifetime },
     sessions: {
       defaultDurationMs: sessions.defaultDuration,

@@ -1,6 +1,7 @@
 /** Rules of `relay.yaml` that join several keys: above all, what never travels in plain text. */
 import { logProblems } from './log-schema.ts';
 import { isLoopback } from './loopback.ts';
+import { machineProblems } from './machine-rules.ts';
 import { maskingProblems } from './masking.ts';
 import type { RelayFile } from './schema.ts';
 import { SecretReference } from './secret.ts';
@@ -20,6 +21,7 @@ export function ruleProblems(file: RelayFile): RuleProblem[] {
     ...logProblems(file.log),
     ...stateProblems(file),
     ...identityProblems(file),
+    ...machineProblems(file),
     ...sessionProblems(file),
     ...maskingProblems(file),
     ...sealProblems(file),

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { maskModes } from '../../masking/modes.ts';
+import { parsePattern, type Pattern } from '../../identity/pattern.ts';
 import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
 import { LogFile } from './log-schema.ts';
@@ -12,6 +13,7 @@ import {
   durationMs,
   file,
   groupName,
+  isIssuer,
   network,
   oneOf,
   parsed,
@@ -68,6 +70,41 @@ const maskingRule = closed({
   exempt: closed({ groups: z.array(groupName).min(1, 'expected at least one group') }).optional(),
 });
 
+const pattern = parsed<Pattern>(
+  parsePattern,
+  'a pattern: * stands for anything but : and /, ** for anything, as a whole part between them',
+);
+const claimName = text(
+  "a claim's name, or the path of one inside another, such as /kubernetes.io/namespace",
+  256,
+);
+const claimValue = z
+  .union([z.string(), z.boolean(), z.number()], { error: 'expected a value, or a list of values' })
+  .transform((value) => String(value))
+  .pipe(pattern);
+
+const machine = closed({
+  name: ruleName,
+  issuer: parsed(
+    (value) => (isIssuer(value) ? value : null),
+    'the https URL that the tokens have as "iss", letter by letter',
+  ),
+  audience: text('the "aud" of the tokens').optional(),
+  kind: oneOf('service', 'agent').default('service'),
+  subject: pattern.optional(),
+  actor: pattern.optional(),
+  conditions: z
+    .record(
+      claimName,
+      z
+        .union([claimValue, z.array(claimValue).min(1, 'expected at least one value')])
+        .transform((value) => [value].flat()),
+    )
+    .default({}),
+  groups: z.array(groupName).min(1, 'expected at least one group'),
+  lifetime: durationMs('1m', '1h').prefault('1h'),
+});
+
 /** `relay.yaml` before paths are resolved and rules across keys are checked. */
 export const RelayFile = closed({
   listen: closed({
@@ -107,6 +144,7 @@ export const RelayFile = closed({
     clientId: text('the client id that the provider gave').optional(),
     scopes: z.array(text('a scope', 256)).min(1, 'expected at least one scope').optional(),
     groupsClaim: text('the name of a claim', 256).optional(),
+    machines: z.array(machine).max(500, 'expected at most 500').default([]),
   }).prefault({}),
   tokens: closed({
     lifetime: durationMs('1m', '1h').prefault('15m'),

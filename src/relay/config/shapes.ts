@@ -64,6 +64,17 @@ export const url = (expected: string, protocols: readonly string[]) =>
       : null;
   }, expected);
 
+/** A URL without user, query and fragment; a slash at its end counts. */
+export function isIssuer(value: string): boolean {
+  const parsedUrl = URL.parse(value);
+  return (
+    parsedUrl !== null &&
+    /^https?:$/.test(parsedUrl.protocol) &&
+    parsedUrl.username + parsedUrl.password + parsedUrl.search + parsedUrl.hash === '' &&
+    !/[?#\s]/.test(value)
+  );
+}
+
 /** An address or a network in CIDR notation. */
 export const network = parsed((value) => {
   const [address = '', prefix, rest] = value.split('/');

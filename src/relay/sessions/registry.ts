@@ -11,12 +11,12 @@ import type { EntryOf } from '../../evidence/entry.ts';
 import type { Log } from '../../evidence/log/log.ts';
 import { SessionRecorder, type ClosedRecording } from '../../evidence/recording/recorder.ts';
 import type { Sealer } from '../../evidence/recording/sealer.ts';
-import { relayActor } from '../../evidence/entry.ts';
+import { actorOf, relayActor } from '../../evidence/entry.ts';
 import type { BlockedCommand, GateTally } from '../../gate/session-gate.ts';
 import type { Masking } from '../../gate/masking.ts';
 import type { Reviews } from '../../gate/reviews.ts';
 import { Authorization } from '../../gate/authorization.ts';
-import type { Authenticated } from '../../identity/authenticator.ts';
+import type { Authenticated, LoginScope } from '../../identity/authenticator.ts';
 import { compileMasking, type SessionRules } from '../../masking/masking.ts';
 import type { SessionId } from '../../model/ids.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
@@ -220,6 +220,7 @@ export class SessionRegistry {
       throw new RelayError('target-unknown', `There is no target ${claims.target}.`, {
         hint: 'list them: hoop targets',
       });
+    refuseOutside(caller.scope, claims);
     const { defaultDurationMs, maxDurationMs } = config.sessions;
     const askedMs = claims.durationSeconds === undefined ? defaultDurationMs : claims.durationSeconds * 1000;
     const durationMs = Math.min(askedMs, maxDurationMs);
@@ -360,6 +361,20 @@ interface NewSession {
   readonly remainingMs: number;
 }
 
+/** An agent acts for a person within what that person said. @throws RelayError `connect-denied` */
+function refuseOutside(scope: LoginScope | null, { target, task }: SessionOpenClaims): void {
+  const targets = scope?.targets ?? null;
+  const only = scope?.task ?? null;
+  if (targets !== null && !targets.includes(target))
+    throw new RelayError('connect-denied', `You act for somebody who did not name ${target}.`, {
+      hint: `it was given for: ${targets.join(', ')}`,
+    });
+  if (only !== null && task !== only)
+    throw new RelayError('connect-denied', 'You act for somebody who named another task.', {
+      hint: `name it: --task ${only}`,
+    });
+}
+
 const draining = (): RelayError => new RelayError('relay-draining', 'The relay is stopping.');
 
 function sessionOpened(
@@ -368,10 +383,9 @@ function sessionOpened(
   authorization: Authorization,
   deadlineMs: number,
 ): Omit<EntryOf<'session.opened'>, 'v' | 'time' | 'protocol'> {
-  const { kind, issuer, subject, email } = caller.principal;
   return {
     kind: 'session.opened',
-    actor: { kind, issuer, subject, email },
+    actor: actorOf(caller.principal),
     session,
     login: caller.login,
     target: authorization.target,

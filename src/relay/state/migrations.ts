@@ -24,6 +24,12 @@ const migrations: readonly Migration[] = [
       for (const statement of reviews) await sql.raw(statement).execute(db);
     },
   },
+  {
+    name: '0004-machines',
+    async up(db) {
+      for (const statement of machines) await sql.raw(statement).execute(db);
+    },
+  },
 ];
 
 const first = [
@@ -68,6 +74,27 @@ const reviews = [
      primary key (review_id, issuer, subject))`,
   `create table counters (name text primary key, value bigint not null)`,
   `insert into counters (name, value) values ('reviews', 0)`,
+];
+
+const machines = [
+  `create table service_accounts (id text primary key, name text not null unique, kind text not null,
+     groups text not null, disabled integer not null, expires_at bigint, created_at bigint not null)`,
+  `create table service_credentials (id text primary key,
+     account_id text not null references service_accounts (id) on delete cascade, kind text not null,
+     value text not null, created_at bigint not null, valid_until bigint)`,
+  `create index service_credentials_account on service_credentials (account_id)`,
+  `create table delegations (id text primary key, digest text not null unique, login_id text not null,
+     account_id text not null references service_accounts (id) on delete cascade, scope text not null,
+     request text not null, expires_at bigint not null)`,
+  `create index delegations_expiry on delegations (expires_at)`,
+  `alter table logins add column acts_for text`,
+  `alter table logins add column acts_for_issuer text`,
+  `alter table logins add column acts_for_subject text`,
+  `alter table logins add column parent_id text`,
+  `alter table logins add column scope text`,
+  `create index logins_acts_for on logins (acts_for_issuer, acts_for_subject)`,
+  `alter table reviews add column acts_for text`,
+  `alter table review_decisions add column acts_for text`,
 ];
 
 /** Any constant will do, as long as nothing else in the database takes the same advisory lock. */

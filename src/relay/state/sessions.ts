@@ -110,6 +110,7 @@ export class Sessions {
     const rows = await this.#db
       .selectFrom('sessions')
       .leftJoin('logins', 'logins.id', 'sessions.login_id')
+      .leftJoin('logins as parent', 'parent.id', 'logins.parent_id')
       .select(['sessions.id', 'kill_request', 'kill_login_id'])
       .where('process_id', '=', processId)
       .where('closed_at', 'is', null)
@@ -118,6 +119,7 @@ export class Sessions {
           where('kill_requested_at', 'is not', null),
           where('logins.id', 'is', null),
           where('logins.ended_at', 'is not', null),
+          where('parent.ended_at', 'is not', null),
           where('logins.valid_until', '<=', this.#clock.wallMs()),
         ]),
       )
@@ -139,7 +141,14 @@ export class Sessions {
       .selectFrom('sessions')
       .innerJoin('logins', 'logins.id', 'sessions.login_id')
       .selectAll('sessions')
-      .select(['logins.kind', 'logins.issuer', 'logins.subject', 'logins.email', 'logins.groups']);
+      .select([
+        'logins.kind',
+        'logins.issuer',
+        'logins.subject',
+        'logins.email',
+        'logins.groups',
+        'logins.acts_for',
+      ]);
   }
 }
 

@@ -39,6 +39,7 @@ const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
     subject,
     email: null,
     groups: [],
+    actsFor: null,
   };
   return {
     principal,

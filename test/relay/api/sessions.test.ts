@@ -56,7 +56,13 @@ test('a kill that cannot be recorded is refused, counts all the same, and harms 
     append: async () => {
       throw new EvidenceError('log-write-failed', 'no space left');
     },
-    authenticate: async () => ({ principal, login, jkt: key.jkt, publicJwk: key.publicJwk }),
+    authenticate: async () => ({
+      principal,
+      login,
+      jkt: key.jkt,
+      publicJwk: key.publicJwk,
+      scope: null,
+    }),
   });
   const claims = { v: 1, action: 'session.kill', relay, session } as const;
   const request = await makeSignedRequest<SessionKillClaims>(key, claims, systemClock);

@@ -51,6 +51,7 @@ test('the least configuration: local, embedded, default deny, paths from dataDir
       },
       state: { kind: 'sqlite', file: '/var/lib/hoop/state.db' },
       identity: { kind: 'embedded' },
+      machines: [],
       tokens: { lifetimeMs: 900_000, signInLifetimeMs: 43_200_000 },
       sessions: {
         defaultDurationMs: 28_800_000,

@@ -184,7 +184,7 @@ async function signIn(parts: Parts, name: Name, groups: string[] = people[name])
   const { jkt, publicJwk } = key;
   const validUntilMs = clock.wallMs() + 3_600_000;
   await state.logins.open({ id: login, principal, jkt, publicJwk, validUntilMs, entry });
-  const person = { principal, login, jkt, publicJwk, key };
+  const person = { principal, login, jkt, publicJwk, scope: null, key };
   callers.set(name, person);
   return person;
 }

@@ -31,6 +31,7 @@ const ana: Principal = {
   subject: 'ana',
   email: 'ana@example.com',
   groups: ['a', 'b'],
+  actsFor: null,
 };
 const key = await importLoginKey(await generateLoginKey());
 const directory = mkdtempSync(path.join(tmpdir(), 'hoop-state-'));
@@ -193,6 +194,7 @@ function contract(locate: () => string): void {
       principal: ana,
       jkt: key.jkt,
       publicJwk: key.publicJwk,
+      scope: null,
     });
     const until = clock.nowMs + 1_800_000;
     for (const other of [
