@@ -2,6 +2,7 @@
  * Who makes this request? The one answer for every route and for the tunnel's upgrade:
  * scheme DPoP → access token of this relay → proof by the key the token names → the login still lives.
  */
+import type { Authentication } from '../model/authentication.ts';
 import type { LoginId } from '../model/ids.ts';
 import type { Principal } from '../model/principal.ts';
 import type { AccessTokens } from './access-token.ts';
@@ -15,6 +16,7 @@ export interface StoredLogin {
   readonly principal: Principal;
   readonly jkt: string;
   readonly publicJwk: PublicJwk;
+  readonly authentication: Authentication;
 }
 
 /** Where logins are kept; the store is trusted. */
@@ -36,6 +38,7 @@ export interface Authenticated {
   readonly login: LoginId;
   readonly jkt: string;
   readonly publicJwk: PublicJwk;
+  readonly authentication: Authentication;
 }
 
 export interface AuthenticatorOptions extends ProofVerification {
@@ -85,6 +88,7 @@ export class Authenticator {
       login: claims.login,
       jkt: claims.jkt,
       publicJwk: login.publicJwk,
+      authentication: login.authentication,
     };
   }
 

@@ -1,3 +1,4 @@
+import type { StepUp } from '../model/authentication.ts';
 import type { Principal } from '../model/principal.ts';
 import type { Action } from './schema.ts';
 
@@ -15,6 +16,8 @@ export class Decision {
   readonly policies: readonly string[];
   /** Policies that failed to evaluate, by id, or `engine`; not empty means deny. For the operator's log. */
   readonly errors: readonly string[];
+  /** Of a denial that a fresh sign-in would lift: what it has to bring. */
+  readonly stepUp: StepUp | null;
 
   private constructor(request: DecidedRequest, answer: Answer) {
     this.#principal = `${request.principal.issuer}#${request.principal.subject}`;
@@ -25,6 +28,7 @@ export class Decision {
     this.policies =
       answer.errors.length > 0 && answer.decision === 'allow' ? [] : [...answer.policies].toSorted();
     this.errors = [...answer.errors].toSorted();
+    this.stepUp = this.decision === 'deny' && this.errors.length === 0 ? answer.stepUp : null;
     Object.freeze(this.policies);
     Object.freeze(this.errors);
     Object.freeze(this);
@@ -57,6 +61,7 @@ interface Answer {
   readonly decision: 'allow' | 'deny';
   readonly policies: readonly string[];
   readonly errors: readonly string[];
+  readonly stepUp: StepUp | null;
 }
 
 /** Makes a decision; imported by `policies.ts` alone. */

@@ -325,7 +325,7 @@ function openUpgrades(registry: SessionRegistry, identity: RelayIdentity): Upgra
 
 async function addRoutes(
   app: FastifyInstance,
-  { config, policies, evidence, state, keys }: Parts,
+  { config, policies, evidence, state, keys, logger }: Parts,
   {
     provider,
     identity,
@@ -354,6 +354,9 @@ async function addRoutes(
       : {
           issuer: config.identity.issuer,
           clientId: config.identity.clientId,
+          ...(config.identity.clientSecret !== null && {
+            clientSecret: config.identity.clientSecret.resolve(),
+          }),
           scopes: [...config.identity.scopes],
         }),
     log: {
@@ -365,6 +368,10 @@ async function addRoutes(
   loginRoutes(app, {
     ...shared,
     state,
+    onRenewed: () =>
+      registry
+        .authenticateAgain()
+        .catch((error: unknown) => logger.error('trouble', { reason: 'state' }, error)),
     vouchesFor: provider === null ? undefined : (...token) => provider.accounts.vouchesFor(...token),
   });
   sessionRoutes(app, {

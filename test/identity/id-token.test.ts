@@ -43,6 +43,8 @@ class TestIssuer {
       issuer: url,
       clientId: 'hoop',
       groupsClaim,
+      groupsMap: new Map(),
+      clockSkewSeconds: 60,
       keys: this.keys,
       clock: this.clock,
     });
@@ -71,7 +73,7 @@ const refused = (issuer: TestIssuer, token: Promise<string> | string, code = 'id
 
 test('the shapes of Okta, Entra ID, Keycloak and Google become a principal', async () => {
   const okta = new TestIssuer([rsa]);
-  const { principal, methods, boundJkt } = await okta.tokens.verify(
+  const { principal, authentication, boundJkt } = await okta.tokens.verify(
     await okta.token({
       email: 'ana@example.com',
       email_verified: true,
@@ -90,7 +92,7 @@ test('the shapes of Okta, Entra ID, Keycloak and Google become a principal', asy
       groups: ['a', 'b'],
     },
   );
-  assert.deepEqual(methods, ['pwd', 'mfa']);
+  assert.deepEqual(authentication.amr, ['pwd', 'mfa']);
   assert.equal(boundJkt, null);
   const keycloak = new TestIssuer([rsa], 'realm_access.roles');
   const roles = await keycloak.tokens.verify(
@@ -233,6 +235,8 @@ test('when the keys cannot be put on record no token is accepted by them', async
     issuer: url,
     clientId: 'hoop',
     groupsClaim: 'groups',
+    groupsMap: new Map(),
+    clockSkewSeconds: 60,
     keys,
     clock: issuer.clock,
   });

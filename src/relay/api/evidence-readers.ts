@@ -5,6 +5,8 @@
 import type { FastifyRequest } from 'fastify';
 import type { Authenticated } from '../../identity/authenticator.ts';
 import { isSessionId, isTargetName } from '../../model/ids.ts';
+import type { StepUp } from '../../model/authentication.ts';
+import type { Decision } from '../../policy/decision.ts';
 import type { SessionResource } from '../../policy/entities.ts';
 import type { Policies } from '../../policy/policies.ts';
 import { relayId } from '../../policy/schema.ts';
@@ -24,27 +26,32 @@ export interface EvidenceReadersOptions {
 /** Authenticates a caller as a reader of evidence. */
 export function evidenceReaders({ config, policies, clock, authenticate }: EvidenceReadersOptions) {
   return async (request: FastifyRequest): Promise<EvidenceReader> => {
-    const { principal } = await authenticate(request);
-    const circumstancesNow = () => ({ timeMs: clock.wallMs(), sourceAddress: request.ip });
+    const { principal, authentication } = await authenticate(request);
+    const circumstancesNow = () => ({ timeMs: clock.wallMs(), sourceAddress: request.ip, authentication });
+    let stepUp: StepUp | null = null;
+    const allows = (decision: Decision, action: 'readEvidence' | 'unseal', resource: string): boolean => {
+      stepUp = decision.stepUp;
+      return decision.allows(action, principal, resource);
+    };
     return {
       principal,
+      get stepUp() {
+        return stepUp;
+      },
       mayUnseal: (session) => {
         const resource = sessionResource(config, session);
         if (resource === null) return false;
         const decision = policies().unseal(principal, resource, circumstancesNow());
-        return decision.allows('unseal', principal, resource.session);
+        return allows(decision, 'unseal', resource.session);
       },
       mayRead: (session) => {
         const circumstances = circumstancesNow();
         if (session === null)
-          return policies()
-            .readEvidence(principal, null, circumstances)
-            .allows('readEvidence', principal, relayId);
+          return allows(policies().readEvidence(principal, null, circumstances), 'readEvidence', relayId);
         const resource = sessionResource(config, session);
         if (resource === null) return false;
-        return policies()
-          .readEvidence(principal, resource, circumstances)
-          .allows('readEvidence', principal, resource.session);
+        const decision = policies().readEvidence(principal, resource, circumstances);
+        return allows(decision, 'readEvidence', resource.session);
       },
     };
   };

@@ -8,7 +8,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { EvidenceError } from '../../evidence/error.ts';
 import { parseTilePath, tilePath } from '../../evidence/log/tile.ts';
 import { hasErrno } from '../../errors.ts';
-import { RelayError } from '../error.ts';
+import { RelayError, StepUpRequired } from '../error.ts';
 import type { EvidenceReader } from './audit.ts';
 
 export interface LogRoutesOptions {
@@ -27,13 +27,20 @@ export function logRoutes(app: FastifyInstance, { directory, authorizeRead }: Lo
     // The path is built again from what it said: nothing of the request reaches the file system.
     const tile = parseTilePath(`tile/${request.params['*']}`);
     if (tile === null) throw notFound();
-    if (tile.level === 'entries' && !(await authorizeRead(request)).mayRead(null))
-      throw new RelayError('evidence-denied', 'You may not read the entries of this log.');
+    if (tile.level === 'entries') {
+      const reader = await authorizeRead(request);
+      if (!reader.mayRead(null)) throw denied(reader);
+    }
     const scope = tile.level === 'entries' ? 'private' : 'public';
     reply.header('cache-control', `${scope}, max-age=604800, immutable`).type('application/octet-stream');
     return send(reply, path.join(directory, tilePath(tile.level, tile.n, tile.width)));
   });
 }
+
+const denied = ({ stepUp }: EvidenceReader): RelayError =>
+  stepUp === null
+    ? new RelayError('evidence-denied', 'You may not read the entries of this log.')
+    : new StepUpRequired('To read the entries of this log', stepUp);
 
 const notFound = (): EvidenceError => new EvidenceError('evidence-not-found', 'The log has no such file.');
 

@@ -10,6 +10,7 @@ import type { VerifiedProof } from '../../identity/dpop.ts';
 import { IdentityError } from '../../identity/error.ts';
 import type { VerifiedIdToken } from '../../identity/id-token.ts';
 import type { VerifiedPrincipal } from '../../identity/verified-principal.ts';
+import { sameAuthentication, type Authentication } from '../../model/authentication.ts';
 import { isLoginId, type LoginId } from '../../model/ids.ts';
 import { samePrincipal } from '../../model/principal.ts';
 import type { Clock } from '../../system/clock.ts';
@@ -31,6 +32,8 @@ export interface LoginRoutesOptions {
   readonly append: AppendEntry;
   /** Whether an ID token of that time still speaks for its person; absent where the issuer is not ours to ask. */
   readonly vouchesFor?: ((subject: string, issuedAtMs: number) => Promise<boolean>) | undefined;
+  /** A login was renewed, perhaps by a fresh authentication, which its sessions have to hear of. Does not throw. */
+  readonly onRenewed?: () => Promise<void>;
 }
 
 /** Puts the present nonce on every answer of `app`. */
@@ -93,7 +96,7 @@ async function signIn(
   if (token.boundJkt !== null && token.boundJkt !== proof.jkt)
     throw new IdentityError('id-token-invalid', 'The ID token is bound to another key.');
   // Once: who steals an ID token later cannot bind it to a key of their own.
-  if (!(await state.replay.firstUse(`id-token:${token.digest}`, token.expiresAtMs + 120_000)))
+  if (!(await state.replay.firstUse(`id-token:${token.digest}`, token.refusedFromMs + 60_000)))
     throw new IdentityError('id-token-invalid', 'The ID token was used before.');
   await refuseUnlessVouchedFor(options, token);
   const { lifetimeSeconds } = identity.tokens;
@@ -138,7 +141,8 @@ async function open(
   const login = ulid(clock.wallMs()) as LoginId;
   const entry = loginEntry(login, null, token, proof);
   await append(entry);
-  await state.logins.open({ id: login, principal: token.principal, ...proof, validUntilMs, entry });
+  const { principal, authentication } = token;
+  await state.logins.open({ id: login, principal, authentication, ...proof, validUntilMs, entry });
   return login;
 }
 
@@ -160,13 +164,33 @@ async function renew(options: LoginRoutesOptions, renews: string, renewal: Renew
   if (!isLoginId(renews) || found === null || found.standing === 'ended') throw ended();
   if (found.login.jkt !== proof.jkt || !samePrincipal(found.login.principal, principal)) throw ended();
   if (found.standing === 'lapsed') return open(options, token, proof, validUntilMs);
-  if (found.login.principal.groups.join('\n') !== principal.groups.join('\n')) {
-    const entry = loginEntry(renews, renews, token, proof);
+  const before = found.login;
+  const authentication = authenticationAfter(before.authentication, token.authentication);
+  const sameGroups = before.principal.groups.join('\n') === principal.groups.join('\n');
+  if (!sameGroups || !sameAuthentication(before.authentication, authentication)) {
+    const entry = loginEntry(renews, renews, { ...token, authentication }, proof);
     await append(entry);
     await state.logins.told(renews, entry);
   }
-  if (!(await state.logins.renew(renews, principal, proof.jkt, validUntilMs))) throw ended();
+  const renewed = { principal, jkt: proof.jkt, authentication };
+  if (!(await state.logins.renew(renews, renewed, validUntilMs))) throw ended();
+  await options.onRenewed?.();
   return renews;
+}
+
+/**
+ * A refreshed ID token repeats the original `auth_time` or leaves it out (OpenID Connect Core 1.0 §12.2): what it leaves
+ * out has not changed. A later `auth_time` tells of another authentication, and all of it counts; an earlier one is that
+ * of a grant from before a step-up.
+ */
+function authenticationAfter(before: Authentication, told: Authentication): Authentication {
+  if (told.timeMs !== null && told.timeMs > (before.timeMs ?? -Infinity)) return told;
+  if (told.timeMs !== null && told.timeMs !== before.timeMs) return before;
+  return {
+    timeMs: before.timeMs,
+    acr: told.acr ?? before.acr,
+    amr: told.amr.length > 0 ? told.amr : before.amr,
+  };
 }
 
 const ended = (): IdentityError =>
@@ -187,12 +211,19 @@ function loginEntry(
     renews,
     groups: [...token.principal.groups],
     method: 'device-code',
+    ...toldAuthentication(token.authentication),
     key: proof.publicJwk,
     thumbprint: proof.jkt,
     binding: token.boundJkt === null ? 'bound-by-relay' : 'cnf-by-issuer',
     idTokenDigest: token.digest,
   };
 }
+
+const toldAuthentication = ({ timeMs, acr, amr }: Authentication) => ({
+  authTime: timeMs === null ? null : new Date(timeMs).toISOString(),
+  acr,
+  amr: [...amr],
+});
 
 const actorOf = ({ kind, issuer, subject, email }: VerifiedPrincipal) => ({ kind, issuer, subject, email });
 

@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { OriginalsPolicy } from '../../evidence/recording/originals.ts';
+import type { GroupsMap } from '../../identity/groups.ts';
 import type { CompiledConfig } from '../../masking/masking.ts';
 import type { TargetName } from '../../model/ids.ts';
 import { ConfigDocument } from './document.ts';
@@ -91,8 +92,12 @@ export type IdentityConfig =
       readonly kind: 'oidc';
       readonly issuer: string;
       readonly clientId: string;
+      /** Told to every CLI, as the provider wants it from them: it proves nothing. Null: a public client. */
+      readonly clientSecret: SecretReference | null;
       readonly scopes: readonly string[];
       readonly groupsClaim: string;
+      readonly groupsMap: GroupsMap;
+      readonly clockSkewSeconds: number;
     };
 
 export interface WebhookConfig {

@@ -24,6 +24,12 @@ const migrations: readonly Migration[] = [
       for (const statement of reviews) await sql.raw(statement).execute(db);
     },
   },
+  {
+    name: '0003-authentication',
+    async up(db) {
+      for (const statement of authentication) await sql.raw(statement).execute(db);
+    },
+  },
 ];
 
 const first = [
@@ -68,6 +74,12 @@ const reviews = [
      primary key (review_id, issuer, subject))`,
   `create table counters (name text primary key, value bigint not null)`,
   `insert into counters (name, value) values ('reviews', 0)`,
+];
+
+const authentication = [
+  `alter table logins add column auth_time bigint`,
+  `alter table logins add column acr text`,
+  `alter table logins add column amr text not null default '[]'`,
 ];
 
 /** Any constant will do, as long as nothing else in the database takes the same advisory lock. */

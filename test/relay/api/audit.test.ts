@@ -34,6 +34,7 @@ const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
   };
   return {
     principal,
+    stepUp: null,
     mayUnseal: () => subject === 'uma',
     mayRead: (session) =>
       subject === 'uma' || subject === 'lea' || (session !== null && session.principal.subject === subject),

@@ -294,7 +294,7 @@ test('whoever comes too late to renew goes on under a new login; the lapsed one 
   const { answer } = await logIn(relay, key, ana);
   const lapsed = answer.login as LoginId;
   const stored = await relay.state.logins.findLive(lapsed);
-  assert.ok(await relay.state.logins.renew(lapsed, stored!.principal, key.jkt, relay.clock.wallMs() - 1));
+  assert.ok(await relay.state.logins.renew(lapsed, stored!, relay.clock.wallMs() - 1));
   const swapped = await newKey();
   const stolen = await grant(relay, swapped, ana);
   assert.equal(await codeOf(await post(stolen.tokens.id_token!, swapped, lapsed)), 'login-ended');

@@ -93,6 +93,7 @@ test('from a relay: who may unseal gets what is sealed, and the entry stands bef
       const issuer = 'https://id.example';
       return {
         principal: { kind: 'person', issuer, subject, email: null, groups: [] },
+        stepUp: null,
         mayRead: () => subject !== 'eve',
         mayUnseal: () => subject === 'uma',
       };
