@@ -13,6 +13,8 @@ const Credential = z.object({
   login: z.string(),
   issuer: z.string(),
   clientId: z.string(),
+  /** Null: a public client. */
+  clientSecret: z.string().nullable().default(null),
   /** Private JWK of the key pair made at login. */
   key: z.record(z.string(), z.string()),
   /** Null when the provider gave none. */

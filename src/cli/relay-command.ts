@@ -5,6 +5,7 @@ import { openAccount } from '../agent/account.ts';
 import type { Account } from '../agent/account.ts';
 import type { AgentCommand } from '../agent/background-start.ts';
 import { HoopCommand } from './command.ts';
+import { withStepUp } from './device-sign-in.ts';
 
 export interface RelayFlags {
   readonly relay: string | undefined;
@@ -41,7 +42,7 @@ export abstract class RelayCommand extends HoopCommand {
       warn: (message) => this.note(`hoop: ${message}`),
     });
     try {
-      return await work(account);
+      return await withStepUp(this, account, work);
     } finally {
       await account.close();
     }
