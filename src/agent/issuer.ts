@@ -187,9 +187,13 @@ interface TokenAnswer {
 
 function tokensOf(answer: TokenAnswer, previousRefreshToken: string | null): IssuerTokens {
   if (answer.id_token === undefined)
-    throw new AgentError('login-expired', 'the identity provider sent no ID token', {
-      hint: 'sign in again: hoop login',
-    });
+    throw previousRefreshToken === null
+      ? new AgentError('device-login-unsupported', 'the identity provider sent no ID token', {
+          hint: 'the operator has openid among identity.scopes, and the provider sends ID tokens to the client of hoop',
+        })
+      : new AgentError('login-expired', 'the identity provider renews without an ID token', {
+          hint: 'sign in again: hoop login; the operator asks the provider to send one, or sets tokens.lifetime to 1h',
+        });
   const told = renewableNames.map((name) => answer[name]).find((value) => typeof value === 'number');
   return {
     idToken: answer.id_token,
