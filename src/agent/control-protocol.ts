@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { HoopError } from '../errors.ts';
 import { MachineSource } from './machine-source.ts';
+import { StepUpView } from '../wire/api.ts';
 import { RelayProblem } from './problem.ts';
 
 /** Longest line, either way. */
@@ -68,6 +69,7 @@ const Failure = z.object({
   hint: z.string().nullable(),
   /** HTTP status, when the relay refused. */
   status: z.int().nullable(),
+  stepUp: StepUpView.nullable().default(null),
 });
 
 /** `served`: what the request was about; after `disconnect`, what was ended. */
@@ -87,12 +89,19 @@ export function failureAnswer(error: unknown): ControlAnswer {
       message: known ? error.message : 'the background agent failed',
       hint: known ? (error.hint ?? null) : null,
       status: error instanceof RelayProblem ? error.status : null,
+      stepUp: error instanceof RelayProblem ? error.stepUp : null,
     },
   };
 }
 
 /** The same failure again, on the CLI's side: code and status decide the exit code as if it had happened here. */
 export function failureOf(answer: Extract<ControlAnswer, { ok: false }>): RelayProblem {
-  const { code, message, hint, status } = answer.error;
-  return new RelayProblem({ title: message, code, status: status ?? 500, ...(hint !== null && { hint }) });
+  const { code, message, hint, status, stepUp } = answer.error;
+  return new RelayProblem({
+    title: message,
+    code,
+    status: status ?? 500,
+    ...(hint !== null && { hint }),
+    ...(stepUp !== null && { stepUp }),
+  });
 }

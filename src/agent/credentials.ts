@@ -13,6 +13,8 @@ const Credential = z.object({
   login: z.string(),
   issuer: z.string(),
   clientId: z.string(),
+  /** Null: a public client. */
+  clientSecret: z.string().nullable().default(null),
   /** Private JWK of the key pair made at login. */
   key: z.record(z.string(), z.string()),
   /** Null when the provider gave none. */
@@ -29,7 +31,7 @@ const Credential = z.object({
 export type Credential = z.infer<typeof Credential>;
 
 /** What a command needs to know of who is signed in; secret too. */
-export type CurrentSignIn = Omit<Credential, 'v' | 'clientId' | 'key'>;
+export type CurrentSignIn = Omit<Credential, 'v' | 'clientId' | 'clientSecret' | 'key'>;
 
 /** When the sign-in is over for good; null when only the provider knows. */
 export function signInEndMs(credential: CurrentSignIn): number | null {

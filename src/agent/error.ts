@@ -17,6 +17,7 @@ export type AgentErrorCode =
   | 'device-login-denied'
   | 'device-login-expired'
   | 'device-login-unsupported'
+  | 'step-up-unmet' // the person signed in again, and the policy is not content
   | 'log-key-changed'
   | 'settings-damaged'
   | 'credential-damaged'

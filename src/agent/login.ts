@@ -6,17 +6,19 @@ import { EvidenceError } from '../evidence/error.ts';
 import { followHandovers, maxHandoverBytes } from '../evidence/log/handover.ts';
 import { NoteVerifier } from '../evidence/log/note.ts';
 import { generateLoginKey, importLoginKey } from '../identity/login-key.ts';
+import type { LoginKey } from '../identity/login-key.ts';
 import { LoginAnswer } from '../wire/api.ts';
 import type { Discovery } from '../wire/api.ts';
+import type { Account } from './account.ts';
 import { endOfRenewal } from './credentials.ts';
 import type { Credential, CredentialStore } from './credentials.ts';
 import { AgentError } from './error.ts';
 import { HttpClient, readText } from './http.ts';
 import { Issuer } from './issuer.ts';
-import type { DevicePrompt } from './issuer.ts';
+import type { DevicePrompt, DeviceWish, IssuerClient, IssuerTokens } from './issuer.ts';
 import { discover, RelayClient } from './relay-client.ts';
 import type { Settings, SettingsFile } from './settings.ts';
-import { withAnswer } from './sign-in.ts';
+import { SignIn, withAnswer } from './sign-in.ts';
 
 export interface LoginOptions {
   /** Normal form (`relayAddress`). */
@@ -42,13 +44,12 @@ export async function login(options: LoginOptions): Promise<Credential> {
     await refuseChangedLog(await settings.read(), discovery, { http, accept: options.acceptNewLogKey });
     const secret = await generateLoginKey();
     const key = await importLoginKey(secret);
-    const { issuer, clientId } = discovery;
-    const tokens = await signInAtIssuer(options, discovery, key);
+    const tokens = await signInAtIssuer({ ...options, stepUp: null }, discovery, key);
     const client = new RelayClient(relay, http, { caller: async () => ({ key, accessToken: null }) });
     const answer = await client.post('/v1/login', { idToken: tokens.idToken }, LoginAnswer);
     const { refreshToken, renewableSeconds } = tokens;
     const renewableUntilMs = endOfRenewal(renewableSeconds);
-    const base = { v: 1 as const, issuer, clientId, key: secret, refreshToken, renewableUntilMs };
+    const base = { v: 1 as const, ...clientOf(discovery), key: secret, refreshToken, renewableUntilMs };
     const credential = withAnswer(base, answer);
     await store.save(relay, credential);
     await settings.change((content) => {
@@ -62,18 +63,46 @@ export async function login(options: LoginOptions): Promise<Credential> {
   }
 }
 
+/** Where the person signs in, and as which client. */
+const clientOf = ({ issuer, clientId, clientSecret }: Discovery): IssuerClient => ({
+  issuer,
+  clientId,
+  clientSecret: clientSecret ?? null,
+});
+
+interface SignInAtIssuer extends Omit<DeviceWish, 'scopes'> {
+  readonly caFile: string | null;
+}
+
 async function signInAtIssuer(
-  { caFile, prompt, signal }: LoginOptions,
-  { issuer, clientId, scopes }: Discovery,
-  key: Awaited<ReturnType<typeof importLoginKey>>,
-) {
-  const http = await HttpClient.open(issuer, caFile);
+  { caFile, stepUp, prompt, signal }: SignInAtIssuer,
+  discovery: Discovery,
+  key: LoginKey,
+): Promise<IssuerTokens> {
+  const http = await HttpClient.open(discovery.issuer, caFile);
   try {
-    const provider = await Issuer.discover({ issuer, clientId }, key, http);
-    return await provider.deviceGrant(scopes, prompt, signal);
+    const provider = await Issuer.discover(clientOf(discovery), key, http);
+    return await provider.deviceGrant({ scopes: discovery.scopes, stepUp, prompt, signal });
   } finally {
     await http.close();
   }
+}
+
+/**
+ * The same person authenticates once more, freshly, for a sign-in that goes on: same id, same key, same sessions.
+ * @throws as `login`; RelayProblem `login-ended` when somebody else signed in
+ */
+export async function signInAgain(
+  { relay, client, signIn, caFile }: Pick<Account, 'relay' | 'client' | 'signIn' | 'caFile'>,
+  wish: Omit<DeviceWish, 'scopes'>,
+): Promise<Credential> {
+  if (!(signIn instanceof SignIn))
+    throw new AgentError('not-signed-in', 'a program has no fresh sign-in to bring', {
+      hint: 'the policy has to name programs (docs/machines.md)',
+    });
+  const discovery = await discover(relay, client.http);
+  const tokens = await signInAtIssuer({ ...wish, caFile }, discovery, await signIn.key());
+  return signIn.authenticatedAgain(clientOf(discovery), tokens);
 }
 
 /**

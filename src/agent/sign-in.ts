@@ -15,6 +15,7 @@ import { endOfRenewal } from './credentials.ts';
 import type { Credential, CredentialStore, CurrentSignIn } from './credentials.ts';
 import { AgentError } from './error.ts';
 import { HttpClient } from './http.ts';
+import type { IssuerClient, IssuerTokens } from './issuer.ts';
 import { RelayProblem } from './problem.ts';
 import { RelayClient } from './relay-client.ts';
 import type { Caller, CallerSource } from './relay-client.ts';
@@ -83,6 +84,26 @@ export class SignIn implements AccountSignIn {
     return this.#renewal;
   }
 
+  /**
+   * Takes over what a fresh authentication of the same person brought; the sign-in keeps its id, its key and its sessions.
+   * @throws RelayProblem `login-ended` when it was somebody else
+   */
+  authenticatedAgain(at: IssuerClient, tokens: IssuerTokens): Promise<Credential> {
+    const { relay, store, http } = this.#options;
+    return this.#locked(async () => {
+      const stored = this.#use(await this.#load());
+      const key = await this.key();
+      const client = new RelayClient(relay, http, { caller: async () => ({ key, accessToken: null }) });
+      const body = { idToken: tokens.idToken, renews: stored.login };
+      const answer = await client.post('/v1/login', body, LoginAnswer);
+      const refreshToken = tokens.refreshToken ?? stored.refreshToken;
+      const renewableUntilMs = endOfRenewal(tokens.renewableSeconds);
+      const fresh = withAnswer({ ...stored, ...at, refreshToken, renewableUntilMs }, answer);
+      await store.save(relay, fresh);
+      return this.#use(fresh);
+    });
+  }
+
   async #load(): Promise<Credential> {
     const { relay, store } = this.#options;
     const credential = await store.load(relay);
@@ -99,9 +120,13 @@ export class SignIn implements AccountSignIn {
     return credential;
   }
 
-  #renewLocked(refused: string | null): Promise<Credential> {
+  #locked<T>(work: () => Promise<T>): Promise<T> {
     const name = `renewal-${hash('sha256', this.#options.relay).slice(0, 16)}.lock`;
-    return withProcessLock(path.join(this.#options.directory, name), lockTimeoutMs, async () => {
+    return withProcessLock(path.join(this.#options.directory, name), lockTimeoutMs, work);
+  }
+
+  #renewLocked(refused: string | null): Promise<Credential> {
+    return this.#locked(async () => {
       const before = this.#credential?.accessToken;
       const stored = this.#use(await this.#load());
       const fresh = stored.accessToken !== before && stored.accessToken !== refused;

@@ -82,7 +82,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'evidence-not-found',
     'note-malformed',
   ],
-  [exitCodes.denied]: ['device-login-denied', 'command-denied'],
+  [exitCodes.denied]: ['device-login-denied', 'step-up-unmet', 'command-denied'],
   [exitCodes.notSignedIn]: [
     'not-signed-in',
     'login-expired',

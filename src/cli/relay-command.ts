@@ -5,6 +5,7 @@ import { openAccount } from '../agent/account.ts';
 import type { Account, AccountOptions } from '../agent/account.ts';
 import type { AgentCommand } from '../agent/background-start.ts';
 import { HoopCommand } from './command.ts';
+import { withStepUp } from './device-sign-in.ts';
 
 export interface RelayFlags {
   readonly relay: string | undefined;
@@ -46,7 +47,7 @@ export abstract class RelayCommand extends HoopCommand {
       ...options,
     });
     try {
-      return await work(account);
+      return await withStepUp(this, account, work);
     } finally {
       await account.close();
     }

@@ -2,8 +2,8 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { openAccount } from '../agent/account.ts';
 import { signInEndMs } from '../agent/credentials.ts';
-import { login } from '../agent/login.ts';
-import { openBrowser } from '../cli/browser.ts';
+import { login, signInAgain } from '../agent/login.ts';
+import { devicePrompt } from '../cli/device-sign-in.ts';
 import { RelayCommand } from '../cli/relay-command.ts';
 import { nameOf } from '../cli/person.ts';
 import { instant, timeOfDay } from '../cli/time.ts';
@@ -14,6 +14,7 @@ export default class Login extends RelayCommand {
   static override examples = [
     '<%= config.bin %> login https://relay.example.com',
     '<%= config.bin %> login --no-browser',
+    '<%= config.bin %> login --step-up',
   ];
   static override args = {
     url: Args.string({ description: 'address of the relay; the one of your last sign-in otherwise' }),
@@ -22,6 +23,13 @@ export default class Login extends RelayCommand {
     browser: Flags.boolean({ description: 'open the page in a browser', default: true, allowNo: true }),
     'accept-new-log-key': Flags.boolean({
       description: 'trust the key that the relay signs its log with, although it has changed',
+    }),
+    'step-up': Flags.boolean({
+      description: 'sign in once more, freshly, where a policy asks for it; sessions and ports stay open',
+    }),
+    acr: Flags.string({
+      description: 'class of authentication to ask the provider for',
+      dependsOn: ['step-up'],
     }),
   };
 
@@ -33,18 +41,16 @@ export default class Login extends RelayCommand {
       warn: (message) => this.note(`hoop: ${message}`),
       machine: null,
     });
-    await account.close();
     const { relay, caFile, store, settings } = account;
-    const prompt = (page: { url: string; code: string; completeUrl: string | null }) => {
-      this.note(`  Open ${page.url} and enter  ${page.code}`);
-      if (flags.browser)
-        void openBrowser(page.completeUrl ?? page.url).then((opened) => {
-          if (opened) this.note('  (opened in your browser)');
-        });
-    };
+    const prompt = devicePrompt(this, flags.browser);
     const acceptNewLogKey = flags['accept-new-log-key'];
     const signal = interruption();
-    const credential = await login({ relay, caFile, store, settings, acceptNewLogKey, prompt, signal });
+    const stepUp = { maxAgeSeconds: 0, acr: flags.acr ?? null };
+    const credential = await (
+      flags['step-up']
+        ? signInAgain(account, { stepUp, prompt, signal })
+        : login({ relay, caFile, store, settings, acceptNewLogKey, prompt, signal })
+    ).finally(() => account.close());
     const { principal } = credential;
     const endMs = signInEndMs(credential);
     const until = endMs === null ? '' : `, until ${timeOfDay(new Date(endMs))}`;

@@ -117,6 +117,10 @@ const Login = z.object({
   groups: z.array(z.string()),
   /** How the identity was proven, e.g. `device-code`. */
   method: z.string(),
+  /** When, in which class and by which methods the person was authenticated, as the provider says; null: it does not. */
+  authTime: time.nullable().optional(),
+  acr: z.string().nullable().optional(),
+  amr: z.array(z.string()).optional(),
   key: LoginKey,
   /** RFC 7638, SHA-256, base64url. */
   thumbprint: z.string().regex(/^[\w-]{43}$/),

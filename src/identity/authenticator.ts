@@ -2,6 +2,7 @@
  * Who makes this request? The one answer for every route and for the tunnel's upgrade:
  * scheme DPoP → access token of this relay → proof by the key the token names → the login still lives.
  */
+import type { Authentication } from '../model/authentication.ts';
 import type { LoginId } from '../model/ids.ts';
 import type { Principal } from '../model/principal.ts';
 import type { AccessTokens } from './access-token.ts';
@@ -25,6 +26,7 @@ export interface StoredLogin {
   readonly principal: Principal;
   readonly jkt: string;
   readonly publicJwk: PublicJwk;
+  readonly authentication: Authentication;
 }
 
 /** Where logins are kept; the store is trusted. */
@@ -47,6 +49,7 @@ export interface Authenticated {
   readonly jkt: string;
   readonly publicJwk: PublicJwk;
   readonly scope: LoginScope | null;
+  readonly authentication: Authentication;
 }
 
 export interface AuthenticatorOptions extends ProofVerification {
@@ -97,6 +100,7 @@ export class Authenticator {
       jkt: claims.jkt,
       publicJwk: login.publicJwk,
       scope: login.scope,
+      authentication: login.authentication,
     };
   }
 

@@ -17,7 +17,8 @@ import { z } from 'zod';
 import type { ActedFor } from '../model/principal.ts';
 import type { Clock } from '../system/clock.ts';
 import { IdentityError } from './error.ts';
-import { algorithms, clockToleranceSeconds } from './id-token.ts';
+import { clockSkewMs } from './dpop.ts';
+import { algorithms } from './id-token.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
 import type { Pattern } from './pattern.ts';
 import { mintPrincipal, type VerifiedPrincipal } from './verified-principal.ts';
@@ -135,11 +136,10 @@ export class MachineTokens {
         algorithms,
         issuer,
         requiredClaims: ['exp', 'iat', 'sub', 'aud'],
-        clockTolerance: clockToleranceSeconds,
+        clockTolerance: clockSkewMs / 1000,
         currentDate: new Date(now),
       });
-      if ((payload.iat ?? 0) * 1000 > now + clockToleranceSeconds * 1000)
-        throw invalid('it is from the future');
+      if ((payload.iat ?? 0) * 1000 > now + clockSkewMs) throw invalid('it is from the future');
       return payload;
     } catch (cause) {
       if (cause instanceof IdentityError) throw cause;

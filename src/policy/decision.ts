@@ -1,3 +1,4 @@
+import type { StepUp } from '../model/authentication.ts';
 import type { Identity, Principal } from '../model/principal.ts';
 import type { Action } from './schema.ts';
 
@@ -16,6 +17,8 @@ export class Decision {
   readonly policies: readonly string[];
   /** Policies that failed to evaluate, by id, or `engine`; not empty means deny. For the operator's log. */
   readonly errors: readonly string[];
+  /** Of a denial that a fresh sign-in would lift: what it has to bring. */
+  readonly stepUp: StepUp | null;
 
   private constructor(request: DecidedRequest, answer: Answer) {
     this.#principal = nameOf(request.principal);
@@ -27,6 +30,7 @@ export class Decision {
     this.policies =
       answer.errors.length > 0 && answer.decision === 'allow' ? [] : [...answer.policies].toSorted();
     this.errors = [...answer.errors].toSorted();
+    this.stepUp = this.decision === 'deny' && this.errors.length === 0 ? answer.stepUp : null;
     Object.freeze(this.policies);
     Object.freeze(this.errors);
     Object.freeze(this);
@@ -65,6 +69,7 @@ interface Answer {
   readonly decision: 'allow' | 'deny';
   readonly policies: readonly string[];
   readonly errors: readonly string[];
+  readonly stepUp: StepUp | null;
 }
 
 /** Makes a decision; imported by `policies.ts` alone. */

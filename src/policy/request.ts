@@ -1,5 +1,6 @@
 /** A question to the policies, as hoop asks it and as Cedar takes it. */
 import type { CedarValueJson, EntityJson, StatefulAuthorizationCall } from '@cedar-policy/cedar-wasm/nodejs';
+import type { Authentication } from '../model/authentication.ts';
 import type { CommandFacts } from '../model/command-facts.ts';
 import { owns, type Principal } from '../model/principal.ts';
 import { principalEntities, principalEntity, relayEntity, sessionEntity, targetEntity } from './entities.ts';
@@ -11,6 +12,8 @@ export interface Circumstances {
   readonly timeMs: number;
   /** The requester's IP address as the relay sees it; IPv4 in IPv6 form is taken as IPv4. */
   readonly sourceAddress: string;
+  /** Of the principal's login, as it is now. */
+  readonly authentication: Authentication;
 }
 
 /** What a request for a session adds. */
@@ -118,11 +121,14 @@ function resourceOf(request: PolicyRequest): { resource: EntityJson; others: Ent
 }
 
 function contextOf(request: PolicyRequest): Record<string, CedarValueJson> {
-  const { timeMs, sourceAddress } = request.circumstances;
+  const { timeMs, sourceAddress, authentication } = request.circumstances;
   const context: Record<string, CedarValueJson> = {
     time: { __extn: { fn: 'datetime', arg: new Date(timeMs).toISOString() } },
     sourceAddress: { __extn: { fn: 'ip', arg: plainAddress(sourceAddress) } },
+    amr: [...authentication.amr],
   };
+  if (authentication.timeMs !== null) context['authAgeSeconds'] = ageSeconds(authentication.timeMs, timeMs);
+  if (authentication.acr !== null) context['acr'] = authentication.acr;
   if (request.action === 'administer') return context;
   if (request.action === 'delegate')
     return { ...context, durationSeconds: request.circumstances.durationSeconds };
@@ -145,6 +151,10 @@ function contextOf(request: PolicyRequest): Record<string, CedarValueJson> {
     unbounded: effects.includes('unbounded'),
   };
 }
+
+/** Whole seconds; a provider's clock may be a little ahead of ours. */
+const ageSeconds = (authTimeMs: number, nowMs: number): number =>
+  Math.max(0, Math.floor((nowMs - authTimeMs) / 1000));
 
 function isOwner(principal: Principal, session: SessionResource | null): boolean {
   return session !== null && owns(principal, session.owner);

@@ -363,7 +363,7 @@ function openUpgrades(registry: SessionRegistry, identity: RelayIdentity): Upgra
 
 async function addRoutes(
   app: FastifyInstance,
-  { config, policies, evidence, state }: Parts,
+  { config, policies, evidence, state, logger }: Parts,
   {
     provider,
     identity,
@@ -394,6 +394,9 @@ async function addRoutes(
       : {
           issuer: config.identity.issuer,
           clientId: config.identity.clientId,
+          ...(config.identity.clientSecret !== null && {
+            clientSecret: config.identity.clientSecret.resolve(),
+          }),
           scopes: [...config.identity.scopes],
         }),
     log: {
@@ -407,6 +410,10 @@ async function addRoutes(
     state,
     keepProof: (...proof) => keepProof(config.evidence.directory, ...proof),
     machines,
+    onRenewed: () =>
+      registry
+        .authenticateAgain()
+        .catch((error: unknown) => logger.error('trouble', { reason: 'state' }, error)),
     vouchesFor: provider === null ? undefined : (...token) => provider.accounts.vouchesFor(...token),
   });
   sessionRoutes(app, {

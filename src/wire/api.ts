@@ -24,6 +24,8 @@ export const Discovery = z.object({
   /** OpenID provider to sign in at, its client id and scopes for the device grant. */
   issuer: z.url(),
   clientId: z.string().min(1),
+  /** Where the provider gives even public clients one (Google): no secret, but asked for. */
+  clientSecret: z.string().min(1).max(4096).optional(),
   scopes: z.array(z.string()).min(1),
   log: z.object({ origin: z.string(), vkey: z.string(), url: z.url() }),
 });
@@ -180,6 +182,12 @@ export const LiveSessionView = z.object({
 });
 export const LiveSessionList = z.object({ sessions: z.array(LiveSessionView) });
 
+/** `maxAgeSeconds` null: of any age; `acr` null: of any class. */
+export const StepUpView = z.object({
+  maxAgeSeconds: z.int().nonnegative().nullable(),
+  acr: z.string().max(256).nullable(),
+});
+
 /** RFC 9457 problem document; `code` is one of docs/errors.md. */
 export const Problem = z.object({
   type: z.string().optional(),
@@ -187,5 +195,7 @@ export const Problem = z.object({
   status: z.int(),
   code: z.string(),
   hint: z.string().optional(),
+  /** Of `step-up-required`: what the sign-in has to bring. */
+  stepUp: StepUpView.optional(),
 });
 export type Problem = z.infer<typeof Problem>;

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { unknownAuthentication } from '../../src/model/authentication.ts';
 import { Policies } from '../../src/policy/policies.ts';
 import { PolicyError } from '../../src/policy/error.ts';
 import { Decision } from '../../src/policy/decision.ts';
@@ -29,6 +30,7 @@ function target(name = 'db-prod', groups: string[] = ['prod']): TargetResource {
 const noon: ConnectCircumstances = {
   timeMs: Date.UTC(2026, 10, 20, 12),
   sourceAddress: '192.0.2.7',
+  authentication: unknownAuthentication,
   durationSeconds: 3600,
   reason: null,
   task: null,
@@ -74,7 +76,13 @@ test('a decision answers for its own principal, action and resource only, and ca
   assert.equal(decision.allows('execute', ana, 'db-prod'), false);
   const forged = { principal: ana, action: 'connect', resource: 'db-prod' } as const;
   assert.throws(
-    () => Decision.mint(Symbol('decision'), forged, { decision: 'allow', policies: [], errors: [] }),
+    () =>
+      Decision.mint(Symbol('decision'), forged, {
+        decision: 'allow',
+        policies: [],
+        errors: [],
+        stepUp: null,
+      }),
     /only policy\/ decides/,
   );
   assert.throws(() => Object.assign(decision, { decision: 'allow' }), TypeError);

@@ -6,6 +6,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeF
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { unknownAuthentication } from '../../src/model/authentication.ts';
 import type { NewEntry } from '../../src/evidence/entry.ts';
 import { isTargetName } from '../../src/model/ids.ts';
 import type { Principal } from '../../src/model/principal.ts';
@@ -34,6 +35,7 @@ assert.ok(isTargetName(name));
 const circumstances = {
   timeMs: 0,
   sourceAddress: '::1',
+  authentication: unknownAuthentication,
   durationSeconds: 1,
   reason: null,
   task: null,

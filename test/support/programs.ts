@@ -79,6 +79,11 @@ export const programs = {
     purpose: 'command lines of real interactive shells, under a terminal that python opens',
     needs: ['bash', 'dash', 'zsh', 'fish', 'vim', 'less', 'python3'],
   },
+  glewlwyd: {
+    packages: ['glewlwyd', 'sqlite3'],
+    purpose: 'a real OpenID provider of somebody else: device grant, DPoP',
+    needs: ['glewlwyd', 'sqlite3', '/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3'],
+  },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;
 

@@ -46,7 +46,7 @@ export function delegationRoutes(app: FastifyInstance, options: DelegationRoutes
 
 async function delegate(
   options: DelegationRoutesOptions,
-  { principal, login, publicJwk, jkt }: Authenticated,
+  { principal, authentication, login, publicJwk, jkt }: Authenticated,
   http: FastifyRequest,
 ): Promise<DelegationAnswer> {
   const { config, state, replay, clock, append } = options;
@@ -58,7 +58,7 @@ async function delegate(
   const claims = await verifySignedRequest(request, verification);
   const { durationSeconds } = claims;
   const agent = await agentNamed(options, claims.agent);
-  const circumstances = { sourceAddress: http.ip, durationSeconds };
+  const circumstances = { sourceAddress: http.ip, durationSeconds, authentication };
   const policies = agent && policiesThatDelegate(options, { person: principal, agent, circumstances });
   if (agent === null || policies === null)
     throw new RelayError('delegation-denied', `You may not let ${claims.agent} act for you.`, {

@@ -9,7 +9,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { EvidenceError } from '../../evidence/error.ts';
 import { parseTilePath, tilePath } from '../../evidence/log/tile.ts';
 import { hasErrno } from '../../errors.ts';
-import { RelayError } from '../error.ts';
+import { RelayError, StepUpRequired } from '../error.ts';
 import type { EvidenceReader, ReadEntries } from './audit.ts';
 
 export interface LogRoutesOptions {
@@ -44,8 +44,7 @@ export function logRoutes(app: FastifyInstance, { directory, authorizeRead, read
     if (tile === null) throw notFound();
     if (tile.level === 'entries') {
       const reader = await authorizeRead(request);
-      if (!reader.mayRead(null))
-        throw new RelayError('evidence-denied', 'You may not read the entries of this log.');
+      if (!reader.mayRead(null)) throw denied(reader);
       await reads.appendOncePerMinute(reader, null);
     }
     const scope = tile.level === 'entries' ? 'private' : 'public';
@@ -55,6 +54,11 @@ export function logRoutes(app: FastifyInstance, { directory, authorizeRead, read
 }
 
 const isDigest = (name: string): boolean => /^[0-9a-f]{64}$/.test(name);
+
+const denied = ({ stepUp }: EvidenceReader): RelayError =>
+  stepUp === null
+    ? new RelayError('evidence-denied', 'You may not read the entries of this log.')
+    : new StepUpRequired('To read the entries of this log', stepUp);
 
 const notFound = (): EvidenceError => new EvidenceError('evidence-not-found', 'The log has no such file.');
 

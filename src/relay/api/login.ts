@@ -8,6 +8,7 @@ import { actorOf, type KeptProofKind, type NewEntry } from '../../evidence/entry
 import type { Authenticated, PresentedRequest, StoredLogin } from '../../identity/authenticator.ts';
 import type { VerifiedProof } from '../../identity/dpop.ts';
 import { IdentityError } from '../../identity/error.ts';
+import { sameAuthentication, type Authentication } from '../../model/authentication.ts';
 import { isLoginId, type LoginId } from '../../model/ids.ts';
 import { sameParty } from '../../model/principal.ts';
 import type { Clock } from '../../system/clock.ts';
@@ -34,6 +35,8 @@ export interface LoginRoutesOptions {
   readonly machines: MachineSignIns;
   /** Whether an ID token of that time still speaks for its person; absent where the issuer is not ours to ask. */
   readonly vouchesFor?: ((subject: string, issuedAtMs: number) => Promise<boolean>) | undefined;
+  /** A login was renewed, perhaps by a fresh authentication, which its sessions have to hear of. Does not throw. */
+  readonly onRenewed?: () => Promise<void>;
 }
 
 /** Puts the present nonce on every answer of `app`. */
@@ -131,11 +134,12 @@ async function byIdToken(
   if (token.boundJkt !== null && token.boundJkt !== proof.jkt)
     throw new IdentityError('id-token-invalid', 'The ID token is bound to another key.');
   // Once: who steals an ID token later cannot bind it to a key of their own.
-  if (!(await state.replay.firstUse(`id-token:${token.digest}`, token.expiresAtMs + 120_000)))
+  if (!(await state.replay.firstUse(`id-token:${token.digest}`, token.refusedFromMs + 60_000)))
     throw new IdentityError('id-token-invalid', 'The ID token was used before.');
-  const { principal, boundJkt, digest, issuedAtMs } = token;
+  const { principal, authentication, boundJkt, digest, issuedAtMs } = token;
   return {
     principal,
+    authentication,
     boundJkt,
     told: { method: 'device-code', idTokenDigest: digest, audience: token.audience },
     kept: [{ digest, kind: 'id-token', text: idToken }],
@@ -171,8 +175,8 @@ async function open(
   const id = ulid(clock.wallMs()) as LoginId;
   const entry = loginEntry(id, null, presented, proof);
   await tell(options, entry, presented);
-  const { principal, scope, parent } = presented;
-  await state.logins.open({ id, principal, scope, parent, ...proof, validUntilMs, entry });
+  const { principal, authentication, scope, parent } = presented;
+  await state.logins.open({ id, principal, authentication, scope, parent, ...proof, validUntilMs, entry });
   return id;
 }
 
@@ -194,18 +198,38 @@ async function renew(options: LoginRoutesOptions, renews: string, renewal: Renew
   if (!isLoginId(renews) || found === null || found.standing === 'ended') throw ended();
   if (found.login.jkt !== proof.jkt || !isRenewedBy(found.login, presented)) throw ended();
   if (found.standing === 'lapsed') return open(options, presented, proof, validUntilMs);
-  if (found.login.principal.groups.join('\n') !== principal.groups.join('\n')) {
-    const entry = loginEntry(renews, renews, presented, proof);
+  const before = found.login;
+  const authentication = authenticationAfter(before.authentication, presented.authentication);
+  const sameGroups = before.principal.groups.join('\n') === principal.groups.join('\n');
+  if (!sameGroups || !sameAuthentication(before.authentication, authentication)) {
+    const entry = loginEntry(renews, renews, { ...presented, authentication }, proof);
     await tell(options, entry, presented);
     await state.logins.told(renews, entry);
   }
-  if (!(await state.logins.renew(renews, principal, proof.jkt, validUntilMs))) throw ended();
+  const renewed = { principal, jkt: proof.jkt, authentication };
+  if (!(await state.logins.renew(renews, renewed, validUntilMs))) throw ended();
+  await options.onRenewed?.();
   return renews;
 }
 
 /** An agent's login stays one for the same person, under the same limits. */
 const isRenewedBy = (login: StoredLogin, { principal, scope }: Presented): boolean =>
   sameParty(login.principal, principal) && JSON.stringify(login.scope) === JSON.stringify(scope);
+
+/**
+ * A refreshed ID token repeats the original `auth_time` or leaves it out (OpenID Connect Core 1.0 §12.2): what it leaves
+ * out has not changed. A later `auth_time` tells of another authentication, and all of it counts; an earlier one is that
+ * of a grant from before a step-up.
+ */
+function authenticationAfter(before: Authentication, told: Authentication): Authentication {
+  if (told.timeMs !== null && told.timeMs > (before.timeMs ?? -Infinity)) return told;
+  if (told.timeMs !== null && told.timeMs !== before.timeMs) return before;
+  return {
+    timeMs: before.timeMs,
+    acr: told.acr ?? before.acr,
+    amr: told.amr.length > 0 ? told.amr : before.amr,
+  };
+}
 
 const ended = (): IdentityError =>
   new IdentityError('login-ended', 'This sign-in has ended, or is not yours to renew.', {
@@ -215,7 +239,7 @@ const ended = (): IdentityError =>
 function loginEntry(
   login: LoginId,
   renews: LoginId | null,
-  { principal, boundJkt, told }: Presented,
+  { principal, authentication, boundJkt, told }: Presented,
   proof: VerifiedProof,
 ): LoginEntry {
   return {
@@ -224,9 +248,16 @@ function loginEntry(
     login,
     renews,
     groups: [...principal.groups],
+    ...toldAuthentication(authentication),
     key: proof.publicJwk,
     thumbprint: proof.jkt,
     binding: boundJkt === null ? 'bound-by-relay' : 'cnf-by-issuer',
     ...told,
   };
 }
+
+const toldAuthentication = ({ timeMs, acr, amr }: Authentication) => ({
+  authTime: timeMs === null ? null : new Date(timeMs).toISOString(),
+  acr,
+  amr: [...amr],
+});

@@ -12,6 +12,7 @@ import path from 'node:path';
 import type { z } from 'zod';
 import type { OriginalsPolicy } from '../../evidence/recording/originals.ts';
 import type { MachineRule } from '../../identity/machine-token.ts';
+import type { GroupsMap } from '../../identity/groups.ts';
 import type { CompiledConfig } from '../../masking/masking.ts';
 import type { TargetName } from '../../model/ids.ts';
 import { ConfigDocument } from './document.ts';
@@ -95,8 +96,12 @@ export type IdentityConfig =
       readonly kind: 'oidc';
       readonly issuer: string;
       readonly clientId: string;
+      /** Told to every CLI, as the provider wants it from them: it proves nothing. Null: a public client. */
+      readonly clientSecret: SecretReference | null;
       readonly scopes: readonly string[];
       readonly groupsClaim: string;
+      readonly groupsMap: GroupsMap;
+      readonly clockSkewSeconds: number;
     };
 
 export interface WebhookConfig {

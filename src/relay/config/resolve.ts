@@ -42,7 +42,7 @@ export function resolveConfig(source: RelayConfig['source'], file: RelayFile): R
       originals: originalsOf(file),
     },
     state: stateOf(file, base, dataDir),
-    identity: identityOf(file),
+    identity: identityOf(file, base),
     machines: machineRules(file, publicUrl),
     tokens: { lifetimeMs: file.tokens.lifetime, signInLifetimeMs: file.tokens.signInLifetime },
     sessions: {
@@ -76,14 +76,17 @@ function stateOf({ state }: RelayFile, base: string, dataDir: string): RelayConf
   return { kind: 'sqlite', file: path.resolve(base, state.sqlite ?? path.join(dataDir, 'state.db')) };
 }
 
-function identityOf({ identity }: RelayFile): RelayConfig['identity'] {
+function identityOf({ identity }: RelayFile, base: string): RelayConfig['identity'] {
   if (identity.issuer === 'embedded') return { kind: 'embedded' };
   return {
     kind: 'oidc',
     issuer: identity.issuer,
     clientId: identity.clientId ?? '',
+    clientSecret: identity.clientSecret === undefined ? null : reference(identity.clientSecret, base),
     scopes: identity.scopes ?? ['openid', 'email', 'offline_access'],
     groupsClaim: identity.groupsClaim ?? 'groups',
+    groupsMap: new Map(Object.entries(identity.groupsMap ?? {})),
+    clockSkewSeconds: (identity.clockSkew ?? 60_000) / 1000,
   };
 }
 

@@ -14,6 +14,7 @@ import {
   file,
   groupName,
   isIssuer,
+  issuerUrl,
   network,
   oneOf,
   parsed,
@@ -22,6 +23,7 @@ import {
   sizeBytes,
   text,
   url,
+  whoIsMeant,
 } from './shapes.ts';
 import { target } from './target-schema.ts';
 
@@ -137,17 +139,22 @@ export const RelayFile = closed({
   }).prefault({}),
   identity: closed({
     issuer: z
-      .union([z.literal('embedded'), url('an https URL', ['https:', 'http:'])], {
+      .union([z.literal('embedded'), issuerUrl('an https URL')], {
         error: 'expected embedded, or the https URL of an OpenID provider',
       })
       .default('embedded'),
     clientId: text('the client id that the provider gave').optional(),
+    clientSecret: text('env:NAME or file:PATH', 4096).optional(),
     scopes: z.array(text('a scope', 256)).min(1, 'expected at least one scope').optional(),
     groupsClaim: text('the name of a claim', 256).optional(),
     machines: z.array(machine).max(500, 'expected at most 500').default([]),
+    groupsMap: z
+      .record(whoIsMeant, z.array(groupName).min(1, 'expected at least one group').max(100))
+      .optional(),
+    clockSkew: durationMs('0s', '5m').optional(),
   }).prefault({}),
   tokens: closed({
-    lifetime: durationMs('1m', '1h').prefault('15m'),
+    lifetime: durationMs('10s', '1h').prefault('15m'),
     signInLifetime: durationMs('10m', '30d').prefault('12h'),
   }).prefault({}),
   sessions: closed({

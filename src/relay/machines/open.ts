@@ -1,6 +1,6 @@
 /** Sign-in of machines, put together for one relay process. */
 import type { JWTPayload } from 'jose';
-import { groupsOf } from '../../identity/id-token.ts';
+import { groupsOf } from '../../identity/groups.ts';
 import { IssuerKeys, type SeenKeys } from '../../identity/issuer-keys.ts';
 import { MachineTokens } from '../../identity/machine-token.ts';
 import type { ActedFor } from '../../model/principal.ts';
@@ -51,7 +51,7 @@ async function personOf(
       issuer: identity.issuer,
       subject,
       email: known && verified !== false && verified !== 'false' ? email : null,
-      groups: groupsOf(claims, identity.groupsClaim),
+      groups: groupsOf(claims, identity),
     };
   }
   const user = await state.users.byId(subject);

@@ -15,6 +15,7 @@ import {
   type ServiceAccountVerification,
 } from '../../identity/service-account.ts';
 import type { VerifiedPrincipal } from '../../identity/verified-principal.ts';
+import { unknownAuthentication, type Authentication } from '../../model/authentication.ts';
 import type { LoginId } from '../../model/ids.ts';
 import type { Policies } from '../../policy/policies.ts';
 import type { Clock } from '../../system/clock.ts';
@@ -28,6 +29,7 @@ import { policiesThatDelegate } from './delegations.ts';
 /** What somebody proved, before there is a login. */
 export interface Presented {
   readonly principal: VerifiedPrincipal;
+  readonly authentication: Authentication;
   /** Thumbprint of the key that the issuer itself bound; null when it did not. */
   readonly boundJkt: string | null;
   /** What the `login` entry says of it. */
@@ -86,7 +88,7 @@ export class MachineSignIns {
     const told = { method: 'workload-token', proof: { kind: 'workload-token', digest, rule } } as const;
     // The person for whom an agent acts may have been disabled meanwhile.
     const refuseUnlessVouchedFor = async () => void (await this.#options.tokens.verify(token));
-    const nobody = { scope: null, parent: null };
+    const nobody = { authentication: unknownAuthentication, scope: null, parent: null };
     return { principal, boundJkt, told, kept: [], endsAtMs, ...nobody, refuseUnlessVouchedFor };
   }
 
@@ -123,6 +125,7 @@ export class MachineSignIns {
     const principal = delegatedPrincipal(account, { issuer, subject, email, groups }, { relay, clock });
     return {
       principal,
+      authentication: unknownAuthentication,
       boundJkt: null,
       kept: [],
       told: {
@@ -141,7 +144,11 @@ export class MachineSignIns {
         const allowed = policiesThatDelegate(this.#options, {
           person: person.login.principal,
           agent: principal,
-          circumstances: { sourceAddress: address, durationSeconds: Math.max(1, Math.ceil(left)) },
+          circumstances: {
+            sourceAddress: address,
+            durationSeconds: Math.max(1, Math.ceil(left)),
+            authentication: person.login.authentication,
+          },
         });
         if (standing === 'ended' || allowed === null) throw delegationEnded();
       },
@@ -155,7 +162,7 @@ export class MachineSignIns {
   ): Presented {
     const refuseUnlessVouchedFor = () => this.#refuseUnlessUsable(id);
     const nobody = { scope: null, parent: null };
-    const proven = { principal, boundJkt: null, told, kept: [] };
+    const proven = { principal, authentication: unknownAuthentication, boundJkt: null, told, kept: [] };
     return { ...proven, endsAtMs: expiresAtMs, ...nobody, refuseUnlessVouchedFor };
   }
 

@@ -3,6 +3,7 @@ import type { Kysely } from 'kysely';
 import type { NewEntry } from '../../evidence/entry.ts';
 import type { LiveLogins, LoginScope, StoredLogin } from '../../identity/authenticator.ts';
 import { PublicJwk } from '../../identity/login-key.ts';
+import type { Authentication } from '../../model/authentication.ts';
 import type { LoginId } from '../../model/ids.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Clock } from '../../system/clock.ts';
@@ -47,6 +48,7 @@ export class Logins implements LiveLogins {
         subject: login.principal.subject,
         jkt: login.jkt,
         public_jwk: JSON.stringify(login.publicJwk),
+        ...authenticationColumns(login.authentication),
         created_at: now,
         renewed_at: now,
         valid_until: login.validUntilMs,
@@ -62,14 +64,23 @@ export class Logins implements LiveLogins {
   }
 
   /**
-   * Prolongs a live login of the same principal and the same key, and takes over e-mail and groups as they are now.
-   * False when there is none: ended, not in time, of somebody else, or bound to another key.
+   * Prolongs a live login of the same principal and the same key, and takes over e-mail, groups and authentication as
+   * they are now. False when there is none: ended, not in time, of somebody else, or bound to another key.
    */
-  async renew(login: LoginId, principal: Principal, jkt: string, validUntilMs: number): Promise<boolean> {
+  async renew(
+    login: LoginId,
+    { principal, jkt, authentication }: Pick<StoredLogin, 'principal' | 'jkt' | 'authentication'>,
+    validUntilMs: number,
+  ): Promise<boolean> {
     const now = this.#clock.wallMs();
     const { numUpdatedRows } = await this.#db
       .updateTable('logins')
-      .set({ ...principalColumns(principal), renewed_at: now, valid_until: validUntilMs })
+      .set({
+        ...principalColumns(principal),
+        ...authenticationColumns(authentication),
+        renewed_at: now,
+        valid_until: validUntilMs,
+      })
       .where('id', '=', login)
       .where('issuer', '=', principal.issuer)
       .where('subject', '=', principal.subject)
@@ -156,6 +167,21 @@ const principalColumns = (principal: Principal) => ({
 export const actsForColumn = ({ actsFor }: Principal): string | null =>
   actsFor === null ? null : JSON.stringify(actsFor);
 
+const authenticationColumns = ({ timeMs, acr, amr }: Authentication) => ({
+  auth_time: timeMs,
+  acr,
+  amr: JSON.stringify(amr),
+});
+
+/** Columns that `authenticationOf` reads. */
+export type AuthenticationColumns = Pick<LoginRow, 'auth_time' | 'acr' | 'amr'>;
+
+export const authenticationOf = (row: AuthenticationColumns): Authentication => ({
+  timeMs: row.auth_time,
+  acr: row.acr,
+  amr: JSON.parse(row.amr),
+});
+
 /** Columns that `principalOf` reads. */
 export type PrincipalColumns = Pick<
   LoginRow,
@@ -176,4 +202,5 @@ const loginOf = (row: LoginRow): StoredLogin => ({
   jkt: row.jkt,
   publicJwk: PublicJwk.parse(JSON.parse(row.public_jwk)),
   scope: row.scope === null ? null : JSON.parse(row.scope),
+  authentication: authenticationOf(row),
 });

@@ -25,6 +25,12 @@ const migrations: readonly Migration[] = [
     },
   },
   {
+    name: '0003-authentication',
+    async up(db) {
+      for (const statement of authentication) await sql.raw(statement).execute(db);
+    },
+  },
+  {
     name: '0004-machines',
     async up(db) {
       for (const statement of machines) await sql.raw(statement).execute(db);
@@ -74,6 +80,12 @@ const reviews = [
      primary key (review_id, issuer, subject))`,
   `create table counters (name text primary key, value bigint not null)`,
   `insert into counters (name, value) values ('reviews', 0)`,
+];
+
+const authentication = [
+  `alter table logins add column auth_time bigint`,
+  `alter table logins add column acr text`,
+  `alter table logins add column amr text not null default '[]'`,
 ];
 
 const machines = [

@@ -42,6 +42,10 @@ export interface LoginRow {
   valid_until: number;
   ended_at: number | null;
   ended_reason: string | null;
+  auth_time: number | null;
+  acr: string | null;
+  /** JSON array of strings. */
+  amr: string;
   /** The `login` entry that told it last, JSON; each log that names the login tells it first. */
   entry: string;
   /** JSON of the person for whom an agent acts, and who that is, to find it by. */

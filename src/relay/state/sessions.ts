@@ -3,11 +3,12 @@
  * a session polls `due` (one query) and ends what it names; deadlines it keeps itself, by its monotonic clock.
  */
 import type { Kysely, SelectQueryBuilder } from 'kysely';
+import type { Authentication } from '../../model/authentication.ts';
 import type { LoginId, SessionId, TargetName } from '../../model/ids.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Clock } from '../../system/clock.ts';
-import { principalOf, type PrincipalColumns } from './logins.ts';
+import { authenticationOf, principalOf, type PrincipalColumns } from './logins.ts';
 import type { SessionRow, Tables } from './schema.ts';
 
 export interface NewSession {
@@ -134,6 +135,18 @@ export class Sessions {
             login: row.kill_login_id as LoginId,
           },
     );
+  }
+
+  /** How the people behind the live sessions of this process are authenticated now: a step-up changes it under them. */
+  async authentications(processId: string): Promise<ReadonlyMap<SessionId, Authentication>> {
+    const rows = await this.#db
+      .selectFrom('sessions')
+      .innerJoin('logins', 'logins.id', 'sessions.login_id')
+      .select(['sessions.id', 'logins.auth_time', 'logins.acr', 'logins.amr'])
+      .where('process_id', '=', processId)
+      .where('closed_at', 'is', null)
+      .execute();
+    return new Map(rows.map((row) => [row.id as SessionId, authenticationOf(row)]));
   }
 
   #withPrincipal(): SelectQueryBuilder<Tables, 'sessions' | 'logins', SessionRow & PrincipalColumns> {

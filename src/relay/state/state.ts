@@ -18,7 +18,7 @@ import { Reviews } from './reviews.ts';
 import { Delegations } from './delegations.ts';
 import { ServiceAccounts } from './service-accounts.ts';
 import { Sessions } from './sessions.ts';
-import { sqliteDialect } from './sqlite.ts';
+import { shortenWaits, sqliteDialect } from './sqlite.ts';
 import { Users } from './users.ts';
 
 export interface StateOptions {
@@ -82,6 +82,7 @@ export class State {
         kind === 'postgres' ? postgresDialect(location, onError) : await sqliteDialect(location);
       db = new Kysely<Tables>({ dialect });
       await migrate(db, kind);
+      if (kind === 'sqlite') await shortenWaits(db);
       const notices = kind === 'postgres' ? PostgresNotices.start(location, onError) : null;
       return new State(db, options.clock ?? systemClock, onError, notices);
     } catch (cause) {

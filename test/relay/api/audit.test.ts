@@ -45,6 +45,7 @@ const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
     principal,
     login: anaLogin as LoginId,
     signed: async () => 'a.b.c',
+    stepUp: null,
     mayUnseal: () => subject === 'uma',
     mayRead: (session) =>
       subject === 'uma' || subject === 'lea' || (session !== null && session.principal.subject === subject),

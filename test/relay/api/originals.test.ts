@@ -97,6 +97,7 @@ test('from a relay: who may unseal gets what is sealed, and the entry stands bef
         login: anaLogin as LoginId,
         signed: async () => 'a.b.c',
         principal: { kind: 'person', issuer, subject, email: null, groups: [], actsFor: null },
+        stepUp: null,
         mayRead: () => subject !== 'eve',
         mayUnseal: () => subject === 'uma',
       };
