@@ -93,7 +93,7 @@ function* stateProblems({ state }: RelayFile): Generator<RuleProblem> {
 }
 
 function* identityProblems({ identity }: RelayFile): Generator<RuleProblem> {
-  const { issuer, ...rest } = identity;
+  const { issuer, machines: _, ...rest } = identity;
   const { clientId, clientSecret, scopes } = rest;
   if (issuer === 'embedded') {
     for (const [key, value] of Object.entries(rest))
