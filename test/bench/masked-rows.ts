@@ -52,11 +52,18 @@ class Ends implements ByteChannel {
   destroy(): void {}
 }
 
-/** What a sealing thread does of its own is not the rows' path. */
+/** What a sealing thread does of its own is not the rows' path; nor is it to remove what it would have sealed. */
 class DiscardingSealer extends Sealer {
+  #files: string[] = [];
+
   override seal({ directory, index }: ClosedSegment): Promise<SealedFile> {
-    unlinkSync(path.join(directory, openName(index)));
+    this.#files.push(path.join(directory, openName(index)));
     return Promise.resolve({ sha256: '', bytes: 0, rawBytes: 0, sealed: null });
+  }
+
+  discard(): void {
+    for (const file of this.#files) unlinkSync(file);
+    this.#files = [];
   }
 }
 
@@ -161,14 +168,16 @@ function answer(columns: readonly string[], copy: boolean): Answer {
 
 type Kind = 'copy' | 'select';
 
+const onFailure = (error: Error): void => {
+  throw error;
+};
+
 /** One connection of a session that masks; returns what one round of an answer took. */
 async function rowsPath(directory: string): Promise<(given: Answer) => Promise<number>> {
   const { generateIdentity, identityToRecipient } = await import('age-encryption');
   const recipient = parseRecipient(await identityToRecipient(await generateIdentity()))!;
   const masking = maskingOf({ name: 'personal', detect: ['email', 'card', 'us-ssn'] });
-  const onFailure = (error: Error): void => {
-    throw error;
-  };
+  const sealer = new DiscardingSealer({ append: () => Promise.resolve() });
   const recorder = new SessionRecorder({
     directory,
     session: '01JD0000000000000000000001' as SessionId,
@@ -176,7 +185,7 @@ async function rowsPath(directory: string): Promise<(given: Answer) => Promise<n
     openedAtMs: Date.now(),
     clock: systemClock,
     durability: 'process',
-    sealer: new DiscardingSealer({ append: () => Promise.resolve() }),
+    sealer,
     originals: [recipient],
     onFailure,
   });
@@ -238,6 +247,7 @@ async function rowsPath(directory: string): Promise<(given: Answer) => Promise<n
     receive(rows);
     receive(tail);
     const { user, system } = process.cpuUsage(begun);
+    sealer.discard();
     if (commands.succeeded !== finished + 1) throw new Error('the answer was not delivered');
     if (client.written - delivered !== head.length + rows.length + tail.length)
       throw new Error('another number of bytes was delivered');
