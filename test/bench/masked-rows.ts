@@ -3,7 +3,7 @@
  * record and the sealing of originals, over the rows of the bench's table `people`. Megabytes of the target's answer for a second
  * of the process. `node --cpu-prof test/bench/masked-rows.ts` shows where it goes.
  *
- * `node test/bench/masked-rows.ts --against DIRECTORY [PAIRS]` takes turns with the same file of another worktree, round by round,
+ * `node test/bench/masked-rows.ts --against DIRECTORY [PAIRS [WORD]]` takes turns with the same file of another worktree, round by round,
  * and prints medians of the ratios: on a busy machine nothing else can be compared.
  */
 import { fork, type ChildProcess } from 'node:child_process';
@@ -187,6 +187,7 @@ async function rowsPath(directory: string): Promise<(given: Answer) => Promise<n
     durability: 'process',
     sealer,
     originals: [recipient],
+    syncTimeoutMs: 3_600_000, // on a busy machine
     onFailure,
   });
   const commands = { succeeded: 0, failed: 0, blocked: 0, cancelled: 0, unknown: 0 };
@@ -300,13 +301,13 @@ async function ask(child: ChildProcess, name: string): Promise<number> {
   return rate as number;
 }
 
-async function compare(other: string, pairs: number): Promise<void> {
+async function compare(other: string, pairs: number, word: string): Promise<void> {
   const theirs = path.resolve(
     other,
     path.relative(path.join(import.meta.dirname, '../..'), import.meta.filename),
   );
   const [base, here] = [fork(theirs, ['--serve']), fork(import.meta.filename, ['--serve'])];
-  for (const name of names) {
+  for (const name of names.filter((each) => each.includes(word))) {
     const ratios: number[] = [];
     const rates: number[] = [];
     for (let pair = -5; pair < pairs; pair++) {
@@ -327,7 +328,8 @@ async function compare(other: string, pairs: number): Promise<void> {
   here.disconnect();
 }
 
-const [mode, other, pairs] = process.argv.slice(2);
+const [mode, other, pairs, word] = process.argv.slice(2);
 if (mode === '--serve') await serve();
-else if (mode === '--against' && other !== undefined) await compare(other, Number(pairs ?? pairsByDefault));
+else if (mode === '--against' && other !== undefined)
+  await compare(other, Number(pairs ?? pairsByDefault), word ?? '');
 else await alone();

@@ -97,27 +97,24 @@ export class Batch {
     else this.text(text);
   }
 
-  /** Five integers: room is looked for once. */
-  uints(a: number, b: number, c: number, d: number, e: number): void {
-    this.#reserve(5 * longestHead);
-    const buffer = this.#buffer;
-    let at = put(buffer, this.#length, 0x00, a);
-    at = put(buffer, at, 0x00, b);
-    at = put(buffer, at, 0x00, c);
-    at = put(buffer, at, 0x00, d);
-    this.#length = put(buffer, at, 0x00, e);
+  /** `[index, bytes]`. */
+  numbered(index: number, bytes: Uint8Array): void {
+    const memory = this.room(numberedHeads + bytes.length);
+    this.#length = putNumbered(memory, this.#length, index, bytes, 0, bytes.length);
   }
 
-  /** `[index, bytes[start, end)]`. */
-  numbered(index: number, bytes: Uint8Array, start: number, end: number): void {
-    const size = end - start;
-    this.#reserve(1 + 2 * longestHead + size);
-    const buffer = this.#buffer;
-    buffer[this.#length] = 0x82;
-    const at = put(buffer, put(buffer, this.#length + 1, 0x00, index), 0x40, size);
-    if (size <= smallBytes) for (let i = 0; i < size; i++) buffer[at + i] = bytes[start + i]!;
-    else buffer.set(bytes.subarray(start, end), at);
-    this.#length = at + size;
+  /**
+   * Room for so many bytes more, for who writes them itself: they go into `memory`, from `length` on; then `wrote`.
+   * @returns `memory`, which is another when it grew
+   */
+  room(bytes: number): Buffer {
+    this.#reserve(bytes);
+    return this.#buffer;
+  }
+
+  /** What was written into the room, up to this offset, is appended. */
+  wrote(end: number): void {
+    this.#length = end;
   }
 
   /** Bytes that are CBOR already. */
@@ -164,6 +161,30 @@ export class Batch {
     larger.set(this.bytes());
     this.#buffer = larger;
   }
+}
+
+/** Room that `putUint` needs, and `putNumbered` beside the bytes. */
+export const uintRoom = longestHead;
+export const numberedHeads = 1 + 2 * longestHead;
+
+/** As `uint`, into room; returns where it ends. */
+export const putUint = (memory: Buffer, at: number, value: number): number => put(memory, at, 0x00, value);
+
+/** As `numbered`, of `bytes[start, end)`. */
+export function putNumbered(
+  memory: Buffer,
+  from: number,
+  index: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): number {
+  const size = end - start;
+  memory[from] = 0x82;
+  const at = put(memory, put(memory, from + 1, 0x00, index), 0x40, size);
+  if (size <= smallBytes) for (let i = 0; i < size; i++) memory[at + i] = bytes[start + i]!;
+  else memory.set(bytes.subarray(start, end), at);
+  return at + size;
 }
 
 /** Writes a head and returns where it ends. What nearly all are is tried here, so that this much is inlined. */
