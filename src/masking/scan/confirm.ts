@@ -10,8 +10,8 @@ import { classes, digit, hostName, letter, localPart } from '../detectors/bytes.
 import { detectorId } from '../detectors/catalog.ts';
 import { fileEndings } from '../detectors/email.ts';
 import { at, first, input, inputAt, kindsAt, label, next, result, walked, window } from './memory.ts';
-import { block, get, i32, i64, i8x16, leaveIf, set, tee, when, whileLoop } from './wasm.ts';
-import type { Code } from './wasm.ts';
+import { block, get, i32, i64, i8x16, leaveIf, set, tee, when, whileLoop } from '../../bytes/wasm.ts';
+import type { Code } from '../../bytes/wasm.ts';
 
 /** Beside the ids of detectors. */
 export const outcomes = { unsure: -1, refused: -2 } as const;

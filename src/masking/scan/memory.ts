@@ -1,5 +1,5 @@
 /** Where the program of `simd.ts` keeps what: addresses in its memory, and its locals. */
-import type { ValueType } from './wasm.ts';
+import type { ValueType } from '../../bytes/wasm.ts';
 
 /** Positions of a block. */
 export const blockBytes = 65_536;

@@ -48,8 +48,8 @@ import {
 } from './memory.ts';
 import type { Field } from './memory.ts';
 import { confirmed, kindsOfBytes, outcomes } from './confirm.ts';
-import { either, get, i32, i64, i8x16, moduleBytes, set, when, whileLoop } from './wasm.ts';
-import type { Code } from './wasm.ts';
+import { either, get, i32, i64, i8x16, moduleBytes, set, when, whileLoop } from '../../bytes/wasm.ts';
+import type { Code } from '../../bytes/wasm.ts';
 
 /** Kinds of anchors that a program looks for. */
 export interface AnchorKinds {

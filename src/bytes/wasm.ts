@@ -1,6 +1,6 @@
 /**
  * Just enough of WebAssembly's binary format (https://webassembly.github.io/spec/core/binary/) to write one function by
- * hand, so that the scanner's inner loop is source that can be read here, and building needs no other compiler. Each
+ * hand, so that inner loops over bytes are source that can be read here, and building needs no other compiler. Each
  * function returns the bytes of an expression or statement; operands come first, as on the stack.
  */
 
@@ -98,6 +98,7 @@ export const i64 = {
 export const i8x16 = {
   load: (address: Code, offset = 0): Code => [...address, 0xfd, 0, 0, ...unsigned(offset)],
   splat: (value: number): Code => [...i32.const(value), 0xfd, 15],
+  splatOf: (value: Code): Code => [...value, 0xfd, 15],
   /** Of sixteen bits, the lower byte first. */
   splat16: (value: number): Code => [...i32.const(value), 0xfd, 16],
   /** Relaxed: indices have to be below 16. */
