@@ -4,7 +4,7 @@
  * one flush are encrypted at once. No object for a redaction.
  */
 import type { LiteralPlace, OutputStream, RedactionPlace, RowFindings } from '../../gate/masking.ts';
-import { Batch, numberedHeads, putNumbered, putUint, uintRoom } from './encode.ts';
+import { Batch, copyWords, numberedRoom, putNumberedHead, putUint, uintRoom, viewOf } from './encode.ts';
 import { SessionSeal, type OriginalsPolicy, type SegmentSeal } from './originals.ts';
 import * as words from './words.ts';
 
@@ -14,6 +14,8 @@ export type RedactionPart = LiteralPlace | OutputStream | 'row' | 'message';
 /** A longer original is told in pieces, each a redaction of its own: records stay bounded. */
 export const longestOriginalBytes = 262_144;
 
+/** Longer originals are copied by the machine. */
+const smallBytes = 64;
 /** Of one place in rows: five integers. */
 const placeRoom = 5 * uintRoom;
 
@@ -137,6 +139,8 @@ export class Redactions {
     const [places, originals] = [this.#places, this.#originals];
     let [told, toldAt] = [places.memory, places.length];
     let [held, heldAt] = [originals.memory, originals.length];
+    let heldView = viewOf(held);
+    const view = viewOf(bytes);
     let [lastRow, original] = [this.#row, this.#next];
     if (kept && heldAt === 0) this.#originalsFirst = original;
     let index = from;
@@ -159,11 +163,16 @@ export class Redactions {
       toldAt = putUint(told, toldAt, end - start);
       lastRow = row;
       if (!kept) continue;
-      if (held.length - heldAt < numberedHeads + end - start) {
+      const size = end - start;
+      if (held.length - heldAt < numberedRoom + size) {
         originals.wrote(heldAt);
-        held = originals.room(numberedHeads + end - start);
+        held = originals.room(numberedRoom + size);
+        heldView = viewOf(held);
       }
-      heldAt = putNumbered(held, heldAt, original++, bytes, start, end);
+      heldAt = putNumberedHead(held, heldAt, original++, size);
+      if (size <= smallBytes) copyWords(view, start, heldView, heldAt, size);
+      else held.set(bytes.subarray(start, end), heldAt);
+      heldAt += size;
     }
     places.wrote(toldAt);
     originals.wrote(heldAt);
