@@ -111,15 +111,20 @@ export class Scanner {
       while (ends[value]! <= from - marginBytes) value++;
       this.#block.cut(starts, ends, Math.max(0, value - 1), count);
       const anchors = this.#block.find();
-      for (let index = 0; index < anchors; index++) {
-        const at = this.#block.anchor(index);
+      const { output, origin, length } = this.#block;
+      for (let index = 0; index < 4 * anchors; index += 4) {
+        const at = origin + output[index]!;
         if (at < from) continue;
         if (at >= to) break;
         while (ends[value]! <= at) value++;
         if (at < starts[value]!) continue;
-        const detector = this.#block.detector(index);
-        if (detector === -1) this.#ask(bytes, at, starts[value]!, ends[value]!, value);
-        else this.#take(at, this.#block.start(index), this.#block.end(index), detector, value);
+        const start = output[index + 1]!;
+        const end = output[index + 2]!;
+        const detector = output[index + 3]!;
+        // what reaches the ends of the block may go on behind them
+        if (detector >= 0 && start > 0 && end < length)
+          this.#take(at, origin + start, origin + end, detector, value);
+        else this.#ask(bytes, at, starts[value]!, ends[value]!, value);
       }
     }
   }

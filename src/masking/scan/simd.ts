@@ -298,7 +298,6 @@ export function lookUpTables(list: readonly Bucket[]): Uint8Array {
 interface Engine {
   readonly scan: (bytes: number) => number;
   readonly memory: Uint8Array;
-  /** Of each found: its anchor, where it begins and ends, and its outcome. */
   readonly output: Int32Array;
   /** Whose look-up tables are in the memory. */
   loaded: AnchorTables | null;
@@ -341,27 +340,36 @@ const isScan = (value: unknown): value is (bytes: number) => number => typeof va
 export class AnchorBlock {
   readonly #tables: AnchorTables;
   readonly #engine: Engine;
-  #from = 0;
-  #length = 0;
+  /** Where the block begins in the buffer, and its bytes. */
+  origin = 0;
+  length = 0;
 
   constructor(tables: AnchorTables) {
     this.#tables = tables;
     this.#engine = engineFor(tables);
   }
 
+  /**
+   * What `find` found, four numbers each: the anchor, then where the value that was confirmed there begins and ends, and its
+   * detector; -1 instead: a detector has to be asked. Offsets in the block.
+   */
+  get output(): Int32Array {
+    return this.#engine.output;
+  }
+
   load(bytes: Uint8Array, from: number, to: number): void {
-    this.#from = from;
-    this.#length = to - from;
+    this.origin = from;
+    this.length = to - from;
     const { memory } = this.#engine;
     memory.set(bytes.subarray(from, to), inputAt);
-    memory.fill(0, inputAt + this.#length, inputAt + roundUp(this.#length) + 16);
+    memory.fill(0, inputAt + this.length, inputAt + roundUp(this.length) + 16);
   }
 
   /** Puts a byte of no class before and behind each value, from value `first` on, as far as the block reaches. */
   cut(starts: Int32Array, ends: Int32Array, first: number, count: number): void {
     const { memory } = this.#engine;
-    const from = this.#from;
-    const length = this.#length;
+    const from = this.origin;
+    const length = this.length;
     for (let value = first; value < count; value++) {
       const before = starts[value]! - 1 - from;
       const after = ends[value]! - from;
@@ -378,33 +386,7 @@ export class AnchorBlock {
       engine.memory.set(this.#tables.lookUp, tablesAt);
       engine.loaded = this.#tables;
     }
-    return engine.scan(roundUp(this.#length));
-  }
-
-  /** Offset in the buffer of anchor `index`. */
-  anchor(index: number): number {
-    return this.#from + this.#engine.output[4 * index]!;
-  }
-
-  /**
-   * The detector that has confirmed anchor `index` already; -1: none, and one has to be asked. What reaches the ends of the
-   * block may go on behind them.
-   */
-  detector(index: number): number {
-    const { output } = this.#engine;
-    const detector = output[4 * index + 3]!;
-    return detector >= 0 && output[4 * index + 1]! > 0 && output[4 * index + 2]! < this.#length
-      ? detector
-      : -1;
-  }
-
-  /** Where the value begins that was confirmed there, and where it ends. */
-  start(index: number): number {
-    return this.#from + this.#engine.output[4 * index + 1]!;
-  }
-
-  end(index: number): number {
-    return this.#from + this.#engine.output[4 * index + 2]!;
+    return engine.scan(roundUp(this.length));
   }
 }
 
