@@ -5,10 +5,14 @@ import type { FetchJson } from '../../identity/issuer-keys.ts';
 const timeoutMs = 5000;
 const maxBytes = 1 << 20;
 
-export const fetchIssuerJson: FetchJson = async (url) => {
+export const fetchIssuerJson: FetchJson = async (url) =>
+  JSON.parse((await fetchDocument(url, 'application/json')).toString('utf8'));
+
+/** @throws anything when it cannot */
+export async function fetchDocument(url: string, accept: string): Promise<Buffer> {
   const response = await fetch(url, {
     redirect: 'error',
-    headers: { accept: 'application/json' },
+    headers: { accept },
     signal: AbortSignal.timeout(timeoutMs),
   });
   if (!response.ok || response.body === null) {
@@ -22,5 +26,5 @@ export const fetchIssuerJson: FetchJson = async (url) => {
     if (bytes > maxBytes) throw new Error('the issuer answered with more than 1 MiB');
     chunks.push(chunk);
   }
-  return JSON.parse(Buffer.concat(chunks).toString('utf8'));
-};
+  return Buffer.concat(chunks);
+}

@@ -1,0 +1,125 @@
+/**
+ * Metadata as it is now: read again once a day, and when a message is signed by a key that is not in it, but never more often
+ * than every 30 seconds: nobody's messages make the relay flood the provider. While its URL does not answer, what was
+ * read last stays good for a week, and never past its own `validUntil`.
+ */
+import { readFile } from 'node:fs/promises';
+import type { Clock } from '../../../../system/clock.ts';
+import { ProviderError } from '../../error.ts';
+import { fetchDocument } from '../../issuer-fetch.ts';
+import { maxMetadataBytes, parseMetadata, type IdpMetadata } from './metadata.ts';
+
+export interface MetadataSourceOptions {
+  /** Absolute path of a file, or https URL (http on loopback). */
+  readonly location: string;
+  readonly clock: Clock;
+  /** Told of each set of keys before a message is accepted by it; when it throws, the keys are not used. */
+  readonly onKeys?: ((metadata: IdpMetadata) => Promise<void>) | undefined;
+}
+
+const freshMs = 86_400_000;
+const staleMs = 7 * 86_400_000;
+const coolDownMs = 30_000;
+
+export class MetadataSource {
+  readonly #options: MetadataSourceOptions;
+  #seen: IdpMetadata | null = null;
+  #seenAtMs = -Infinity;
+  #triedAtMs = -Infinity;
+  #running: Promise<IdpMetadata> | null = null;
+
+  constructor(options: MetadataSourceOptions) {
+    this.#options = options;
+  }
+
+  /** @throws ProviderError `upstream-unreachable`, `upstream-invalid` */
+  async get(): Promise<IdpMetadata> {
+    const now = this.#options.clock.monotonicMs();
+    const usable = this.#usable();
+    if (usable !== null && now - this.#seenAtMs < freshMs) return usable;
+    if (this.#running === null && now - this.#triedAtMs < coolDownMs) {
+      if (usable !== null) return usable;
+      throw unreachable();
+    }
+    try {
+      return await this.#refresh();
+    } catch (error) {
+      if (usable !== null) return usable;
+      throw error;
+    }
+  }
+
+  /** Reads again, for a key that is not among those of `before`; null when there is nothing newer to be had now. */
+  async newerThan(before: IdpMetadata): Promise<IdpMetadata | null> {
+    const cooling = this.#options.clock.monotonicMs() - this.#triedAtMs < coolDownMs;
+    if (cooling && this.#running === null) {
+      const usable = this.#usable();
+      return usable !== null && usable.digest !== before.digest ? usable : null;
+    }
+    const seen = await this.#refresh().catch(() => null);
+    return seen !== null && seen.digest !== before.digest ? seen : null;
+  }
+
+  #usable(): IdpMetadata | null {
+    const { clock } = this.#options;
+    const seen = this.#seen;
+    if (seen === null || clock.monotonicMs() - this.#seenAtMs >= staleMs) return null;
+    return seen.validUntilMs === null || clock.wallMs() < seen.validUntilMs ? seen : null;
+  }
+
+  #refresh(): Promise<IdpMetadata> {
+    this.#running ??= this.#load().finally(() => {
+      this.#running = null;
+      this.#triedAtMs = this.#options.clock.monotonicMs();
+    });
+    return this.#running;
+  }
+
+  async #load(): Promise<IdpMetadata> {
+    const { location, clock, onKeys } = this.#options;
+    const metadata = await readMetadata(location);
+    if (metadata.validUntilMs !== null && clock.wallMs() >= metadata.validUntilMs)
+      throw new ProviderError(
+        'upstream-invalid',
+        'The metadata of the identity provider has ended (validUntil).',
+        {
+          hint: 'give the relay the provider’s present metadata: identity.upstream.metadata',
+        },
+      );
+    // Another provider would bring other people of the same names.
+    if (this.#seen !== null && metadata.entityId !== this.#seen.entityId)
+      throw new ProviderError(
+        'upstream-invalid',
+        'The metadata is of another identity provider than before (entityID).',
+        { hint: 'if it is meant to be, restart the relay: everybody signs in anew, as another person' },
+      );
+    if (metadata.digest !== this.#seen?.digest) await onKeys?.(metadata);
+    this.#seen = metadata;
+    this.#seenAtMs = clock.monotonicMs();
+    return metadata;
+  }
+}
+
+/**
+ * @param location absolute path of a file, or URL
+ * @throws ProviderError `upstream-unreachable`, `upstream-invalid`
+ */
+export async function readMetadata(location: string): Promise<IdpMetadata> {
+  let bytes: Buffer;
+  try {
+    bytes = /^https?:/.test(location)
+      ? await fetchDocument(location, 'application/samlmetadata+xml, application/xml, text/xml')
+      : await readFile(location);
+  } catch (cause) {
+    throw unreachable(cause);
+  }
+  if (bytes.length > maxMetadataBytes)
+    throw new ProviderError('upstream-invalid', 'The metadata of the identity provider is over 1 MiB.');
+  return parseMetadata(bytes.toString('utf8'));
+}
+
+const unreachable = (cause?: unknown): ProviderError =>
+  new ProviderError('upstream-unreachable', 'The metadata of the identity provider cannot be read.', {
+    hint: 'try again; if it stays so, hoop relay check tells the operator why',
+    cause,
+  });
