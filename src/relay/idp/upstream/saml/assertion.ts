@@ -8,6 +8,7 @@ import {
   is,
   onlyChild,
   optionalChild,
+  refuseOtherAttributes,
   refuseOthers,
   saml,
   textOf,
@@ -130,7 +131,7 @@ function checkEnd(element: XmlElement, name: string, { nowMs, clockSkewMs }: Exp
 function nameIdOf(subject: XmlElement, expected: Expected): ReadAssertion['nameId'] {
   const nameId = optionalChild(subject, saml, 'NameID');
   if (nameId === null) return null;
-  refuseOthers(nameId, { attributes: ['Format', 'NameQualifier', 'SPNameQualifier'], children: [] });
+  refuseOtherAttributes(nameId, ['Format', 'NameQualifier', 'SPNameQualifier']);
   if ((nameId.attributes.get('NameQualifier') ?? expected.issuer) !== expected.issuer)
     throw new Malformed('its NameID is of another NameQualifier');
   if ((nameId.attributes.get('SPNameQualifier') ?? expected.audience) !== expected.audience)

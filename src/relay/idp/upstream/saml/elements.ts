@@ -57,10 +57,15 @@ interface Allowed {
   readonly also?: readonly (readonly [namespace: string, name: string])[];
 }
 
-/** @throws Malformed when it has other attributes or children */
-export function refuseOthers(element: XmlElement, { attributes, children, also = [] }: Allowed): void {
+/** @throws Malformed */
+export function refuseOtherAttributes(element: XmlElement, allowed: readonly string[]): void {
   for (const name of element.attributes.keys())
-    if (!attributes.includes(name)) throw refused(`${element.name} has an unexpected attribute`);
+    if (!allowed.includes(name)) throw refused(`${element.name} has an unexpected attribute`);
+}
+
+/** @throws Malformed when it has other attributes or children, or text */
+export function refuseOthers(element: XmlElement, { attributes, children, also = [] }: Allowed): void {
+  refuseOtherAttributes(element, attributes);
   const expected = (child: XmlElement): boolean =>
     is(child, child.name === 'Signature' ? ds : element.namespace, child.name)
       ? children.includes(child.name)
