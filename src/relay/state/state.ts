@@ -17,6 +17,7 @@ import { PostgresNotices } from './notices.ts';
 import { Reviews } from './reviews.ts';
 import { Sessions } from './sessions.ts';
 import { sqliteDialect } from './sqlite.ts';
+import { UpstreamSignIns } from './upstream-sign-ins.ts';
 import { Users } from './users.ts';
 
 export interface StateOptions {
@@ -32,6 +33,7 @@ export class State {
   readonly users: Users;
   readonly artefacts: Artefacts;
   readonly logins: Logins;
+  readonly upstreamSignIns: UpstreamSignIns;
   readonly sessions: Sessions;
   readonly reviews: Reviews;
   readonly replay: Replay;
@@ -53,6 +55,7 @@ export class State {
     this.users = new Users(db, clock);
     this.artefacts = new Artefacts(db, clock);
     this.logins = new Logins(db, clock);
+    this.upstreamSignIns = new UpstreamSignIns(db, clock);
     this.sessions = new Sessions(db, clock);
     this.reviews = new Reviews(db, clock, notices);
     this.#notices = notices;
@@ -102,6 +105,7 @@ export class State {
       .deleteFrom('attempts')
       .where('window_started_at', '<=', now - 86_400_000)
       .execute();
+    await this.upstreamSignIns.sweep();
     await this.reviews.sweep();
     await this.#db
       .deleteFrom('sessions')

@@ -26,13 +26,21 @@ export interface Upstream {
    * the sign-in ends after `tokens.signInLifetime`.
    * @throws ProviderError `upstream-denied`: no longer, the sign-in ends; any other error may pass, and nothing is lost
    */
-  readonly renew: ((before: UpstreamIdentity) => Promise<UpstreamIdentity>) | null;
+  readonly renew: UpstreamRenewal | null;
   /**
    * A message of the upstream itself that somebody's session has ended there; null where there is no such thing.
    * @throws ProviderError `upstream-invalid`, `upstream-unreachable`
    */
   readonly endedSession: ((form: URLSearchParams) => Promise<EndedUpstreamSession>) | null;
 }
+
+/**
+ * @param keep stores a new `kept` at once: an upstream that rotates refresh tokens has used the old one up, whatever fails next
+ */
+export type UpstreamRenewal = (
+  before: UpstreamIdentity,
+  keep: (kept: Json) => Promise<void>,
+) => Promise<UpstreamIdentity>;
 
 export interface UpstreamRequest {
   /** 43 characters, unguessable: comes back as `state` or `RelayState`, by which the broker finds what was kept. */
