@@ -69,6 +69,11 @@ export const programs = {
     purpose: 'command lines of real interactive shells, under a terminal that python opens',
     needs: ['bash', 'dash', 'zsh', 'fish', 'vim', 'less', 'python3'],
   },
+  simplesamlphp: {
+    packages: ['simplesamlphp', 'php-cli', 'php-xml', 'openssl'],
+    purpose: 'hoop login through a foreign SAML identity provider',
+    needs: ['php', 'openssl', '/usr/share/simplesamlphp/www/saml2/idp/SSOService.php'],
+  },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;
 

@@ -1,11 +1,8 @@
 /**
  * People sign in at a SAML 2.0 identity provider (Web Browser SSO, saml-profiles-2.0 §4.1): an AuthnRequest by redirect,
- * a Response by a form that the provider's page posts to `RELAY/idp/saml/acs`.
- *
- * That post comes from another site, so it carries no cookie of ours (SameSite=Lax), and nothing is decided by it: the answer is
- * kept for two minutes under the sign-in's state, and the browser is sent on, by GET, to the callback, where its cookie
- * comes along. Only there is the answer read, once. Deliberately not here: sign-ins that nobody asked for
- * (IdP-initiated), single logout, artifact binding, encrypted assertions.
+ * a Response by a form that the provider's page posts to `RELAY/idp/saml/acs`. That post comes from another site, without our
+ * cookie: the broker takes it as it takes every answer, and it is read here only in the browser that left. Deliberately
+ * not here: sign-ins that nobody asked for (IdP-initiated), single logout, artifact binding, encrypted assertions.
  */
 import { hash, randomBytes } from 'node:crypto';
 import { SAML } from '@node-saml/node-saml';
@@ -13,7 +10,6 @@ import { z } from 'zod';
 import type { ReplayCache } from '../../../../identity/replay.ts';
 import type { Clock } from '../../../../system/clock.ts';
 import { ProviderError } from '../../error.ts';
-import type { Artefacts } from '../../../state/artefacts.ts';
 import type { Upstream, UpstreamAnswer, UpstreamIdentity, UpstreamRequest } from '../upstream.ts';
 import type { Json } from '../upstream.ts';
 import { personOf, type SamlAttributes } from './person.ts';
@@ -26,10 +22,8 @@ import {
 } from './service-provider.ts';
 import {
   invalid,
-  maxFieldCharacters,
   openResponse,
   refusing,
-  requestLifetimeMs,
   verifyResponse,
   type UnverifiedResponse,
 } from './signed-response.ts';
@@ -42,7 +36,6 @@ export interface SamlUpstreamOptions {
   readonly metadata: string;
   readonly attributes: SamlAttributes;
   readonly clockSkewMs: number;
-  readonly artefacts: Artefacts;
   readonly replay: ReplayCache;
   readonly clock: Clock;
   /** Told of the provider's keys before an answer is accepted by them; when it throws, they are not used. */
@@ -50,11 +43,9 @@ export interface SamlUpstreamOptions {
 }
 
 const persistent = 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent';
-const answerLifetimeMs = 120_000;
 
 /** What `begin` keeps for `finish`. */
 const Kept = z.object({
-  state: z.string(),
   requestId: z.string(),
   requestedAtMs: z.number(),
   forced: z.boolean(),
@@ -80,11 +71,10 @@ export class SamlUpstream implements Upstream {
     });
   }
 
-  async begin({ state, callbackUrl, step }: UpstreamRequest): Promise<{ redirect: string; keep: Json }> {
-    const { serviceProvider, key, clock, artefacts, attributes } = this.#options;
+  async begin({ state, step }: UpstreamRequest): Promise<{ redirect: string; keep: Json }> {
+    const { serviceProvider, key, clock, attributes } = this.#options;
     const metadata = await this.#source.get();
     const kept: Kept = {
-      state,
       requestId: `_${randomBytes(20).toString('hex')}`,
       requestedAtMs: clock.wallMs(),
       forced: step.maxAgeSeconds !== null,
@@ -104,40 +94,14 @@ export class SamlUpstream implements Upstream {
       ...(step.acr === null ? {} : { authnContext: [step.acr], racComparison: 'exact' }),
       ...(metadata.wantsSignedRequests ? { privateKey: key.privateKey, signatureAlgorithm: 'sha256' } : {}),
     });
-    // What the form that comes without a cookie may be kept for: a sign-in that was begun here, and is not over.
-    await artefacts.put({
-      ...artefact('SamlRequest', state),
-      payload: { callbackUrl },
-      expiresAtMs: clock.wallMs() + requestLifetimeMs,
-    });
     return { redirect: await library.getAuthorizeUrlAsync(state, undefined, {}), keep: kept };
   }
 
-  /**
-   * Keeps what was posted. Anybody may post: it is as much as one answer a sign-in, and nothing of it is believed.
-   * @returns where the browser goes on, with its cookie
-   * @throws ProviderError `upstream-invalid` when no sign-in waits for it
-   */
-  async consume(form: URLSearchParams): Promise<string> {
-    const { artefacts, clock } = this.#options;
-    const [state, answer] = ['RelayState', 'SAMLResponse'].map((name) => form.getAll(name));
-    if (state?.length !== 1 || answer?.length !== 1 || answer[0]!.length > maxFieldCharacters)
-      throw invalid('it is no single SAMLResponse with its RelayState');
-    const request = await artefacts.find('SamlRequest', 'id', digest(state[0]!));
-    if (request === null) throw invalid('no sign-in waits for it');
-    await artefacts.put({
-      ...artefact('SamlAnswer', state[0]!),
-      payload: { answer: answer[0]! },
-      expiresAtMs: clock.wallMs() + answerLifetimeMs,
-    });
-    const url = new URL(String(request.payload['callbackUrl']));
-    url.searchParams.set('state', state[0]!);
-    return url.href;
-  }
-
-  async finish({ keep }: UpstreamAnswer): Promise<UpstreamIdentity> {
+  async finish({ form, keep }: UpstreamAnswer): Promise<UpstreamIdentity> {
     const kept = Kept.parse(keep);
-    const response = openResponse(await this.#takeAnswer(kept.state));
+    const [field, ...others] = form?.getAll('SAMLResponse') ?? [];
+    if (field === undefined || others.length > 0) throw invalid('it is no form with one SAMLResponse');
+    const response = openResponse(field);
     const { assertion, metadata } = await this.#verify(response, kept);
     if (kept.acr !== null && assertion.acr !== kept.acr) throw invalid('its AuthnContextClassRef is another');
     if (kept.forced && assertion.authTimeMs < kept.requestedAtMs - this.#options.clockSkewMs)
@@ -151,6 +115,7 @@ export class SamlUpstream implements Upstream {
       acr: assertion.acr,
       amr: [],
       session: assertion.session,
+      endsAtMs: assertion.sessionEndsAtMs,
       proof: { kind: 'saml-response', text: response.xml },
       kept: null,
     };
@@ -160,17 +125,6 @@ export class SamlUpstream implements Upstream {
   async describe(): Promise<string> {
     const { serviceProvider, key } = this.#options;
     return serviceProviderMetadata(serviceProvider, key, (await this.#source.get()).wantsSignedRequests);
-  }
-
-  /** Once: of two that race, one gets it. */
-  async #takeAnswer(state: string): Promise<string> {
-    const { artefacts } = this.#options;
-    const answer = await artefacts.find('SamlAnswer', 'id', digest(state));
-    if (answer === null || !(await artefacts.consume('SamlAnswer', digest(state))))
-      throw invalid('it did not come, was used before, or came too late');
-    await artefacts.remove('SamlAnswer', digest(state));
-    await artefacts.remove('SamlRequest', digest(state));
-    return String(answer.payload['answer']);
   }
 
   /** By the metadata as it is; once more by a newer one, when the provider may have changed its key. */
@@ -217,14 +171,3 @@ export class SamlUpstream implements Upstream {
       throw new ProviderError('upstream-invalid', 'The answer of the identity provider was used before.');
   }
 }
-
-const digest = (state: string): string => hash('sha256', state, 'base64url');
-
-const artefact = (model: string, state: string) => ({
-  model,
-  id: digest(state),
-  grantId: null,
-  accountId: null,
-  userCode: null,
-  uid: null,
-});

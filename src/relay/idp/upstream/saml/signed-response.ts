@@ -14,7 +14,7 @@ import { shapeOf, type ResponseShape } from './response.ts';
 import { Malformed, parseXml } from './xml.ts';
 
 /** Of the field, base64: what a person in a thousand groups needs, some times over. */
-export const maxFieldCharacters = 400_000;
+export const maxFieldCharacters = 250_000;
 
 /** As it came, decoded; its shape is checked, and nothing of it is believed. */
 export interface UnverifiedResponse {
@@ -114,7 +114,7 @@ async function verifySignatures(
 }
 
 /** Sign-ins are kept ten minutes by the broker; the library asks for a bound of its own. */
-export const requestLifetimeMs = 600_000;
+const requestLifetimeMs = 600_000;
 
 /** The library's memory of requests: this one and no other. */
 function onlyRequest({ requestId, requestedAtMs }: Expected) {
