@@ -218,6 +218,10 @@ function ofOAuth(code: string): HoopError {
     return new AgentError('device-login-expired', 'the code was not entered in time', again);
   if (code === 'invalid_grant')
     return new AgentError('login-expired', 'the identity provider ended this sign-in', again);
+  if (code === 'temporarily_unavailable')
+    return new IdentityError('issuer-unreachable', 'the identity provider cannot answer for a moment', {
+      hint: 'try again in a minute; you are still signed in',
+    });
   const known = /^[a-z_]{1,40}$/.test(code) ? code : 'unknown error';
   return new IdentityError('issuer-invalid', `the identity provider refused the request (${known})`);
 }

@@ -49,8 +49,10 @@ export abstract class OperatorCommand extends HoopCommand {
     work: (accounts: Accounts) => Promise<T>,
   ): Promise<T> {
     const config = await this.relayConfig(flags);
-    if (config.identity.kind !== 'embedded')
-      throw new OperatorError('provider-not-embedded', `people sign in at ${config.identity.issuer}`, {
+    const elsewhere =
+      config.identity.kind === 'embedded' ? config.identity.upstream?.issuer : config.identity.issuer;
+    if (elsewhere !== undefined)
+      throw new OperatorError('provider-not-embedded', `people sign in at ${elsewhere}`, {
         hint: 'manage them there; groups come with their tokens',
       });
     // Whoever forgot --config sees that it is another relay's people.
@@ -87,7 +89,7 @@ export abstract class OperatorCommand extends HoopCommand {
    */
   protected async personAs(flags: OperatorFlags, email: string | null): Promise<User | null> {
     const { identity } = await this.relayConfig(flags);
-    if (email === null || identity.kind !== 'embedded') return null;
+    if (email === null || identity.kind !== 'embedded' || identity.upstream !== null) return null;
     return this.withUser(flags, email, async (_, user) => user);
   }
 }

@@ -101,8 +101,10 @@ const Login = z.object({
   /** RFC 7638, SHA-256, base64url. */
   thumbprint: z.string().regex(/^[\w-]{43}$/),
   binding: z.enum(['cnf-by-issuer', 'bound-by-relay']),
-  /** SHA-256 of the compact ID token as it came. */
+  /** SHA-256 of the compact ID token as it came; with a `broker`, of the one that the actor's own issuer signed. */
   idTokenDigest: sha256,
+  /** The relay's own provider, when it stood between the client and the actor's issuer; absent otherwise. */
+  broker: z.object({ issuer: z.string() }).optional(),
 });
 
 const LoginEnded = z.object({

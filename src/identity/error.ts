@@ -12,6 +12,7 @@ export type IdentityErrorCode =
   | 'login-ended' // logout, not renewed in time, user disabled or removed
   | 'id-token-invalid'
   | 'id-token-expired'
+  | 'logout-token-invalid'
   | 'issuer-unreachable'
   | 'issuer-invalid' // its discovery document or keys are not what the specification says
   | 'signed-request-invalid'

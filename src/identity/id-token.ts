@@ -12,7 +12,7 @@ import type { IssuerKeys } from './issuer-keys.ts';
 import { mintPrincipal, type VerifiedPrincipal } from './verified-principal.ts';
 
 /** Signatures with a public key only: never `none`, never a shared secret. */
-const algorithms = [
+export const signatureAlgorithms = [
   'ES256',
   'ES384',
   'ES512',
@@ -133,7 +133,7 @@ export class IdTokens {
   async #verifySignature(token: string, keys: ReturnType<typeof createLocalJWKSet>): Promise<JWTPayload> {
     const { issuer, clientId, clock } = this.#options;
     const options = {
-      algorithms,
+      algorithms: signatureAlgorithms,
       issuer,
       audience: clientId,
       requiredClaims: ['exp', 'iat', 'sub'],
@@ -158,7 +158,7 @@ function headerOf(token: string): ProtectedHeaderParameters {
     // An access token of the same issuer is no ID token (RFC 9068 §4).
     if (header.typ !== undefined && !/^(application\/)?jwt$/i.test(header.typ))
       throw invalid('its type is not JWT');
-    if (!algorithms.includes(header.alg ?? '')) throw invalid('its algorithm is not allowed');
+    if (!signatureAlgorithms.includes(header.alg ?? '')) throw invalid('its algorithm is not allowed');
     return header;
   } catch (cause) {
     if (cause instanceof IdentityError) throw cause;

@@ -32,6 +32,7 @@ import {
   providerScopes,
   type EmbeddedProvider,
 } from './idp/provider.ts';
+import { openUpstream } from './idp/upstream/open.ts';
 import { openKeys, type RelayKeys } from './keys.ts';
 import { createLogger, type RelayLogger } from './logging.ts';
 import { RelayMetrics } from './metrics.ts';
@@ -208,12 +209,29 @@ const stateLocation = ({ state }: RelayConfig): string =>
 
 async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
   const onError = (error: Error): void => logger.error('provider failed', {}, error);
+  const onKeys = async (url: string, { jwks, digest }: SeenKeys): Promise<void> => {
+    const content = JSON.stringify(jwks).length < 32_768 ? JSON.parse(JSON.stringify(jwks)) : null;
+    await evidence.append({
+      kind: 'issuer.keys',
+      actor: relayActor,
+      issuer: url,
+      jwksDigest: digest,
+      jwks: content,
+    });
+  };
   const provider =
     config.identity.kind === 'embedded'
       ? createProvider({
           relay: config.publicUrl,
           state,
           keys: keys.provider,
+          upstream:
+            config.identity.upstream === null
+              ? null
+              : openUpstream(config.identity.upstream, { clock: systemClock, replay: state.replay, onKeys }),
+          onEnded: async (login) => {
+            await evidence.append({ kind: 'login.ended', actor: relayActor, login, reason: 'revoked' });
+          },
           onError,
           signInLifetimeSeconds: config.tokens.signInLifetimeMs / 1000,
         })
@@ -227,22 +245,12 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
           groupsClaim: providerGroupsClaim,
           fetchJson: (url: string) => provider!.fetchJson(url),
         };
-  const onIssuerKeys = async ({ jwks, digest }: SeenKeys): Promise<void> => {
-    const content = JSON.stringify(jwks).length < 32_768 ? JSON.parse(JSON.stringify(jwks)) : null;
-    await evidence.append({
-      kind: 'issuer.keys',
-      actor: relayActor,
-      issuer: issuer.url,
-      jwksDigest: digest,
-      jwks: content,
-    });
-  };
   const identity = await createIdentity({
     relay: config.publicUrl,
     state,
     clock: systemClock,
     issuer,
-    onIssuerKeys,
+    onIssuerKeys: (seen) => onKeys(issuer.url, seen),
     tokenKey: keys.token,
     nonceSecret: keys.nonceSecret,
     tokenLifetimeSeconds: config.tokens.lifetimeMs / 1000,
@@ -366,6 +374,7 @@ async function addRoutes(
     ...shared,
     state,
     vouchesFor: provider === null ? undefined : (...token) => provider.accounts.vouchesFor(...token),
+    broker: provider?.broker ?? null,
   });
   sessionRoutes(app, {
     ...shared,

@@ -2,10 +2,12 @@
  * Sign-in at the API: `POST /v1/login` (an ID token of the configured issuer against the relay's own token, bound to the
  * key of the proof), `POST /v1/logout`, `GET /v1/me`; and who makes a request, for every other route and for the tunnel.
  */
+import { hash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { NewEntry } from '../../evidence/entry.ts';
 import type { Authenticated, PresentedRequest } from '../../identity/authenticator.ts';
+import { brokeredIdToken } from '../../identity/brokered-token.ts';
 import type { VerifiedProof } from '../../identity/dpop.ts';
 import { IdentityError } from '../../identity/error.ts';
 import type { VerifiedIdToken } from '../../identity/id-token.ts';
@@ -31,6 +33,34 @@ export interface LoginRoutesOptions {
   readonly append: AppendEntry;
   /** Whether an ID token of that time still speaks for its person; absent where the issuer is not ours to ask. */
   readonly vouchesFor?: ((subject: string, issuedAtMs: number) => Promise<boolean>) | undefined;
+  /** When our own provider lets people sign in elsewhere: what it keeps of each sign-in; null or absent otherwise. */
+  readonly broker?: LoginBroker | null;
+}
+
+/** Sign-ins by the subject that our own provider's ID tokens have. */
+export interface LoginBroker {
+  readonly issuer: string;
+  /** What the person's own issuer signed; null when the sign-in has ended. */
+  proofOf(signIn: string): Promise<LoginProof | null>;
+  vouchesFor(signIn: string): Promise<boolean>;
+  /** From now on the login ends with the sign-in. */
+  opened(signIn: string, login: LoginId): Promise<void>;
+  /** The person signed out. */
+  forget(login: LoginId): Promise<void>;
+}
+
+/** What an issuer signed about the person, exactly as it came. */
+export interface LoginProof {
+  readonly kind: 'id-token' | 'saml-response';
+  readonly text: string;
+}
+
+/** A verified ID token together with what goes into the record about it. */
+interface LoginToken extends VerifiedIdToken {
+  /** By the issuer of the principal. */
+  readonly proof: LoginProof;
+  /** Null when the client has the ID token from the principal's issuer itself. */
+  readonly brokered: { readonly signIn: string; readonly broker: LoginBroker } | null;
 }
 
 /** Puts the present nonce on every answer of `app`. */
@@ -72,6 +102,7 @@ export function loginRoutes(app: FastifyInstance, options: LoginRoutesOptions): 
 
   app.post('/v1/logout', async (request, reply) => {
     const { login, principal } = await authenticate(identity, request);
+    await options.broker?.forget(login);
     if (await state.logins.end(login, 'logout'))
       await append({ kind: 'login.ended', actor: actorOf(principal), login, reason: 'logout' });
     return reply.code(204).send();
@@ -89,7 +120,7 @@ async function signIn(
   proof: VerifiedProof,
 ): Promise<LoginAnswer> {
   const { identity, state, clock } = options;
-  const token = await identity.idTokens.verify(body.idToken);
+  const token = await verifyToken(options, body.idToken);
   if (token.boundJkt !== null && token.boundJkt !== proof.jkt)
     throw new IdentityError('id-token-invalid', 'The ID token is bound to another key.');
   // Once: who steals an ID token later cannot bind it to a key of their own.
@@ -117,21 +148,38 @@ async function signIn(
   };
 }
 
+/** @throws IdentityError */
+async function verifyToken({ identity, broker }: LoginRoutesOptions, text: string): Promise<LoginToken> {
+  const verified = await identity.idTokens.verify(text);
+  if (broker === undefined || broker === null)
+    return { ...verified, proof: { kind: 'id-token', text }, brokered: null };
+  const token = brokeredIdToken(text, verified);
+  const proof = await broker.proofOf(token.signIn);
+  if (proof === null) throw notVouchedFor();
+  return { ...token, proof, brokered: { signIn: token.signIn, broker } };
+}
+
 /** @throws IdentityError `id-token-invalid` */
 async function refuseUnlessVouchedFor(
   { vouchesFor }: LoginRoutesOptions,
-  { principal, issuedAtMs }: VerifiedIdToken,
+  { principal, issuedAtMs, brokered }: LoginToken,
 ): Promise<void> {
-  if (vouchesFor === undefined || (await vouchesFor(principal.subject, issuedAtMs))) return;
-  throw new IdentityError('id-token-invalid', 'The provider no longer stands by this ID token.', {
+  const stands =
+    brokered === null
+      ? (await vouchesFor?.(principal.subject, issuedAtMs)) !== false
+      : await brokered.broker.vouchesFor(brokered.signIn);
+  if (!stands) throw notVouchedFor();
+}
+
+const notVouchedFor = (): IdentityError =>
+  new IdentityError('id-token-invalid', 'The provider no longer stands by this ID token.', {
     hint: 'sign in again: hoop login',
   });
-}
 
 /** The entry is durable before the login counts: nobody acts whose sign-in is not on record. */
 async function open(
   { state, clock, append }: LoginRoutesOptions,
-  token: VerifiedIdToken,
+  token: LoginToken,
   proof: VerifiedProof,
   validUntilMs: number,
 ): Promise<LoginId> {
@@ -139,11 +187,12 @@ async function open(
   const entry = loginEntry(login, null, token, proof);
   await append(entry);
   await state.logins.open({ id: login, principal: token.principal, ...proof, validUntilMs, entry });
+  await token.brokered?.broker.opened(token.brokered.signIn, login);
   return login;
 }
 
 interface Renewal {
-  readonly token: VerifiedIdToken;
+  readonly token: LoginToken;
   readonly proof: VerifiedProof;
   readonly validUntilMs: number;
 }
@@ -177,7 +226,7 @@ const ended = (): IdentityError =>
 function loginEntry(
   login: LoginId,
   renews: LoginId | null,
-  token: VerifiedIdToken,
+  token: LoginToken,
   proof: VerifiedProof,
 ): LoginEntry {
   return {
@@ -189,8 +238,10 @@ function loginEntry(
     method: 'device-code',
     key: proof.publicJwk,
     thumbprint: proof.jkt,
-    binding: token.boundJkt === null ? 'bound-by-relay' : 'cnf-by-issuer',
-    idTokenDigest: token.digest,
+    // A key that our own provider bound was bound by us: the person's issuer knows nothing of it.
+    binding: token.boundJkt === null || token.brokered !== null ? 'bound-by-relay' : 'cnf-by-issuer',
+    idTokenDigest: token.proof.kind === 'id-token' ? hash('sha256', token.proof.text, 'hex') : token.digest,
+    ...(token.brokered === null ? {} : { broker: { issuer: token.brokered.broker.issuer } }),
   };
 }
 

@@ -8,6 +8,7 @@ import type { RelayFile } from './schema.ts';
 import { reference, SecretReference } from './secret.ts';
 import { resolveTarget } from './resolve-target.ts';
 import type { TargetConfig } from './targets.ts';
+import { upstreamOf } from './upstream.ts';
 
 /** The configuration that a file means; the file has passed schema and rules. */
 export function resolveConfig(source: RelayConfig['source'], file: RelayFile): RelayConfig {
@@ -40,7 +41,7 @@ export function resolveConfig(source: RelayConfig['source'], file: RelayFile): R
       originals: originalsOf(file),
     },
     state: stateOf(file, base, dataDir),
-    identity: identityOf(file),
+    identity: identityOf(file, base),
     tokens: { lifetimeMs: file.tokens.lifetime, signInLifetimeMs: file.tokens.signInLifetime },
     sessions: {
       defaultDurationMs: sessions.defaultDuration,
@@ -73,8 +74,10 @@ function stateOf({ state }: RelayFile, base: string, dataDir: string): RelayConf
   return { kind: 'sqlite', file: path.resolve(base, state.sqlite ?? path.join(dataDir, 'state.db')) };
 }
 
-function identityOf({ identity }: RelayFile): RelayConfig['identity'] {
-  if (identity.issuer === 'embedded') return { kind: 'embedded' };
+function identityOf({ identity }: RelayFile, base: string): RelayConfig['identity'] {
+  const { upstream } = identity;
+  if (identity.issuer === 'embedded')
+    return { kind: 'embedded', upstream: upstream === undefined ? null : upstreamOf(upstream, base) };
   return {
     kind: 'oidc',
     issuer: identity.issuer,

@@ -21,6 +21,7 @@ import {
   url,
 } from './shapes.ts';
 import { target } from './target-schema.ts';
+import { upstreamSchema } from './upstream.ts';
 
 const webhook = closed({
   url: text('an https URL, or env:NAME or file:PATH', 4096),
@@ -112,6 +113,7 @@ export const RelayFile = closed({
     clientId: text('the client id that the provider gave').optional(),
     scopes: z.array(text('a scope', 256)).min(1, 'expected at least one scope').optional(),
     groupsClaim: text('the name of a claim', 256).optional(),
+    upstream: upstreamSchema.optional(),
   }).prefault({}),
   tokens: closed({
     lifetime: durationMs('1m', '1h').prefault('15m'),

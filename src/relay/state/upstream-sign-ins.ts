@@ -73,14 +73,9 @@ export class UpstreamSignIns {
     return rows.map(signInOf);
   }
 
-  /** The sign-in has this login from now on. False when the sign-in has ended. */
-  async hasLogin(id: string, login: LoginId): Promise<boolean> {
-    const { numUpdatedRows } = await this.#db
-      .updateTable('upstream_sign_ins')
-      .set({ login_id: login })
-      .where('id', '=', id)
-      .executeTakeFirstOrThrow();
-    return numUpdatedRows > 0n;
+  /** The sign-in has this login from now on; nothing when the sign-in has ended. */
+  async hasLogin(id: string, login: LoginId): Promise<void> {
+    await this.#db.updateTable('upstream_sign_ins').set({ login_id: login }).where('id', '=', id).execute();
   }
 
   /** True for one holder at a time, until it gives the lease back or the time is over. */

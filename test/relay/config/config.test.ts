@@ -44,7 +44,7 @@ test('the least configuration: local, embedded, default deny, paths from dataDir
         originals: null,
       },
       state: { kind: 'sqlite', file: '/var/lib/hoop/state.db' },
-      identity: { kind: 'embedded' },
+      identity: { kind: 'embedded', upstream: null },
       tokens: { lifetimeMs: 900_000, signInLifetimeMs: 43_200_000 },
       sessions: {
         defaultDurationMs: 28_800_000,

@@ -84,11 +84,14 @@ const digestOf = (secret: string): string => hash('sha256', secret, 'base64url')
 const secretOf = (): string => randomBytes(32).toString('base64url');
 
 export class Broker {
+  /** The embedded provider's. */
+  readonly issuer: string;
   readonly #options: BrokerOptions;
   readonly #atRest: AtRest;
 
   constructor(options: BrokerOptions) {
     this.#options = options;
+    this.issuer = options.issuer;
     this.#atRest = new AtRest(options.keys);
   }
 
@@ -158,6 +161,14 @@ export class Broker {
   async proofOf(signIn: string): Promise<UpstreamProof | null> {
     const found = await this.#options.state.upstreamSignIns.find(signIn);
     return found === null ? null : this.#identityOf(found).proof;
+  }
+
+  /**
+   * A login was opened by it, and ends with it. When the sign-in is over already, whoever opened the login finds out by
+   * `vouchesFor`, asked after this.
+   */
+  async opened(signIn: string, login: LoginId): Promise<void> {
+    await this.#options.state.upstreamSignIns.hasLogin(signIn, login);
   }
 
   /** The person signed out: what the upstream gave for them is forgotten. */
