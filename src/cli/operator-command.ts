@@ -5,6 +5,7 @@
 import * as Flags from '@oclif/core/flags';
 import { loadConfig } from '../relay/config/config.ts';
 import type { RelayConfig } from '../relay/config/config.ts';
+import { upstreamName } from '../relay/config/upstream.ts';
 import { Accounts } from '../relay/idp/accounts.ts';
 import { providerIssuer } from '../relay/idp/provider.ts';
 import { problemLines } from '../relay/problem-lines.ts';
@@ -49,9 +50,8 @@ export abstract class OperatorCommand extends HoopCommand {
     work: (accounts: Accounts) => Promise<T>,
   ): Promise<T> {
     const config = await this.relayConfig(flags);
-    const elsewhere =
-      config.identity.kind === 'embedded' ? config.identity.upstream?.issuer : config.identity.issuer;
-    if (elsewhere !== undefined)
+    const elsewhere = signInElsewhere(config.identity);
+    if (elsewhere !== null)
       throw new OperatorError('provider-not-embedded', `people sign in at ${elsewhere}`, {
         hint: 'manage them there; groups come with their tokens',
       });
@@ -92,4 +92,10 @@ export abstract class OperatorCommand extends HoopCommand {
     if (email === null || identity.kind !== 'embedded' || identity.upstream !== null) return null;
     return this.withUser(flags, email, async (_, user) => user);
   }
+}
+
+/** Where people sign in; null: at the embedded provider itself. */
+function signInElsewhere(identity: RelayConfig['identity']): string | null {
+  if (identity.kind !== 'embedded') return identity.issuer;
+  return identity.upstream === null ? null : upstreamName(identity.upstream);
 }

@@ -5,6 +5,7 @@ import { HoopError } from '../errors.ts';
  * - `user-unknown`, `user-exists`: by e-mail address.
  * - `password-unreadable`: standard input gave no password, or two that differ.
  * - `target-not-configured`, `host-key-not-trusted`: `hoop relay trust` pinned nothing.
+ * - `saml-not-configured`: people do not sign in to this relay by SAML.
  * - `relay-check-failed`: `hoop relay check` found something that keeps the relay from working.
  */
 export type OperatorErrorCode =
@@ -14,6 +15,7 @@ export type OperatorErrorCode =
   | 'password-unreadable'
   | 'target-not-configured'
   | 'host-key-not-trusted'
+  | 'saml-not-configured'
   | 'relay-check-failed';
 
 /** What an operator asked for and cannot have. */

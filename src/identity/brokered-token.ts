@@ -19,6 +19,8 @@ const Claim = z.strictObject({
   auth_time: z.number().nullable(),
   acr: z.string().nullable(),
   amr: z.array(z.string()),
+  /** Seconds; null where the upstream sets no end. */
+  ends_at: z.number().nullable(),
 });
 export type BrokeredClaim = z.infer<typeof Claim>;
 
@@ -31,6 +33,8 @@ export interface BrokeredIdToken extends VerifiedIdToken {
     readonly acr: string | null;
     readonly amr: readonly string[];
   };
+  /** When the sign-in is over by the upstream's own word; null when it sets no end. */
+  readonly endsAtMs: number | null;
 }
 
 /**
@@ -43,13 +47,14 @@ export function brokeredIdToken(token: string, verified: VerifiedIdToken): Broke
     throw new IdentityError('id-token-invalid', 'The ID token is not of a sign-in at the upstream issuer.', {
       hint: 'sign in again: hoop login',
     });
-  const { iss, sub, auth_time: authTime, acr, amr } = claim.data;
+  const { iss, sub, auth_time: authTime, acr, amr, ends_at: endsAt } = claim.data;
   const { email, groups, subject } = verified.principal;
   return {
     ...verified,
     principal: mintPrincipal({ kind: 'person', issuer: iss, subject: sub, email, groups }),
     signIn: subject,
     authentication: { timeMs: authTime === null ? null : authTime * 1000, acr, amr },
+    endsAtMs: endsAt === null ? null : endsAt * 1000,
     methods: amr,
   };
 }

@@ -29,6 +29,7 @@ import {
   createProvider,
   providerClientId,
   providerGroupsClaim,
+  providerIssuer,
   providerScopes,
   type EmbeddedProvider,
 } from './idp/provider.ts';
@@ -219,16 +220,22 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
       jwks: content,
     });
   };
+  const upstream =
+    config.identity.kind === 'embedded' && config.identity.upstream !== null
+      ? await openUpstream(config.identity.upstream, providerIssuer(config.publicUrl), {
+          clock: systemClock,
+          replay: state.replay,
+          onKeys,
+          samlKey: keys.saml,
+        })
+      : null;
   const provider =
     config.identity.kind === 'embedded'
       ? createProvider({
           relay: config.publicUrl,
           state,
           keys: keys.provider,
-          upstream:
-            config.identity.upstream === null
-              ? null
-              : openUpstream(config.identity.upstream, { clock: systemClock, replay: state.replay, onKeys }),
+          upstream,
           onEnded: async (login) => {
             await evidence.append({ kind: 'login.ended', actor: relayActor, login, reason: 'revoked' });
           },

@@ -51,9 +51,9 @@ test('made once, for the owner alone, and the same at the next start', async (co
 
 test('relays that start at once agree on the shared keys', async (context) => {
   const { directory, config } = install(context);
-  const { keys, evidence } = config;
+  const { keys, evidence, identity } = config;
   const relay = (log: string) =>
-    openKeys({ keys, evidence, log: { ...config.log, keyFile: path.join(directory, log) } });
+    openKeys({ keys, evidence, identity, log: { ...config.log, keyFile: path.join(directory, log) } });
   const all = await Promise.all([relay('1.key'), relay('2.key'), relay('3.key')]);
   for (const each of all) {
     assert.deepEqual(

@@ -15,8 +15,11 @@ const run = promisify(execFile);
 export interface SimpleSamlPhp {
   readonly entityId: string;
   readonly metadataUrl: string;
-  /** Tells it of the relay. */
-  trust(relay: { readonly entityId: string; readonly acsUrl: string; readonly options?: string }): void;
+  /** Tells it of the relay, as `hoop relay saml-metadata --json` describes it. `more`: PHP, further entries of its array. */
+  trust(
+    relay: { readonly entityId: string; readonly acsUrl: string; readonly metadata: string },
+    more?: string,
+  ): void;
   /** Signs with another key from now on; `keep` names the one before in the metadata too. */
   rollOver(keep: boolean): Promise<void>;
   stop(): Promise<void>;
@@ -29,7 +32,7 @@ export const people = {
 
 export async function startSimpleSamlPhp(directory: string): Promise<SimpleSamlPhp> {
   const port = await freePort();
-  const base = `http://localhost:${port}/`;
+  const base = `http://127.0.0.1:${port}/`;
   for (const name of ['config', 'metadata', 'cert', 'log', 'data', 'tmp', 'sessions'])
     mkdirSync(path.join(directory, name), { recursive: true, mode: 0o700 });
   writeFileSync(path.join(directory, 'config', 'config.php'), configOf(directory, base));
@@ -52,7 +55,14 @@ export async function startSimpleSamlPhp(directory: string): Promise<SimpleSamlP
   await rollOver(false);
   const child = spawn(
     findProgram('php')!,
-    ['-S', `localhost:${port}`, '-t', '/usr/share/simplesamlphp/www', '-d', `session.save_path=${path.join(directory, 'sessions')}`],
+    [
+      '-S',
+      `127.0.0.1:${port}`,
+      '-t',
+      '/usr/share/simplesamlphp/www',
+      '-d',
+      `session.save_path=${path.join(directory, 'sessions')}`,
+    ],
     {
       stdio: 'ignore',
       env: {
@@ -72,11 +82,13 @@ export async function startSimpleSamlPhp(directory: string): Promise<SimpleSamlP
     entityId,
     metadataUrl: entityId,
     rollOver,
-    trust: ({ entityId: relay, acsUrl, options = '' }) =>
+    trust: ({ entityId: relay, acsUrl, metadata }, more = '') => {
+      const certificate = /X509Certificate>([^<]+)</.exec(metadata)?.[1];
       writeFileSync(
         path.join(directory, 'metadata', 'saml20-sp-remote.php'),
-        `<?php $metadata['${relay}'] = ['AssertionConsumerService' => '${acsUrl}', 'simplesaml.nameidattribute' => 'uid', ${options}];`,
-      ),
+        `<?php $metadata['${relay}'] = ['AssertionConsumerService' => '${acsUrl}', 'certData' => '${certificate}', ${more}];`,
+      );
+    },
     stop: async () => {
       child.kill();
       await ended;

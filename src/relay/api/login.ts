@@ -61,6 +61,8 @@ interface LoginToken extends VerifiedIdToken {
   readonly proof: LoginProof;
   /** Null when the client has the ID token from the principal's issuer itself. */
   readonly brokered: { readonly signIn: string; readonly broker: LoginBroker } | null;
+  /** When the sign-in is over by its issuer's own word; null when it sets no end. */
+  readonly endsAtMs: number | null;
 }
 
 /** Puts the present nonce on every answer of `app`. */
@@ -128,7 +130,9 @@ async function signIn(
     throw new IdentityError('id-token-invalid', 'The ID token was used before.');
   await refuseUnlessVouchedFor(options, token);
   const { lifetimeSeconds } = identity.tokens;
-  const validUntilMs = clock.wallMs() + lifetimeSeconds * 1000;
+  const now = clock.wallMs();
+  const validUntilMs = Math.min(now + lifetimeSeconds * 1000, token.endsAtMs ?? Infinity);
+  if (validUntilMs <= now) throw notVouchedFor();
   const login =
     body.renews === undefined
       ? await open(options, token, proof, validUntilMs)
@@ -143,7 +147,7 @@ async function signIn(
   return {
     login,
     accessToken: await identity.tokens.issue(token.principal, login, proof.jkt),
-    expiresInSeconds: lifetimeSeconds,
+    expiresInSeconds: Math.floor((validUntilMs - now) / 1000),
     principal: viewOf(token.principal),
   };
 }
@@ -152,7 +156,7 @@ async function signIn(
 async function verifyToken({ identity, broker }: LoginRoutesOptions, text: string): Promise<LoginToken> {
   const verified = await identity.idTokens.verify(text);
   if (broker === undefined || broker === null)
-    return { ...verified, proof: { kind: 'id-token', text }, brokered: null };
+    return { ...verified, proof: { kind: 'id-token', text }, brokered: null, endsAtMs: null };
   const token = brokeredIdToken(text, verified);
   const proof = await broker.proofOf(token.signIn);
   if (proof === null) throw notVouchedFor();

@@ -157,9 +157,9 @@ async function route(context: Context, next: () => Promise<void>, parts: Parts):
     if (broker !== null) return broker.interaction(context, provider);
     return signIn(context, provider, accounts, place);
   }
-  if (broker !== null && (context.path === '/callback' || context.path === '/backchannel-logout')) {
+  if (broker !== null && /^\/(callback|backchannel-logout|saml\/(acs|metadata))$/.test(context.path)) {
     if (!flood.admits(context.ip)) return tooMany(context, place, 60_000);
-    return context.path === '/callback' ? broker.callback(context) : broker.endedSession(context);
+    return broker.fromUpstream(context);
   }
   if (!paths.test(context.path)) {
     context.type = 'html';

@@ -76,6 +76,7 @@ const KeptIdentity: z.ZodType<UpstreamIdentity> = z.object({
   acr: z.string().nullable(),
   amr: z.array(z.string()),
   session: z.string().nullable(),
+  endsAtMs: z.number().nullable().default(null),
   proof: z.object({ kind: z.enum(['id-token', 'saml-response']), text: z.string() }),
   kept: z.json(),
 });
@@ -117,8 +118,17 @@ export class Broker {
     }
   }
 
-  /** `/callback`: an answer of the upstream, or of whoever says so. */
-  async callback(context: Context): Promise<void> {
+  /** `/callback`, `/backchannel-logout`, and of SAML `/saml/acs`, where its answers come, and `/saml/metadata`. */
+  async fromUpstream(context: Context): Promise<void> {
+    const { kind } = this.#options.upstream;
+    if (context.path === '/backchannel-logout') return this.#endedSession(context);
+    if (context.path === (kind === 'saml' ? '/saml/acs' : '/callback')) return this.#callback(context);
+    if (context.path === '/saml/metadata' && kind === 'saml') return this.#describe(context);
+    this.#problem(context, 404, 'There is no such page.');
+  }
+
+  /** An answer of the upstream, or of whoever says so. */
+  async #callback(context: Context): Promise<void> {
     const { place } = this.#options;
     const form = context.method === 'POST' ? await readForm(context.req, maxAnswerBytes) : null;
     if (context.method === 'POST' && form === null) return this.#problem(context, 413, 'It was too long.');
@@ -147,8 +157,25 @@ export class Broker {
     if (signIn === null || signIn.upstream !== upstream.id) return undefined;
     const renews = token?.kind === 'RefreshToken' && token.consumed === undefined;
     const identity = renews ? await this.#renew(id) : this.#identityOf(signIn);
-    if (identity === null) return undefined;
+    if (identity === null || this.#isOver(identity)) return undefined;
     return { accountId: id, claims: () => claimsOf(context, id, identity) };
+  }
+
+  /** The upstream's own end of the sign-in has come: nothing renews it. */
+  #isOver({ endsAtMs }: UpstreamIdentity): boolean {
+    return endsAtMs !== undefined && endsAtMs !== null && endsAtMs <= this.#options.clock.wallMs();
+  }
+
+  async #describe(context: Context): Promise<void> {
+    const { upstream, onError } = this.#options;
+    try {
+      context.body = await upstream.describe?.();
+      context.type = 'application/samlmetadata+xml';
+    } catch (error) {
+      if (!(error instanceof ProviderError)) throw error;
+      onError(error);
+      this.#problem(context, 503, error.message);
+    }
   }
 
   /** Whether an ID token of ours about this sign-in still speaks for its person. */
@@ -176,8 +203,8 @@ export class Broker {
     await this.#options.state.upstreamSignIns.removeOfLogin(login);
   }
 
-  /** `/backchannel-logout`: the upstream says that a session, or all of a person's, ended there. */
-  async endedSession(context: Context): Promise<void> {
+  /** The upstream says that a session, or all of a person's, ended there. */
+  async #endedSession(context: Context): Promise<void> {
     const { upstream, state, onError } = this.#options;
     context.set('cache-control', 'no-store');
     context.type = 'json';
@@ -361,13 +388,14 @@ function stepOf({ params }: Interaction): { maxAgeSeconds: number | null; acr: s
 
 function claimsOf({ oidc }: Context, id: string, identity: UpstreamIdentity): Record<string, unknown> {
   const jkt = oidc.entities.AccessToken?.jkt;
-  const { authTimeMs, acr, amr, email, groups } = identity;
+  const { authTimeMs, acr, amr, email, groups, endsAtMs = null } = identity;
   const claim: BrokeredClaim = {
     iss: identity.issuer,
     sub: identity.subject,
     auth_time: authTimeMs === null ? null : Math.floor(authTimeMs / 1000),
     acr,
     amr: [...amr],
+    ends_at: endsAtMs === null ? null : Math.floor(endsAtMs / 1000),
   };
   return {
     sub: id,

@@ -32,6 +32,12 @@ export interface Upstream {
    * @throws ProviderError `upstream-invalid`, `upstream-unreachable`
    */
   readonly endedSession: ((form: URLSearchParams) => Promise<EndedUpstreamSession>) | null;
+  /**
+   * What the upstream's operator needs to know of the relay, XML: served at `RELAY/idp/saml/metadata`. Absent where there is no
+   * such document.
+   * @throws ProviderError `upstream-invalid`, `upstream-unreachable`
+   */
+  readonly describe?: () => Promise<string>;
 }
 
 /**
@@ -74,6 +80,8 @@ export interface UpstreamIdentity {
   readonly amr: readonly string[];
   /** Its session (`sid`, `SessionIndex`), for `endedSession`; null when it names none. */
   readonly session: string | null;
+  /** When the session ends there by its own word; absent or null: not before `tokens.signInLifetime`. */
+  readonly endsAtMs?: number | null;
   /** What the upstream signed, exactly as it came: for the record. */
   readonly proof: UpstreamProof;
   /** What `renew` needs, such as a refresh token. The broker encrypts it at rest. */

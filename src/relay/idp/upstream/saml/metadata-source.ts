@@ -6,8 +6,8 @@
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '../../../../system/clock.ts';
 import { ProviderError } from '../../error.ts';
-import { fetchDocument } from '../../issuer-fetch.ts';
-import { maxMetadataBytes, parseMetadata, type IdpMetadata } from './metadata.ts';
+import { askIssuer } from '../../issuer-fetch.ts';
+import { parseMetadata, type IdpMetadata } from './metadata.ts';
 
 export interface MetadataSourceOptions {
   /** Absolute path of a file, or https URL (http on loopback). */
@@ -105,17 +105,20 @@ export class MetadataSource {
  * @throws ProviderError `upstream-unreachable`, `upstream-invalid`
  */
 export async function readMetadata(location: string): Promise<IdpMetadata> {
-  let bytes: Buffer;
+  let text: string;
   try {
-    bytes = /^https?:/.test(location)
-      ? await fetchDocument(location, 'application/samlmetadata+xml, application/xml, text/xml')
-      : await readFile(location);
+    text = /^https?:/.test(location) ? await fetchMetadata(location) : await readFile(location, 'utf8');
   } catch (cause) {
     throw unreachable(cause);
   }
-  if (bytes.length > maxMetadataBytes)
-    throw new ProviderError('upstream-invalid', 'The metadata of the identity provider is over 1 MiB.');
-  return parseMetadata(bytes.toString('utf8'));
+  return parseMetadata(text);
+}
+
+async function fetchMetadata(url: string): Promise<string> {
+  const accept = 'application/samlmetadata+xml, application/xml, text/xml';
+  const answer = await askIssuer(url, { method: 'GET', headers: { accept } });
+  if (!answer.ok) throw new Error(`the identity provider answered ${answer.status}`);
+  return answer.text();
 }
 
 const unreachable = (cause?: unknown): ProviderError =>

@@ -27,7 +27,7 @@ export interface IdpMetadata {
   readonly digest: string;
 }
 
-export const maxMetadataBytes = 1 << 20;
+const maxCharacters = 1 << 20;
 
 const redirectBinding = 'urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect';
 /** Below it RSA is broken sooner than the certificates end. */
@@ -37,7 +37,7 @@ const minModulusBits = 2048;
 export function parseMetadata(text: string): IdpMetadata {
   try {
     return readMetadata(
-      parseXml(text.replace(/^\uFEFF/, ''), { characters: maxMetadataBytes, comments: 'skipped' }),
+      parseXml(text.replace(/^\uFEFF/, ''), { characters: maxCharacters, comments: 'skipped' }),
     );
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;

@@ -121,7 +121,6 @@ export class SamlUpstream implements Upstream {
     };
   }
 
-  /** The metadata of the relay as a service provider. @throws ProviderError `upstream-unreachable`, `upstream-invalid` */
   async describe(): Promise<string> {
     const { serviceProvider, key } = this.#options;
     return serviceProviderMetadata(serviceProvider, key, (await this.#source.get()).wantsSignedRequests);

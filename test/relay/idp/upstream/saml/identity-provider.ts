@@ -71,9 +71,10 @@ export const attribute = (name: string, ...values: string[]): string =>
 
 export const anaAttributes = attribute('mail', 'ana@example.com') + attribute('groups', 'engineering', 'dba');
 
+const time = (ms: number): string => new Date(ms).toISOString();
+
 export function makeResponse(options: ResponseOptions): string {
   const now = options.nowMs ?? Date.now();
-  const time = (ms: number) => new Date(ms).toISOString();
   const requestId = options.requestId ?? '_request';
   const id = options.id ?? `_a${randomBytes(8).toString('hex')}`;
   const issuer = `<saml:Issuer>${options.issuer ?? entityId}</saml:Issuer>`;
@@ -184,7 +185,7 @@ function evil(assertion: Element): Element {
 }
 
 function withoutSignature(element: Element): Element {
-  for (const child of [...Array.from(element.childNodes)])
+  for (const child of Array.from(element.childNodes))
     if (child.nodeName === 'ds:Signature') element.removeChild(child);
   return element;
 }

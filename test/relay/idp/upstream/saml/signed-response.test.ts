@@ -131,12 +131,14 @@ test('document types and entities are refused before they mean anything', async 
   await refuses(response().replace('ana-1234', '&#0;'), /character/);
 });
 
+function refused(field: string, why: RegExp): void {
+  assert.throws(
+    () => openResponse(field),
+    (error: Error) => error instanceof ProviderError && why.test(error.message),
+  );
+}
+
 test('a message that is too large, too deep, no base64 or no UTF-8 is refused before it is read', () => {
-  const refused = (field: string, why: RegExp) =>
-    assert.throws(
-      () => openResponse(field),
-      (error: Error) => error instanceof ProviderError && why.test(error.message),
-    );
   refused('A'.repeat(maxFieldCharacters + 1), /too large/);
   refused('<Response/>', /base64/);
   refused(Buffer.from([0xff, 0xfe, 0x3c]).toString('base64'), /UTF-8/);
