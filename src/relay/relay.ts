@@ -226,6 +226,7 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
           clock: systemClock,
           replay: state.replay,
           onKeys,
+          onError,
           samlKey: keys.saml,
         })
       : null;

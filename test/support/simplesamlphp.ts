@@ -20,8 +20,8 @@ export interface SimpleSamlPhp {
     relay: { readonly entityId: string; readonly acsUrl: string; readonly metadata: string },
     more?: string,
   ): void;
-  /** Signs with another key from now on; `keep` names the one before in the metadata too. */
-  rollOver(keep: boolean): Promise<void>;
+  /** Makes another key, and tells both in the metadata. */
+  rollOver(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -39,20 +39,17 @@ export async function startSimpleSamlPhp(directory: string): Promise<SimpleSamlP
   writeFileSync(path.join(directory, 'config', 'authsources.php'), sources);
   const entityId = `${base}saml2/idp/metadata.php`;
   let keys: string[] = [];
-  const rollOver = async (keep: boolean): Promise<void> => {
+  const rollOver = async (): Promise<void> => {
     const name = `idp${keys.length}`;
     const file = (end: string) => path.join(directory, 'cert', `${name}.${end}`);
     const request = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '30', '-subj', '/CN=idp.test'];
     await run('openssl', [...request, '-keyout', file('pem'), '-out', file('crt')]);
     // Its own words for two keys: the present one is `new_` while both are told.
     const before = keys.at(-1);
-    writeFileSync(
-      path.join(directory, 'metadata', 'saml20-idp-hosted.php'),
-      hosted(name, keep ? (before ?? null) : null),
-    );
+    writeFileSync(path.join(directory, 'metadata', 'saml20-idp-hosted.php'), hosted(name, before ?? null));
     keys = [...keys, name];
   };
-  await rollOver(false);
+  await rollOver();
   const child = spawn(
     findProgram('php')!,
     [

@@ -12,6 +12,8 @@ export interface UpstreamParts {
   readonly replay: ReplayCache;
   /** Told of each key set of an issuer before something is accepted by it, for the log. */
   readonly onKeys: (issuer: string, seen: SeenKeys) => Promise<void>;
+  /** For the operator's log: what went wrong, and stopped nobody. */
+  readonly onError: (error: Error) => void;
   /** Null unless the upstream is one of SAML. */
   readonly samlKey: ServiceProviderKey | null;
 }
@@ -20,7 +22,7 @@ export interface UpstreamParts {
 export async function openUpstream(
   config: UpstreamConfig,
   issuer: string,
-  { clock, replay, onKeys, samlKey }: UpstreamParts,
+  { clock, replay, onKeys, onError, samlKey }: UpstreamParts,
 ): Promise<Upstream> {
   if (config.kind === 'saml') {
     if (samlKey === null) throw new TypeError('SAML without a key');
@@ -36,6 +38,7 @@ export async function openUpstream(
       clock,
       replay,
       onKeys: (seen) => onKeys(seen.entityId, seen),
+      onError,
     });
   }
   const { clientSecret } = config;

@@ -15,6 +15,8 @@ export interface MetadataSourceOptions {
   readonly clock: Clock;
   /** Told of each set of keys before a message is accepted by it; when it throws, the keys are not used. */
   readonly onKeys?: ((metadata: IdpMetadata) => Promise<void>) | undefined;
+  /** Told why it could not be read again, while what was read before stays good. */
+  readonly onError: (error: Error) => void;
 }
 
 const freshMs = 86_400_000;
@@ -44,8 +46,9 @@ export class MetadataSource {
     try {
       return await this.#refresh();
     } catch (error) {
-      if (usable !== null) return usable;
-      throw error;
+      if (usable === null) throw error;
+      this.#tell(error);
+      return usable;
     }
   }
 
@@ -56,8 +59,13 @@ export class MetadataSource {
       const usable = this.#usable();
       return usable !== null && usable.digest !== before.digest ? usable : null;
     }
-    const seen = await this.#refresh().catch(() => null);
+    const seen = await this.#refresh().catch((error: unknown) => this.#tell(error));
     return seen !== null && seen.digest !== before.digest ? seen : null;
+  }
+
+  #tell(error: unknown): null {
+    this.#options.onError(error instanceof Error ? error : new Error('failed', { cause: error }));
+    return null;
   }
 
   #usable(): IdpMetadata | null {

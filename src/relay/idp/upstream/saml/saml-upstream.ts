@@ -40,6 +40,8 @@ export interface SamlUpstreamOptions {
   readonly clock: Clock;
   /** Told of the provider's keys before an answer is accepted by them; when it throws, they are not used. */
   readonly onKeys?: (metadata: IdpMetadata) => Promise<void>;
+  /** For the operator's log: the metadata could not be read again, and the old is still good. */
+  readonly onError: (error: Error) => void;
 }
 
 const persistent = 'urn:oasis:names:tc:SAML:2.0:nameid-format:persistent';
@@ -68,6 +70,7 @@ export class SamlUpstream implements Upstream {
       location: options.metadata,
       clock: options.clock,
       onKeys: options.onKeys,
+      onError: options.onError,
     });
   }
 
