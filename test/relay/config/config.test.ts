@@ -359,6 +359,26 @@ const wrong: [string, string, (string | RegExp)[]][] = [
     [/^2:23 identity\.clientId only for an issuer that is not embedded/],
   ],
   [
+    'an upstream of an issuer that is not embedded',
+    `${data}identity: { issuer: "https://i.example", clientId: a, upstream: { kind: saml, metadata: a.xml } }\n`,
+    [/identity\.upstream only for the embedded issuer/],
+  ],
+  [
+    'SAML metadata over http',
+    `${data}identity: { upstream: { kind: saml, metadata: "http://idp.example.com/x" } }\n`,
+    [/identity\.upstream\.metadata expected https/],
+  ],
+  [
+    'SAML metadata from a URL with a password',
+    `${data}identity: { upstream: { kind: saml, metadata: "https://u:p@idp.example.com/x" } }\n`,
+    [/identity\.upstream\.metadata expected a path, or an https URL without user and password/],
+  ],
+  [
+    'a SAML clock that may be off by an hour',
+    `${data}identity: { upstream: { kind: saml, metadata: a.xml, clockSkew: 1h } }\n`,
+    [/identity\.upstream\.clockSkew expected a duration from 0s to 5m/],
+  ],
+  [
     'scopes without openid',
     `${data}identity: { issuer: "https://i.example", clientId: a, scopes: [email] }\n`,
     [/^2:63 identity\.scopes expected openid/],
