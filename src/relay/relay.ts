@@ -67,7 +67,7 @@ export interface Relay {
 }
 
 /**
- * @throws ConfigError, KeysError, PolicyError, StateError, EvidenceError, RelayError: whatever is wrong is told before
+ * @throws ConfigError, KeysError, PolicyError, StateError, EvidenceError, ProviderError, RelayError: whatever is wrong is told before
  * anything is served
  */
 export async function startRelay(config: RelayConfig): Promise<Relay> {

@@ -58,6 +58,8 @@ export async function startSimpleSamlPhp(directory: string): Promise<SimpleSamlP
       '-t',
       '/usr/share/simplesamlphp/www',
       '-d',
+      'opcache.revalidate_freq=0',
+      '-d',
       `session.save_path=${path.join(directory, 'sessions')}`,
     ],
     {

@@ -29,7 +29,7 @@ export async function openUpstream(
     // Its packages are many, and most relays need none of them.
     const { SamlUpstream } = await import('./saml/saml-upstream.ts');
     const { metadata, attributes, clockSkewMs, entityId } = config;
-    return new SamlUpstream({
+    const upstream = new SamlUpstream({
       serviceProvider: serviceProvider(issuer, entityId),
       key: samlKey,
       metadata,
@@ -40,6 +40,8 @@ export async function openUpstream(
       onKeys: (seen) => onKeys(seen.entityId, seen),
       onError,
     });
+    await upstream.prepare();
+    return upstream;
   }
   const { clientSecret } = config;
   return new OidcUpstream({

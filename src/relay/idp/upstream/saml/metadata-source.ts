@@ -129,8 +129,19 @@ async function fetchMetadata(url: string): Promise<string> {
   return answer.text();
 }
 
-const unreachable = (cause?: unknown): ProviderError =>
-  new ProviderError('upstream-unreachable', 'The metadata of the identity provider cannot be read.', {
-    hint: 'try again; if it stays so, hoop relay check tells the operator why',
-    cause,
-  });
+function unreachable(cause?: unknown): ProviderError {
+  // Of undici the reason stands one deeper.
+  const reason = [cause, cause instanceof Error ? cause.cause : null].find(
+    (error): error is Error & { code: string } =>
+      error instanceof Error && 'code' in error && typeof error.code === 'string',
+  );
+  const why = reason === undefined ? '' : ` (${reason.code})`;
+  return new ProviderError(
+    'upstream-unreachable',
+    `The metadata of the identity provider cannot be read${why}.`,
+    {
+      hint: 'try again; if it stays so, the operator looks at identity.upstream.metadata: hoop relay check --connect',
+      cause,
+    },
+  );
+}

@@ -74,6 +74,20 @@ export class SamlUpstream implements Upstream {
     });
   }
 
+  /**
+   * Reads the metadata before anybody signs in. A file that cannot be used stops the start; a URL may answer later.
+   * @throws ProviderError `upstream-unreachable`, `upstream-invalid`
+   */
+  async prepare(): Promise<void> {
+    const { metadata, onError } = this.#options;
+    try {
+      await this.#source.get();
+    } catch (error) {
+      if (!/^https?:/i.test(metadata) || !(error instanceof ProviderError)) throw error;
+      onError(error);
+    }
+  }
+
   async begin({ state, step }: UpstreamRequest): Promise<{ redirect: string; keep: Json }> {
     const { serviceProvider, key, clock, attributes } = this.#options;
     const metadata = await this.#source.get();

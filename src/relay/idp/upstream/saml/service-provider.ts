@@ -12,7 +12,7 @@ import {
 } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
-import { html } from '../../html.ts';
+import { html as xml } from '../../html.ts';
 
 /** PEM texts. */
 export interface ServiceProviderKey {
@@ -60,27 +60,19 @@ export function serviceProviderMetadata(
   signsRequests: boolean,
 ): string {
   const base64 = new X509Certificate(certificate).raw.toString('base64');
-  return html`<?xml version="1.0" encoding="UTF-8"?>
-    <md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="${entityId}">
-      <md:SPSSODescriptor
-        protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"
-        AuthnRequestsSigned="${String(signsRequests)}"
-        WantAssertionsSigned="true"
-      >
-        <md:KeyDescriptor use="signing">
-          <ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#">
-            <ds:X509Data><ds:X509Certificate>${base64}</ds:X509Certificate></ds:X509Data>
-          </ds:KeyInfo>
-        </md:KeyDescriptor>
-        <md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</md:NameIDFormat>
-        <md:AssertionConsumerService
-          Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST"
-          Location="${acsUrl}"
-          index="0"
-          isDefault="true"
-        />
-      </md:SPSSODescriptor>
-    </md:EntityDescriptor> `.text;
+  return xml`<?xml version="1.0" encoding="UTF-8"?>
+<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="${entityId}">
+  <md:SPSSODescriptor AuthnRequestsSigned="${String(signsRequests)}" WantAssertionsSigned="true" protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
+    <md:KeyDescriptor use="signing">
+      <ds:KeyInfo xmlns:ds="http://www.w3.org/2000/09/xmldsig#">
+        <ds:X509Data><ds:X509Certificate>${base64}</ds:X509Certificate></ds:X509Data>
+      </ds:KeyInfo>
+    </md:KeyDescriptor>
+    <md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:persistent</md:NameIDFormat>
+    <md:AssertionConsumerService index="0" isDefault="true" Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="${acsUrl}"/>
+  </md:SPSSODescriptor>
+</md:EntityDescriptor>
+`.text;
 }
 
 /** X.509 v3 (RFC 5280 §4.1), as little of it as there can be. */

@@ -55,11 +55,11 @@ after(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const open = (attributes: Partial<SamlAttributes> = {}): SamlUpstream =>
+const open = (attributes: Partial<SamlAttributes> = {}, metadata = file): SamlUpstream =>
   new SamlUpstream({
     serviceProvider: { entityId: audience, acsUrl: acs },
     key: ours,
-    metadata: file,
+    metadata,
     attributes: { email: 'mail', groups: 'groups', subject: null, ...attributes },
     clockSkewMs: 60_000,
     replay: state.replay,
@@ -225,6 +225,17 @@ test('metadata that has ended, or has become another provider’s, signs nobody 
   assert.match(told.join(), /another identity provider/);
   clock.skippedMs += 8 * 86_400_000;
   await assert.rejects(begin(upstream), { code: 'upstream-invalid', message: /another identity provider/ });
+});
+
+test('a file that cannot be used stops the start; a URL that does not answer yet does not', async () => {
+  writeFileSync(file, '<x/>');
+  await assert.rejects(open().prepare(), { code: 'upstream-invalid' });
+  rmSync(file);
+  await assert.rejects(open().prepare(), { code: 'upstream-unreachable', message: /ENOENT/ });
+  const elsewhere = open({}, 'http://127.0.0.1:1/metadata');
+  await elsewhere.prepare();
+  assert.match(told.join(), /cannot be read/);
+  await assert.rejects(begin(elsewhere), { code: 'upstream-unreachable' });
 });
 
 test('keys that could not be told to the log are not used', async () => {
