@@ -4,13 +4,14 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { hoop, stopAll } from '../../src/cli/demo/hoop.ts';
 import { Installation, Person } from '../../src/cli/demo/installation.ts';
 import type { EntryOf } from '../../src/evidence/entry.ts';
 import { readEntries } from '../../src/evidence/read/entries.ts';
 import { missing } from '../support/programs.ts';
 import { verifyInstallation } from '../support/relay.ts';
-import { people, startSimpleSamlPhp, type SimpleSamlPhp } from '../support/simplesamlphp.ts';
+import { people, sessionSeconds, startSimpleSamlPhp, type SimpleSamlPhp } from '../support/simplesamlphp.ts';
 import { WebBrowser, type WebPage } from '../support/web-browser.ts';
 
 const skip = missing('simplesamlphp');
@@ -91,6 +92,21 @@ test('a person signs in at the provider, and is who they are there', { skip }, a
   await logIn(computerOf('ana-again'), 'ana');
   const again = JSON.parse((await computerOf('ana-again').hoop('whoami', '--json')).stdout);
   assert.deepEqual(again.principal, principal);
+});
+
+test('a sign-in is over when the session there is, which is before the token would be', { skip }, () => {
+  const state = new DatabaseSync(path.join(directory, 'relay', 'state.db'), { readOnly: true });
+  try {
+    const logins = state.prepare('select created_at as began, valid_until as ends from logins').all();
+    const signIns = state
+      .prepare('select created_at as began, expires_at as ends from upstream_sign_ins')
+      .all();
+    assert.ok(logins.length > 0 && signIns.length > 0);
+    for (const { began, ends } of [...logins, ...signIns])
+      assert.ok(Number(ends) > Number(began) && Number(ends) - Number(began) <= sessionSeconds * 1000);
+  } finally {
+    state.close();
+  }
 });
 
 test('who has no group there has none here', { skip }, async () => {

@@ -12,6 +12,9 @@ import { findProgram } from './programs.ts';
 
 const run = promisify(execFile);
 
+/** How long the provider says that a sign-in there is good (SessionNotOnOrAfter). */
+export const sessionSeconds = 600;
+
 export interface SimpleSamlPhp {
   readonly entityId: string;
   readonly metadataUrl: string;
@@ -111,6 +114,7 @@ $config = [
   'logging.level' => SimpleSAML\\Logger::INFO,
   'enable.saml20-idp' => true,
   'module.enable' => ['exampleauth' => true, 'core' => true, 'saml' => true],
+  'session.duration' => ${sessionSeconds},
   'session.cookie.secure' => false,
   'session.cookie.samesite' => 'Lax',
   'session.phpsession.httponly' => true,

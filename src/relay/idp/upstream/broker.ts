@@ -157,13 +157,8 @@ export class Broker {
     if (signIn === null || signIn.upstream !== upstream.id) return undefined;
     const renews = token?.kind === 'RefreshToken' && token.consumed === undefined;
     const identity = renews ? await this.#renew(id) : this.#identityOf(signIn);
-    if (identity === null || this.#isOver(identity)) return undefined;
+    if (identity === null) return undefined;
     return { accountId: id, claims: () => claimsOf(context, id, identity) };
-  }
-
-  /** The upstream's own end of the sign-in has come: nothing renews it. */
-  #isOver({ endsAtMs }: UpstreamIdentity): boolean {
-    return endsAtMs !== undefined && endsAtMs !== null && endsAtMs <= this.#options.clock.wallMs();
   }
 
   async #describe(context: Context): Promise<void> {
@@ -257,7 +252,11 @@ export class Broker {
       subject: identity.subject,
       session: identity.session,
       identity: this.#sealedIdentity(id, identity),
-      expiresAtMs: clock.wallMs() + signInLifetimeSeconds * 1000 + keptAfterMs,
+      // At the upstream's own end nothing renews it any more.
+      expiresAtMs: Math.min(
+        clock.wallMs() + signInLifetimeSeconds * 1000 + keptAfterMs,
+        identity.endsAtMs ?? Infinity,
+      ),
     });
     const result = { login: { accountId: id, amr: [...identity.amr], remember: false } };
     context.status = 303;
