@@ -18,7 +18,7 @@ const Claims = z.object({
   sub: z.string().min(1).max(255).optional(),
   sid: z.string().min(1).max(255).optional(),
   events: z.looseObject({ [event]: z.looseObject({}) }),
-  nonce: z.undefined(),
+  nonce: z.never().optional(),
 });
 
 export interface LogoutTokenOptions {

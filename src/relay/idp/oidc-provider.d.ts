@@ -81,13 +81,13 @@ declare module 'oidc-provider' {
   export interface Interaction {
     readonly uid: string;
     readonly prompt: { readonly name: string };
-    /** Of the request that it answers; untrusted. */
-    readonly params: Readonly<Record<string, unknown>>;
     /** Id of the device code whose confirmation led here. */
     readonly deviceCode?: string;
   }
 
   export interface DeviceCode {
+    /** Of the request that made it; untrusted. */
+    readonly params: Readonly<Record<string, unknown>>;
     error?: string;
     errorDescription?: string;
     save(): Promise<string>;

@@ -152,15 +152,14 @@ async function route(context: Context, next: () => Promise<void>, parts: Parts):
   }
   if (/^\/interaction\/[\w-]+$/.test(context.path)) {
     // Each try of a password is counted in the state, and a code to try one with is anybody's for the asking.
-    const stores = broker !== null || context.method === 'POST';
+    // So does each person who leaves for the upstream; whoever comes back brings what was stored before.
+    const stores = context.method === 'POST' || (broker !== null && context.query['answer'] === undefined);
     if (stores && !flood.admits(context.ip)) return tooMany(context, place, 60_000);
     if (broker !== null) return broker.interaction(context, provider);
     return signIn(context, provider, accounts, place);
   }
-  if (broker !== null && /^\/(callback|backchannel-logout|saml\/(acs|metadata))$/.test(context.path)) {
-    if (!flood.admits(context.ip)) return tooMany(context, place, 60_000);
+  if (broker !== null && /^\/(callback|backchannel-logout|saml\/(acs|metadata))$/.test(context.path))
     return broker.fromUpstream(context);
-  }
   if (!paths.test(context.path)) {
     context.type = 'html';
     context.status = 404;

@@ -8,10 +8,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Fastify from 'fastify';
 import * as oidc from 'openid-client';
-import type { NewEntry } from '../../../src/evidence/entry.ts';
+import { relayActor, type NewEntry } from '../../../src/evidence/entry.ts';
 import { generateTokenKey } from '../../../src/identity/access-token.ts';
 import { makeProof } from '../../../src/identity/dpop.ts';
 import { generateLoginKey, importLoginKey, type LoginKey } from '../../../src/identity/login-key.ts';
+import type { SeenKeys } from '../../../src/identity/issuer-keys.ts';
 import { createIdentity } from '../../../src/relay/api/identity.ts';
 import { authenticate, loginRoutes, offerNonces } from '../../../src/relay/api/login.ts';
 import { sendProblem } from '../../../src/relay/api/problem.ts';
@@ -23,6 +24,8 @@ import {
   providerGroupsClaim,
   providerScopes,
 } from '../../../src/relay/idp/provider.ts';
+import type { UpstreamParts } from '../../../src/relay/idp/upstream/open.ts';
+import type { Upstream } from '../../../src/relay/idp/upstream/upstream.ts';
 import { State } from '../../../src/relay/state/state.ts';
 import type { Clock } from '../../../src/system/clock.ts';
 import type { LoginAnswer } from '../../../src/wire/api.ts';
@@ -43,7 +46,8 @@ export type TestRelay = Awaited<ReturnType<typeof startRelay>>;
 
 export const newKey = async (): Promise<LoginKey> => importLoginKey(await generateLoginKey());
 
-export async function startRelay() {
+/** @param upstreamAt where people sign in, given the relay's address; here when absent */
+export async function startRelay(upstreamAt?: (relay: string, parts: UpstreamParts) => Promise<Upstream>) {
   const directory = mkdtempSync(path.join(tmpdir(), 'hoop-identity-'));
   const server = createServer();
   server.listen(0, '127.0.0.1');
@@ -53,7 +57,26 @@ export async function startRelay() {
   const errors: Error[] = [];
   const onError = (error: Error) => void errors.push(error);
   const state = await State.open(path.join(directory, 'state.sqlite'), { clock, onError });
-  const provider = createProvider({ relay, state, keys: await generateProviderKeys(), clock, onError });
+  const entries: NewEntry[] = [];
+  const append = async (entry: NewEntry) => void entries.push(entry);
+  const onKeys = async (issuer: string, { jwks, digest }: SeenKeys) =>
+    append({
+      kind: 'issuer.keys',
+      actor: relayActor,
+      issuer,
+      jwksDigest: digest,
+      jwks: JSON.parse(JSON.stringify(jwks)),
+    });
+  const parts = { clock, replay: state.replay, onKeys, onError, samlKey: null };
+  const provider = createProvider({
+    relay,
+    state,
+    keys: await generateProviderKeys(),
+    clock,
+    onError,
+    upstream: (await upstreamAt?.(relay, parts)) ?? null,
+    onEnded: (login) => append({ kind: 'login.ended', actor: relayActor, login, reason: 'revoked' }),
+  });
   const identity = await createIdentity({
     relay,
     state,
@@ -67,8 +90,6 @@ export async function startRelay() {
       fetchJson: provider.fetchJson,
     },
   });
-  const entries: NewEntry[] = [];
-  const append = async (entry: NewEntry) => void entries.push(entry);
   const app = Fastify({
     serverFactory: (handler) => server.on('request', handler),
   });
@@ -80,6 +101,7 @@ export async function startRelay() {
     clock,
     append,
     vouchesFor: (...token) => provider.accounts.vouchesFor(...token),
+    broker: provider.broker,
   });
   app.get('/v1/other', async (request) => (await authenticate(identity, request)).login);
   await app.register(mountProvider(provider));

@@ -16,6 +16,7 @@ import {
   errors,
   type Account,
   type Context,
+  type DeviceCode,
   type Interaction,
   type Provider,
   type TokenOfAccount,
@@ -33,7 +34,7 @@ import { ownInteraction, readForm } from '../interaction.ts';
 import type { ProviderKeys } from '../keys.ts';
 import { leavePage, problemPage, type Place } from '../pages.ts';
 import { AtRest } from './at-rest.ts';
-import type { Json, Upstream, UpstreamIdentity, UpstreamProof } from './upstream.ts';
+import type { Json, Upstream, UpstreamIdentity, UpstreamProof, UpstreamRequest } from './upstream.ts';
 
 export interface BrokerOptions {
   /** The embedded provider's. */
@@ -105,7 +106,8 @@ export class Broker {
     const answer = typeof ticket === 'string' ? await this.#take('UpstreamAnswer', ticket, Answer) : null;
     if (interaction === null) return;
     try {
-      if (ticket === undefined) await this.#leave(context, interaction);
+      if (ticket === undefined)
+        await this.#leave(context, interaction.uid, stepOf(await deviceCodeOf(provider, interaction)));
       else if (answer?.uid !== interaction.uid) this.#problem(context, 400, expiredText);
       else await this.#arrive(context, provider, answer.answer);
     } catch (error) {
@@ -221,16 +223,12 @@ export class Broker {
     }
   }
 
-  async #leave(context: Context, interaction: Interaction): Promise<void> {
+  async #leave(context: Context, uid: string, step: UpstreamRequest['step']): Promise<void> {
     const { issuer, upstream, place } = this.#options;
     const state = secretOf();
-    const { redirect, keep } = await upstream.begin({
-      state,
-      callbackUrl: `${issuer}/callback`,
-      step: stepOf(interaction),
-    });
+    const { redirect, keep } = await upstream.begin({ state, callbackUrl: `${issuer}/callback`, step });
     const sealed = this.#atRest.encrypt(keep, `request ${digestOf(state)}`);
-    await this.#put('UpstreamRequest', state, { uid: interaction.uid, keep: sealed });
+    await this.#put('UpstreamRequest', state, { uid, keep: sealed });
     context.set('refresh', `0; url=${redirect}`);
     context.body = leavePage(place, redirect);
   }
@@ -366,17 +364,20 @@ const failedText = 'The identity provider’s answer could not be verified.';
 const later = (): Error =>
   new errors.CustomOIDCProviderError('temporarily_unavailable', 'the upstream issuer did not answer');
 
+const deviceCodeOf = async (provider: Provider, { deviceCode }: Interaction): Promise<DeviceCode | null> =>
+  (deviceCode === undefined ? null : await provider.DeviceCode.find(deviceCode)) ?? null;
+
 /** So that the terminal hears of it at once, and does not wait until the code expires. */
-async function denyDevice(provider: Provider, { deviceCode }: Interaction): Promise<void> {
-  const code = deviceCode === undefined ? undefined : await provider.DeviceCode.find(deviceCode);
-  if (code === undefined) return;
+async function denyDevice(provider: Provider, interaction: Interaction): Promise<void> {
+  const code = await deviceCodeOf(provider, interaction);
+  if (code === null) return;
   Object.assign(code, { error: 'access_denied', errorDescription: 'the upstream issuer refused' });
   await code.save();
 }
 
-/** What `hoop login` asked the provider for; `max_age=0` has become `prompt=login` there. */
-function stepOf({ params }: Interaction): { maxAgeSeconds: number | null; acr: string | null } {
-  const { max_age: maxAge, prompt, acr_values: acr } = params;
+/** What `hoop login` asked for. The provider has made `prompt=login` of `max_age=0`, and keeps it with the code alone. */
+function stepOf(code: DeviceCode | null): UpstreamRequest['step'] {
+  const { max_age: maxAge, prompt, acr_values: acr } = code?.params ?? {};
   const anew = typeof prompt === 'string' && prompt.split(' ').includes('login');
   const seconds = anew ? 0 : Number(maxAge ?? NaN);
   return {

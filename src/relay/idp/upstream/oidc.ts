@@ -64,7 +64,7 @@ export class OidcUpstream implements Upstream {
   readonly #options: OidcUpstreamOptions;
   readonly #keys: IssuerKeys;
   readonly #idTokens: IdTokens;
-  #metadata: { readonly config: oidc.Configuration; readonly atMs: number } | null = null;
+  #metadata: { readonly server: oidc.ServerMetadata; readonly atMs: number } | null = null;
 
   constructor(options: OidcUpstreamOptions) {
     const { issuer, clientId, groupsClaim, clock, onKeys } = options;
@@ -78,7 +78,7 @@ export class OidcUpstream implements Upstream {
     const { issuer, scopes } = this.#options;
     const { maxAgeSeconds, acr } = step;
     return told(async () => {
-      const config = await this.#discover();
+      const config = await this.#client();
       const verifier = oidc.randomPKCECodeVerifier();
       const nonce = oidc.randomNonce();
       const url = oidc.buildAuthorizationUrl(config, {
@@ -103,7 +103,7 @@ export class OidcUpstream implements Upstream {
       // We asked for none but the query: a POST is not an answer to it.
       if (method !== 'GET') throw invalid('it came in another way than asked for');
       const { verifier, nonce, maxAge } = Kept.parse(keep);
-      const config = await this.#discover();
+      const config = await this.#client();
       const tokens = await oidc.authorizationCodeGrant(config, url, {
         pkceCodeVerifier: verifier,
         // The broker found what was kept by it.
@@ -124,14 +124,14 @@ export class OidcUpstream implements Upstream {
     if (!renewable.success) return Promise.resolve(before);
     const { refreshToken, nonce } = renewable.data;
     return told(async () => {
-      const config = await this.#discover();
       // Before the refresh token is used up: without keys, what comes back could not be verified.
       await this.#keys.get(null);
+      const kept = (next: string): Json => keptOf(next, nonce);
+      const config = await this.#client((next) => keep(kept(next)));
       const tokens = await oidc.refreshTokenGrant(config, refreshToken);
-      const kept = keptOf(tokens.refresh_token ?? refreshToken, nonce);
-      if (kept !== null && tokens.refresh_token !== undefined) await keep(kept);
-      if (tokens.id_token === undefined) return { ...before, kept };
-      return { ...(await this.#identity(tokens.id_token, null, tokens.access_token, nonce)), kept };
+      const last = kept(tokens.refresh_token ?? refreshToken);
+      if (tokens.id_token === undefined) return { ...before, kept: last };
+      return { ...(await this.#identity(tokens.id_token, null, tokens.access_token, nonce)), kept: last };
     });
   }
 
@@ -172,36 +172,63 @@ export class OidcUpstream implements Upstream {
     };
   }
 
-  async #discover(): Promise<oidc.Configuration> {
-    const { issuer, clientId, clientSecret, clock } = this.#options;
+  /** @param onTokens told what the token endpoint answered before any of it is verified */
+  async #client(onTokens: OnTokens | null = null): Promise<oidc.Configuration> {
+    const { issuer, clientId, clientSecret } = this.#options;
+    const metadata = { [oidc.clockTolerance]: toleranceSeconds };
+    const server = await this.#discover();
+    const config = new oidc.Configuration(server, clientId, metadata, clientAuth(clientSecret));
+    config[oidc.customFetch] = fetchBy(onTokens);
+    config.timeout = timeoutSeconds;
+    // Loopback only: askIssuer checks every endpoint.
+    if (issuer.startsWith('http:')) oidc.allowInsecureRequests(config);
+    return config;
+  }
+
+  async #discover(): Promise<oidc.ServerMetadata> {
+    const { issuer, clientId, clock } = this.#options;
     const now = clock.monotonicMs();
-    if (this.#metadata !== null && now - this.#metadata.atMs < metadataFreshMs) return this.#metadata.config;
+    if (this.#metadata !== null && now - this.#metadata.atMs < metadataFreshMs) return this.#metadata.server;
     const server = new URL(issuer);
-    const config = await oidc.discovery(
-      server,
-      clientId,
-      { [oidc.clockTolerance]: toleranceSeconds },
-      clientAuth(clientSecret),
-      {
-        [oidc.customFetch]: (url, { method, headers, body }) =>
-          askIssuer(url, { method, headers, ...(body ? { body: String(body) } : {}) }),
-        timeout: timeoutSeconds,
-        // Loopback only: askIssuer checks every endpoint.
-        ...(server.protocol === 'http:' ? { execute: [oidc.allowInsecureRequests] } : {}),
-      },
-    );
+    const insecure = server.protocol === 'http:';
+    const config = await oidc.discovery(server, clientId, {}, oidc.None(), {
+      [oidc.customFetch]: fetchBy(null),
+      timeout: timeoutSeconds,
+      ...(insecure ? { execute: [oidc.allowInsecureRequests] } : {}),
+    });
     const { issuer: told, authorization_endpoint: authorize } = config.serverMetadata();
     if (told !== issuer) throw invalid('its discovery document is that of another issuer');
     if (authorize === undefined || (server.protocol === 'https:' && !authorize.startsWith('https:')))
       throw invalid('it offers no authorization endpoint by https');
-    this.#metadata = { config, atMs: now };
-    return config;
+    this.#metadata = { server: config.serverMetadata(), atMs: now };
+    return this.#metadata.server;
   }
 }
 
 /** A refresh token is kept only together with what its answers are checked against. */
 const keptOf = (refreshToken: string | undefined, nonce: string): Json =>
   refreshToken === undefined ? null : { refreshToken, nonce };
+
+/** Told of a refresh token as soon as it has come: the one before it is used up, whatever is wrong with the rest. */
+type OnTokens = (refreshToken: string) => Promise<void>;
+
+const Tokens = z.object({ refresh_token: z.string().min(1) });
+
+function fetchBy(onTokens: OnTokens | null): oidc.CustomFetch {
+  return async (url, { method, headers, body }) => {
+    const answer = await askIssuer(url, { method, headers, ...(body ? { body: String(body) } : {}) });
+    if (onTokens !== null && answer.ok) {
+      const tokens = Tokens.safeParse(
+        await answer
+          .clone()
+          .json()
+          .catch(() => null),
+      );
+      if (tokens.success) await onTokens(tokens.data.refresh_token);
+    }
+    return answer;
+  };
+}
 
 /** As the issuer says that it wants it; HTTP Basic where it says nothing (OpenID Connect Discovery 1.0 §3). */
 function clientAuth(secret: (() => string) | null): oidc.ClientAuth {

@@ -14,7 +14,7 @@ import { shapeOf, type ResponseShape } from './response.ts';
 import { Malformed, parseXml } from './xml.ts';
 
 /** Of the field, base64: what a person in a thousand groups needs, some times over. */
-export const maxFieldCharacters = 250_000;
+export const maxFieldCharacters = 240_000;
 
 /** As it came, decoded; its shape is checked, and nothing of it is believed. */
 export interface UnverifiedResponse {
