@@ -19,8 +19,8 @@ const Claim = z.strictObject({
   auth_time: z.number().nullable(),
   acr: z.string().nullable(),
   amr: z.array(z.string()),
-  /** Seconds; null where the upstream sets no end. */
-  ends_at: z.number().nullable(),
+  /** Seconds; absent where the upstream sets no end. */
+  ends_at: z.number().optional(),
 });
 export type BrokeredClaim = z.infer<typeof Claim>;
 
@@ -54,7 +54,7 @@ export function brokeredIdToken(token: string, verified: VerifiedIdToken): Broke
     principal: mintPrincipal({ kind: 'person', issuer: iss, subject: sub, email, groups }),
     signIn: subject,
     authentication: { timeMs: authTime === null ? null : authTime * 1000, acr, amr },
-    endsAtMs: endsAt === null ? null : endsAt * 1000,
+    endsAtMs: endsAt === undefined ? null : endsAt * 1000,
     methods: amr,
   };
 }

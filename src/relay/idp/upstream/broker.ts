@@ -395,7 +395,7 @@ function claimsOf({ oidc }: Context, id: string, identity: UpstreamIdentity): Re
     auth_time: authTimeMs === null ? null : Math.floor(authTimeMs / 1000),
     acr,
     amr: [...amr],
-    ends_at: endsAtMs === null ? null : Math.floor(endsAtMs / 1000),
+    ...(endsAtMs === null ? {} : { ends_at: Math.floor(endsAtMs / 1000) }),
   };
   return {
     sub: id,
