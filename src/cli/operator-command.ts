@@ -6,6 +6,7 @@ import * as Flags from '@oclif/core/flags';
 import type { ServiceAccount } from '../identity/service-account.ts';
 import { loadConfig } from '../relay/config/config.ts';
 import type { RelayConfig } from '../relay/config/config.ts';
+import { upstreamName } from '../relay/config/upstream.ts';
 import { Accounts } from '../relay/idp/accounts.ts';
 import { providerIssuer } from '../relay/idp/provider.ts';
 import { ServiceAccountAdmin } from '../relay/machines/service-accounts.ts';
@@ -51,8 +52,9 @@ export abstract class OperatorCommand extends HoopCommand {
     work: (accounts: Accounts) => Promise<T>,
   ): Promise<T> {
     const config = await this.relayConfig(flags);
-    if (config.identity.kind !== 'embedded')
-      throw new OperatorError('provider-not-embedded', `people sign in at ${config.identity.issuer}`, {
+    const elsewhere = signInElsewhere(config.identity);
+    if (elsewhere !== null)
+      throw new OperatorError('provider-not-embedded', `people sign in at ${elsewhere}`, {
         hint: 'manage them there; groups come with their tokens',
       });
     // Whoever forgot --config sees that it is another relay's people.
@@ -122,7 +124,13 @@ export abstract class OperatorCommand extends HoopCommand {
    */
   protected async personAs(flags: OperatorFlags, email: string | null): Promise<User | null> {
     const { identity } = await this.relayConfig(flags);
-    if (email === null || identity.kind !== 'embedded') return null;
+    if (email === null || identity.kind !== 'embedded' || identity.upstream !== null) return null;
     return this.withUser(flags, email, async (_, user) => user);
   }
+}
+
+/** Where people sign in; null: at the embedded provider itself. */
+function signInElsewhere(identity: RelayConfig['identity']): string | null {
+  if (identity.kind !== 'embedded') return identity.issuer;
+  return identity.upstream === null ? null : upstreamName(identity.upstream);
 }

@@ -126,10 +126,15 @@ const Login = z.object({
   thumbprint: z.string().regex(/^[\w-]{43}$/),
   /** `cnf-by-issuer`: the ID token itself names the key (RFC 7800). */
   binding: z.enum(['cnf-by-issuer', 'bound-by-relay']),
-  /** SHA-256 of the compact ID token as it came, which is kept beside the log (`logins/layout.ts`); absent when the sign-in was by something else. */
+  /**
+   * SHA-256 of the compact ID token as it came, with a `broker` of the one that the actor's own issuer signed; kept beside the
+   * log (`logins/layout.ts`). Absent when the sign-in was by something else.
+   */
   idTokenDigest: sha256.optional(),
   /** Client id that the ID token was issued to; absent in entries of earlier versions. */
   audience: z.string().optional(),
+  /** The relay's own provider, when it stood between the client and the actor's issuer; absent otherwise. */
+  broker: z.object({ issuer: z.string() }).optional(),
   /** What it was proven by, where that is not the ID token itself: the identity provider's own word, or what a machine showed. */
   proof: z
     .object({
