@@ -129,6 +129,9 @@ async function configuration(upstream: OidcUpstreamServer, relay: string): Promi
       backchannelLogout: { enabled: true },
     },
     interactions: { policy, url: (_: Context, { uid }: { uid: string }) => `/interaction/${uid}` },
+    // Its own refuses loopback, where the relay of a test is.
+    fetch: (url: string, { dispatcher: _, ...options }: RequestInit & { dispatcher?: unknown }) =>
+      fetch(url, options),
     issueRefreshToken: () => true,
     rotateRefreshToken: true,
     expiresWithSession: () => false,
