@@ -130,8 +130,8 @@ async function configuration(upstream: OidcUpstreamServer, relay: string): Promi
     },
     interactions: { policy, url: (_: Context, { uid }: { uid: string }) => `/interaction/${uid}` },
     // Its own refuses loopback, where the relay of a test is.
-    fetch: (url: string, { dispatcher: _, ...options }: RequestInit & { dispatcher?: unknown }) =>
-      fetch(url, options),
+    fetch: (url: string, { method, headers, body }: RequestInit) =>
+      fetch(url, { method: method ?? 'GET', headers: headers ?? {}, body: body ?? null }),
     issueRefreshToken: () => true,
     rotateRefreshToken: true,
     expiresWithSession: () => false,
