@@ -162,11 +162,21 @@ export async function openSamlKey({ keys }: Pick<RelayConfig, 'keys'>): Promise<
 /** PEM in a file of its own, as ssh-keygen reads it. */
 const sshHostKeyName = 'ssh_host_ed25519_key';
 
-const generateHostKey = (): string => utils.generateKeyPairSync('ed25519', { comment: 'hoop' }).private;
+/** ssh2 loses a zero at the front of a number, so that one in 256 of its keys cannot be read: such a one is not kept. */
+export function generateHostKey(): string {
+  for (;;) {
+    const pem = utils.generateKeyPairSync('ed25519', { comment: 'hoop' }).private;
+    if (isHostKey(pem)) return pem;
+  }
+}
+
+function isHostKey(pem: string): boolean {
+  const key = utils.parseKey(`${pem}\n`);
+  return !(key instanceof Error) && key.type === 'ssh-ed25519' && key.isPrivateKey();
+}
 
 function validHostKey(pem: string, file: string): string {
-  const key = utils.parseKey(`${pem}\n`);
-  if (!(key instanceof Error) && key.type === 'ssh-ed25519' && key.isPrivateKey()) return `${pem}\n`;
+  if (isHostKey(pem)) return `${pem}\n`;
   throw new KeysError('keys-invalid', `${file} is not an Ed25519 host key without a passphrase`, {
     hint: 'restore it from its backup; without it, removing it makes a new one, which SSH clients will refuse until they connect anew through hoop',
   });
