@@ -101,6 +101,21 @@ export class Issuer {
     return tokensOf(answer, refreshToken);
   }
 
+  /**
+   * Ends a refresh token (RFC 7009), and with it, at most providers, the whole grant.
+   * @returns false where the provider has no such endpoint
+   * @throws as `discover`; why `signal` aborted
+   */
+  async revoke(refreshToken: string, signal: AbortSignal): Promise<boolean> {
+    if (this.#config.serverMetadata().revocation_endpoint === undefined) return false;
+    const revocation = oidc.tokenRevocation(this.#config, refreshToken, { token_type_hint: 'refresh_token' });
+    const late = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+    await told(() => Promise.race([revocation, late]));
+    return true;
+  }
+
   async #poll(
     started: Awaited<ReturnType<typeof oidc.initiateDeviceAuthorization>>,
     parameters: Record<string, string>,
@@ -177,6 +192,14 @@ async function fetchBy(
     ...(text !== undefined && { body: text }),
     signal: init.signal,
   });
+  // A provider, or what stands before it, that is down for a while says nothing about the grant.
+  if (answer.status >= 500 || answer.status === 429) {
+    answer.body.resume();
+    throw new IdentityError(
+      'issuer-unreachable',
+      `the identity provider ${new URL(url).host} answers ${answer.status}`,
+    );
+  }
   const content = await readText(answer, url, answerLimitBytes);
   const empty = answer.status === 204 || answer.status === 304;
   return new Response(empty ? null : content, { status: answer.status, headers: { ...answer.headers } });

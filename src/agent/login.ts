@@ -11,28 +11,33 @@ import { AgentError } from './error.ts';
 import { HttpClient } from './http.ts';
 import { Issuer } from './issuer.ts';
 import type { DevicePrompt } from './issuer.ts';
+import type { Profile } from './profiles.ts';
 import { discover, RelayClient } from './relay-client.ts';
 import type { Settings, SettingsFile } from './settings.ts';
 import { withAnswer } from './sign-in.ts';
 
 export interface LoginOptions {
-  /** Normal form (`relayAddress`). */
-  readonly relay: string;
+  /** It may be a new one. */
+  readonly profile: Profile;
   readonly caFile: string | null;
   readonly store: CredentialStore;
   readonly settings: SettingsFile;
   /** Takes a log key that differs from the one seen before. */
   readonly acceptNewLogKey: boolean;
+  /** `SignIn.exclusively`: a renewal under way elsewhere must not write the old sign-in over the new one. */
+  exclusively<T>(work: () => Promise<T>): Promise<T>;
   prompt(prompt: DevicePrompt): void;
   readonly signal: AbortSignal;
 }
 
 /**
- * The new sign-in, stored; the relay becomes the one of commands that name none.
+ * The new sign-in, stored; its profile becomes the one of commands that name none.
  * @throws AgentError, IdentityError, RelayProblem, KeychainError
  */
 export async function login(options: LoginOptions): Promise<Credential> {
-  const { relay, caFile, store, settings } = options;
+  const { profile, caFile, store, settings } = options;
+  const { relay } = profile;
+  await store.probe();
   const http = await HttpClient.open(relay, caFile);
   try {
     const discovery = await discover(relay, http);
@@ -47,11 +52,12 @@ export async function login(options: LoginOptions): Promise<Credential> {
     const renewableUntilMs = endOfRenewal(renewableSeconds);
     const base = { v: 1 as const, issuer, clientId, key: secret, refreshToken, renewableUntilMs };
     const credential = withAnswer(base, answer);
-    await store.save(relay, credential);
+    await options.exclusively(() => store.save(profile, credential));
     await settings.change((content) => {
       const logs = { ...content.relays[relay]?.logs, [discovery.log.origin]: discovery.log.vkey };
       content.relays[relay] = { caFile, logs };
-      content.defaultRelay = relay;
+      content.profiles[profile.name] = { relay };
+      content.current = profile.name;
     });
     return credential;
   } finally {

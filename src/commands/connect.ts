@@ -46,7 +46,8 @@ export default class Connect extends RelayCommand {
       else if (!flags.detach) process.exitCode = await connectForeground(this, account, wish, { port });
       if (!flags.detach) return undefined;
       const { relay, caFile } = account;
-      const request = { v: 1 as const, op: 'connect' as const, relay, caFile, ...port, ...wish };
+      const profile = account.profile.name;
+      const request = { v: 1 as const, op: 'connect' as const, relay, profile, caFile, ...port, ...wish };
       const [view] = await askOrStart(directories().runtime, request, this.agentCommand());
       if (view === undefined) return undefined;
       const { banner, document } = await present(view);

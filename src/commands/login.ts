@@ -2,6 +2,7 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { openAccount } from '../agent/account.ts';
 import { signInEndMs } from '../agent/credentials.ts';
+import { chooseProfileForLogin, isNamed } from '../agent/profiles.ts';
 import { login } from '../agent/login.ts';
 import { openBrowser } from '../cli/browser.ts';
 import { RelayCommand } from '../cli/relay-command.ts';
@@ -14,6 +15,7 @@ export default class Login extends RelayCommand {
   static override examples = [
     '<%= config.bin %> login https://relay.example.com',
     '<%= config.bin %> login --no-browser',
+    '<%= config.bin %> login https://relay.example.com --profile staging',
   ];
   static override args = {
     url: Args.string({ description: 'address of the relay; the one of your last sign-in otherwise' }),
@@ -27,13 +29,15 @@ export default class Login extends RelayCommand {
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(Login);
-    const account = await openAccount({
-      relay: args.url ?? flags.relay ?? null,
-      caFile: flags['ca-file'] ?? null,
-      warn: (message) => this.note(`hoop: ${message}`),
-    });
+    const named = this.accountOptions(flags);
+    // The address is typed: it beats a variable, as the flag would.
+    if (args.url !== undefined && this.isTyped('relay'))
+      this.error('the address of the relay, or --relay: not both', { exit: 2 });
+    const relayNamed = args.url ?? named.relay;
+    const choose = chooseProfileForLogin;
+    const account = await openAccount({ ...named, relay: relayNamed, choose });
     await account.close();
-    const { relay, caFile, store, settings } = account;
+    const { relay, profile, signIn, ...kept } = account;
     const prompt = (page: { url: string; code: string; completeUrl: string | null }) => {
       this.note(`  Open ${page.url} and enter  ${page.code}`);
       if (flags.browser)
@@ -43,12 +47,14 @@ export default class Login extends RelayCommand {
     };
     const acceptNewLogKey = flags['accept-new-log-key'];
     const signal = interruption();
-    const credential = await login({ relay, caFile, store, settings, acceptNewLogKey, prompt, signal });
+    const exclusively = signIn.exclusively.bind(signIn);
+    const credential = await login({ ...kept, profile, acceptNewLogKey, exclusively, prompt, signal });
     const { principal } = credential;
     const endMs = signInEndMs(credential);
     const until = endMs === null ? '' : `, until ${timeOfDay(new Date(endMs))}`;
     const groups = principal.groups.length === 0 ? 'no groups' : principal.groups.join(', ');
-    this.print(`  Signed in as ${nameOf(principal)} (${groups})${until}`);
-    return { relay, login: credential.login, principal, until: instant(endMs) };
+    const as = isNamed(profile) ? `, profile ${profile.name}` : '';
+    this.print(`  Signed in as ${nameOf(principal)} (${groups})${as}${until}`);
+    return { profile: profile.name, relay, login: credential.login, principal, until: instant(endMs) };
   }
 }

@@ -1,7 +1,11 @@
 import { signInEndMs } from '../agent/credentials.ts';
+import { isNamed } from '../agent/profiles.ts';
 import { nameOf } from '../cli/person.ts';
 import { RelayCommand } from '../cli/relay-command.ts';
 import { instant, timeOfDay } from '../cli/time.ts';
+import { MeAnswer } from '../wire/api.ts';
+
+const bindings = { 'cnf-by-issuer': 'bound by the provider', 'bound-by-relay': 'bound by the relay' };
 
 export default class Whoami extends RelayCommand {
   static override description = 'show who you are to a relay, as it sees you now';
@@ -9,20 +13,34 @@ export default class Whoami extends RelayCommand {
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Whoami);
-    return this.withAccount(flags, async ({ relay, client, signIn }) => {
-      await client.send('GET', '/v1/me');
+    return this.withAccount(flags, async ({ relay, profile, client, signIn, store }) => {
+      const { login, principal, key } = await client.get('/v1/me', MeAnswer);
       const credential = await signIn.credential();
-      const { principal, issuer, login } = credential;
       const endMs = signInEndMs(credential);
+      const credentialStore = await store.whereIs(profile);
       this.print(`  ${nameOf(principal)} at ${relay}`);
       this.printFacts([
         ['kind', principal.kind],
         ['subject', principal.subject],
-        ['issuer', issuer],
+        ['issuer', principal.issuer],
         ['groups', principal.groups.join(', ')],
+        ...(isNamed(profile) ? ([['profile', profile.name]] as const) : []),
+        ['login', login],
+        ...(key === null ? [] : ([['key', `${key.thumbprint} (${bindings[key.binding]})`]] as const)),
+        ['token until', timeOfDay(new Date(credential.accessTokenEndsAtMs))],
         ['until', endMs === null ? 'the provider ends it' : timeOfDay(new Date(endMs))],
+        ['kept in', credentialStore === 'file' ? 'an encrypted file' : 'the system’s credential store'],
       ]);
-      return { relay, login, principal, until: instant(endMs) };
+      return {
+        profile: profile.name,
+        relay,
+        login,
+        principal,
+        key,
+        accessTokenEnds: instant(credential.accessTokenEndsAtMs),
+        until: instant(endMs),
+        credentialStore,
+      };
     });
   }
 }

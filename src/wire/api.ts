@@ -54,7 +54,15 @@ export const LoginAnswer = z.object({
 export type LoginAnswer = z.infer<typeof LoginAnswer>;
 
 /** `GET /v1/me`. */
-export const MeAnswer = z.object({ login: ulid, principal: PrincipalView });
+export const MeAnswer = z.object({
+  login: ulid,
+  principal: PrincipalView,
+  /** The key of the login (RFC 7638), and who says that it is the person's: the issuer's token, or the relay alone. */
+  key: z
+    .object({ thumbprint: z.string(), binding: z.enum(['cnf-by-issuer', 'bound-by-relay']) })
+    .nullable()
+    .default(null),
+});
 export type MeAnswer = z.infer<typeof MeAnswer>;
 
 export const TargetView = z.object({

@@ -34,7 +34,13 @@ after(async () => {
 });
 
 async function open(name: string | null = relay.url): Promise<Account> {
-  const account = await openAccount({ relay: name, caFile: null, warn: () => undefined, environment });
+  const account = await openAccount({
+    profile: null,
+    relay: name,
+    caFile: null,
+    warn: () => undefined,
+    environment,
+  });
   accounts.push(account);
   return account;
 }
@@ -42,12 +48,13 @@ async function open(name: string | null = relay.url): Promise<Account> {
 async function signIn(
   more: { acceptNewLogKey?: boolean; signal?: AbortSignal; onPrompt?: (prompt: unknown) => void } = {},
 ) {
-  const { relay: address, caFile, store, settings } = await open();
+  const { profile, signIn: signedIn, caFile, store, settings } = await open();
   return login({
-    relay: address,
+    profile,
     caFile,
     store,
     settings,
+    exclusively: signedIn.exclusively.bind(signedIn),
     acceptNewLogKey: more.acceptNewLogKey ?? false,
     prompt: (prompt) => more.onPrompt?.(prompt),
     signal: more.signal ?? new AbortController().signal,
@@ -140,7 +147,7 @@ test('five processes that find the same stale token rotate it once: no reuse, th
   relay.lifetimeSeconds = 600;
   const module = path.resolve(import.meta.dirname, '../../src/agent/account.ts');
   const script = `import { openAccount } from ${JSON.stringify(module)};
-    const account = await openAccount({ relay: null, caFile: null, warn() {} });
+    const account = await openAccount({ profile: null, relay: null, caFile: null, warn() {} });
     process.stdout.write((await account.signIn.caller(null)).accessToken);
     await account.close();`;
   const env = { PATH: process.env['PATH'], ...environment };
@@ -186,5 +193,5 @@ test('nobody answers at the provider: unreachable, and the sign-in is kept', asy
   const account = await open();
   relay.stop();
   await assert.rejects(account.signIn.caller(null), { code: 'issuer-unreachable' });
-  assert.ok((await account.store.load(relay.url)) !== null);
+  assert.ok((await account.store.load(account.profile)) !== null);
 });

@@ -9,7 +9,8 @@ import { run } from '../support/relay.ts';
 import { startSshStage } from '../support/ssh-stage.ts';
 
 const skip = missing('openssh') || missing('x11');
-const commands = '@id("commands") permit (principal, action in [Action::"connect", Action::"execute"], resource);';
+const commands =
+  '@id("commands") permit (principal, action in [Action::"connect", Action::"execute"], resource);';
 const x11 =
   'permit (principal, action == Action::"forward", resource) when { context.destinations == ["x11"] };';
 

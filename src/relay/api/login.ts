@@ -79,7 +79,9 @@ export function loginRoutes(app: FastifyInstance, options: LoginRoutesOptions): 
 
   app.get('/v1/me', async (request): Promise<MeAnswer> => {
     const { login, principal } = await authenticate(identity, request);
-    return { login, principal: viewOf(principal) };
+    const entry = await state.logins.entryOf(login);
+    const key = entry && { thumbprint: entry.thumbprint, binding: entry.binding };
+    return { login, principal: viewOf(principal), key };
   });
 }
 
