@@ -66,6 +66,8 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'account-invalid',
     'user-unknown',
     'user-exists',
+    'login-unknown',
+    'session-not-live',
     'password-unreadable',
     // The auditor's: what was asked for is not there, or is no such file.
     'vkey-unknown',

@@ -3,6 +3,7 @@ import { HoopError } from '../errors.ts';
 /**
  * - `provider-not-embedded`: people are managed at the OpenID provider that the configuration names.
  * - `user-unknown`, `user-exists`: by e-mail address.
+ * - `login-unknown`, `session-not-live`: no live login or session of this id.
  * - `password-unreadable`: standard input gave no password, or two that differ.
  * - `target-not-configured`, `host-key-not-trusted`: `hoop relay trust` pinned nothing.
  * - `relay-check-failed`: `hoop relay check` found something that keeps the relay from working.
@@ -11,6 +12,8 @@ export type OperatorErrorCode =
   | 'provider-not-embedded'
   | 'user-unknown'
   | 'user-exists'
+  | 'login-unknown'
+  | 'session-not-live'
   | 'password-unreadable'
   | 'target-not-configured'
   | 'host-key-not-trusted'

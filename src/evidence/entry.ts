@@ -35,6 +35,14 @@ const PersonActor = z.object({
 const Actor = z.discriminatedUnion('kind', [z.object({ kind: z.literal('relay') }), PersonActor]);
 export type Actor = z.infer<typeof Actor>;
 
+/** Somebody at the relay's own machine, with the rights of its user: no login, so nothing here is proven but that. */
+export const OperatorAct = z.object({
+  /** Name of the account on that machine, as the machine told it; `ana as hoop` where one took another's rights. */
+  account: z.string().max(128),
+  reason: z.string().max(1024).nullable(),
+});
+export type OperatorAct = z.infer<typeof OperatorAct>;
+
 const base = { v: z.literal(1), time, actor: Actor };
 const byPerson = { v: z.literal(1), time, actor: PersonActor };
 
@@ -110,6 +118,8 @@ const LoginEnded = z.object({
   kind: z.literal('login.ended'),
   login,
   reason: z.enum(['logout', 'expired', 'revoked', 'user-removed']),
+  /** Absent: no operator did it. */
+  operator: OperatorAct.optional(),
 });
 
 const SessionOpened = z.object({
@@ -264,6 +274,14 @@ const SessionKilled = z.object({
   request: jws,
 });
 
+/** An operator ended a session at the relay's machine, without a login: there is no signature to check. */
+const SessionKilledByOperator = z.object({
+  ...base,
+  kind: z.literal('session.killed-by-operator'),
+  session,
+  operator: OperatorAct,
+});
+
 const EvidenceRead = z.object({
   ...base,
   kind: z.literal('evidence.read'),
@@ -306,6 +324,7 @@ export const Entry = z.discriminatedUnion('kind', [
   ReviewRefused,
   SessionClosed,
   SessionKilled,
+  SessionKilledByOperator,
   EvidenceRead,
   Gap,
 ]);

@@ -137,6 +137,8 @@ async function open(
   proof: VerifiedProof,
   validUntilMs: number,
 ): Promise<LoginId> {
+  // Each sign-in makes a key of its own; one whose login an operator ended is in the wrong hands.
+  if (await state.logins.isRevokedKey(proof.jkt)) throw ended();
   const login = ulid(clock.wallMs()) as LoginId;
   const entry = loginEntry(login, null, token, proof);
   await append(entry);

@@ -24,6 +24,12 @@ const migrations: readonly Migration[] = [
       for (const statement of reviews) await sql.raw(statement).execute(db);
     },
   },
+  {
+    name: '0007-lifecycle',
+    async up(db) {
+      for (const statement of lifecycle) await sql.raw(statement).execute(db);
+    },
+  },
 ];
 
 const first = [
@@ -68,6 +74,14 @@ const reviews = [
      primary key (review_id, issuer, subject))`,
   `create table counters (name text primary key, value bigint not null)`,
   `insert into counters (name, value) values ('reviews', 0)`,
+];
+
+const lifecycle = [
+  `alter table logins add column ended_by text`,
+  `alter table logins add column end_untold integer not null default 0`,
+  `create index logins_untold on logins (end_untold)`,
+  `create index logins_key on logins (jkt)`,
+  `alter table sessions add column kill_operator text`,
 ];
 
 /** Any constant will do, as long as nothing else in the database takes the same advisory lock. */
