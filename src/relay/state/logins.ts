@@ -144,7 +144,7 @@ export class Logins implements LiveLogins {
       .selectFrom('logins')
       .select('id')
       .where('jkt', '=', jkt)
-      .where('ended_reason', '=', 'revoked')
+      .where('ended_by', 'is not', null)
       .executeTakeFirst();
     return row !== undefined;
   }
