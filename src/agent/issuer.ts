@@ -10,6 +10,7 @@ import type { LoginKey } from '../identity/login-key.ts';
 import { AgentError } from './error.ts';
 import type { HttpClient } from './http.ts';
 import { readText } from './http.ts';
+import { version } from '../system/version.ts';
 import { requireSecure } from './relay-address.ts';
 
 export interface IssuerClient {
@@ -35,14 +36,28 @@ export interface DevicePrompt {
   readonly expiresInSeconds: number;
 }
 
+/** Where a person signs in from, for the page on which the sign-in is confirmed. Told, not proven. */
+export interface Terminal {
+  readonly host: string;
+  readonly user: string;
+}
+
+export interface DeviceRequest {
+  readonly scopes: readonly string[];
+  /** Null: the provider is not the relay's own, and is told nothing. */
+  readonly terminal: Terminal | null;
+}
+
 const answerLimitBytes = 4 * 1024 * 1024;
 
 export class Issuer {
   readonly #config: oidc.Configuration;
+  readonly #jkt: string;
   readonly #dpop: oidc.DPoPHandle | undefined;
 
-  private constructor(config: oidc.Configuration, dpop: oidc.DPoPHandle | undefined) {
+  private constructor(config: oidc.Configuration, jkt: string, dpop: oidc.DPoPHandle | undefined) {
     this.#config = config;
+    this.#jkt = jkt;
     this.#dpop = dpop;
   }
 
@@ -62,7 +77,8 @@ export class Issuer {
     const config = await told(() => oidc.discovery(url, client.clientId, {}, oidc.None(), options));
     const offered = config.serverMetadata().dpop_signing_alg_values_supported ?? [];
     const pair = { privateKey: key.privateKey, publicKey: key.publicKey };
-    return new Issuer(config, offered.includes('ES256') ? oidc.getDPoPHandle(config, pair) : undefined);
+    const dpop = offered.includes('ES256') ? oidc.getDPoPHandle(config, pair) : undefined;
+    return new Issuer(config, key.jkt, dpop);
   }
 
   /**
@@ -70,7 +86,7 @@ export class Issuer {
    * @throws AgentError `device-login-denied`, `device-login-expired`, `device-login-unsupported`; as `discover`
    */
   async deviceGrant(
-    scopes: readonly string[],
+    { scopes, terminal }: DeviceRequest,
     prompt: (prompt: DevicePrompt) => void,
     signal: AbortSignal,
   ): Promise<IssuerTokens> {
@@ -79,7 +95,13 @@ export class Issuer {
       throw new AgentError('device-login-unsupported', `${metadata.issuer} offers no device sign-in`);
     const proofKey = await this.#proofKey();
     const started = await told(() =>
-      oidc.initiateDeviceAuthorization(this.#config, { scope: scopes.join(' '), ...proofKey?.challenge }),
+      oidc.initiateDeviceAuthorization(this.#config, {
+        scope: scopes.join(' '),
+        ...proofKey?.challenge,
+        // Named as in RFC 9449 §10: a provider that knows it gives tokens for this code to this key alone.
+        ...(this.#dpop !== undefined && { dpop_jkt: this.#jkt }),
+        ...(terminal !== null && { hoop_host: terminal.host, hoop_user: terminal.user }),
+      }),
     );
     prompt({
       url: started.verification_uri,
@@ -188,7 +210,7 @@ async function fetchBy(
   const answer = await http.send({
     method: init.method,
     url,
-    headers: init.headers,
+    headers: { ...init.headers, 'user-agent': `hoop/${version}` },
     ...(text !== undefined && { body: text }),
     signal: init.signal,
   });

@@ -2,6 +2,7 @@
  * Signing in: the relay says which provider to ask, the person signs in there with any browser (RFC 8628), and the
  * relay answers with a token of its own, bound to a key pair made here.
  */
+import { hostname, userInfo } from 'node:os';
 import { generateLoginKey, importLoginKey } from '../identity/login-key.ts';
 import { LoginAnswer } from '../wire/api.ts';
 import type { Discovery } from '../wire/api.ts';
@@ -10,7 +11,7 @@ import type { Credential, CredentialStore } from './credentials.ts';
 import { AgentError } from './error.ts';
 import { HttpClient } from './http.ts';
 import { Issuer } from './issuer.ts';
-import type { DevicePrompt } from './issuer.ts';
+import type { DevicePrompt, Terminal } from './issuer.ts';
 import type { Profile } from './profiles.ts';
 import { discover, RelayClient } from './relay-client.ts';
 import type { Settings, SettingsFile } from './settings.ts';
@@ -67,15 +68,25 @@ export async function login(options: LoginOptions): Promise<Credential> {
 
 async function signInAtIssuer(
   { caFile, prompt, signal }: LoginOptions,
-  { issuer, clientId, scopes }: Discovery,
+  { relay, issuer, clientId, scopes }: Discovery,
   key: Awaited<ReturnType<typeof importLoginKey>>,
 ) {
   const http = await HttpClient.open(issuer, caFile);
   try {
     const provider = await Issuer.discover({ issuer, clientId }, key, http);
-    return await provider.deviceGrant(scopes, prompt, signal);
+    const terminal = issuer.startsWith(`${relay}/`) ? thisTerminal() : null;
+    return await provider.deviceGrant({ scopes, terminal }, prompt, signal);
   } finally {
     await http.close();
+  }
+}
+
+function thisTerminal(): Terminal {
+  try {
+    return { host: hostname(), user: userInfo().username };
+  } catch {
+    // A container's user need not be in the password database.
+    return { host: hostname(), user: '' };
   }
 }
 

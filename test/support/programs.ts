@@ -69,6 +69,11 @@ export const programs = {
     purpose: 'command lines of real interactive shells, under a terminal that python opens',
     needs: ['bash', 'dash', 'zsh', 'fish', 'vim', 'less', 'python3'],
   },
+  chromium: {
+    packages: ['chromium'],
+    purpose: 'the pages of a device sign-in in a real browser: keyboard, contrast, phone, no script',
+    needs: ['chromium'],
+  },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;
 

@@ -84,12 +84,39 @@ export interface Confirmation {
   readonly action: string;
   readonly xsrf: string;
   readonly userCode: string;
-  readonly address: string;
-  readonly userAgent: string;
+  readonly terminal: {
+    readonly ip: string;
+    /** What it says of itself; '' for what it does not say. */
+    readonly host: string;
+    readonly user: string;
+    readonly ua: string;
+    readonly askedAtMs: number;
+  };
+  readonly nowMs: number;
+  /** Address of the browser when it is in another network than the terminal; else null. */
+  readonly elsewhere: string | null;
 }
 
-export const confirmPage = (place: Place, confirmation: Confirmation): string =>
-  page(
+const fact = (name: string, value: string): Html =>
+  value === ''
+    ? html``
+    : html`<dt>${name}</dt>
+        <dd>${value}</dd>`;
+
+function ago(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return seconds === 1 ? '1 second ago' : `${seconds} seconds ago`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes === 1 ? '1 minute ago' : `${minutes} minutes ago`;
+}
+
+/** The same everywhere, since a page without script knows no time zone. */
+const askedAt = (ms: number, nowMs: number): string =>
+  `${new Date(ms).toISOString().slice(11, 16)} UTC, ${ago(nowMs - ms)}`;
+
+export const confirmPage = (place: Place, confirmation: Confirmation): string => {
+  const { terminal, elsewhere } = confirmation;
+  return page(
     place,
     'Is this your terminal?',
     html`<p>
@@ -97,14 +124,16 @@ export const confirmPage = (place: Place, confirmation: Confirmation): string =>
         now, and your terminal shows this code:
       </p>
       <p class="code">${confirmation.userCode}</p>
+      ${elsewhere === null ? html`` : warning(elsewhere, terminal.ip)}
       <dl>
-        <dt>Asked from</dt>
-        <dd>${confirmation.address}</dd>
-        <dt>Program</dt>
-        <dd>${confirmation.userAgent === '' ? 'not told' : confirmation.userAgent}</dd>
-        <dt>Signs in to</dt>
-        <dd>${place.host}</dd>
+        ${fact('Address', terminal.ip)} ${fact('Computer', terminal.host)}
+        ${fact('User there', terminal.user)} ${fact('Program', terminal.ua)}
+        ${fact('Asked', askedAt(terminal.askedAtMs, confirmation.nowMs))} ${fact('Signs in to', place.host)}
       </dl>
+      <p class="small">
+        Computer, user and program are what the terminal says of itself. Never confirm a code that somebody
+        sent you or read out to you: whoever does that is signed in as you.
+      </p>
       <form method="post" action="${confirmation.action}">
         <input type="hidden" name="xsrf" value="${confirmation.xsrf}" />
         <input type="hidden" name="user_code" value="${confirmation.userCode}" />
@@ -113,6 +142,13 @@ export const confirmPage = (place: Place, confirmation: Confirmation): string =>
         <button type="submit" class="other" name="abort" value="yes">No, refuse it</button>
       </form>`,
   );
+};
+
+const warning = (browser: string, terminal: string): Html =>
+  html`<div class="warning" role="alert">
+    <strong>Your terminal seems to be somewhere else.</strong> It asks from ${terminal}, and this browser is
+    at ${browser}. Go on only if you signed in from a server or another network yourself.
+  </div>`;
 
 export interface SignInForm {
   readonly action: string;
@@ -189,5 +225,8 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 1rem; m
 dt { font-weight: 600; }
 dd { margin: 0; overflow-wrap: anywhere; }
 a { color: var(--act); }
+.small { font-size: 0.875rem; }
 .problem { color: var(--bad); font-weight: 600; }
+.warning { margin: 1rem 0; padding: 0.75rem 1rem; border: 1px solid var(--bad); border-left-width: 0.375rem; border-radius: 0.5rem; }
+.warning strong { display: block; color: var(--bad); }
 `;

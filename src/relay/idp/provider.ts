@@ -12,10 +12,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { JSONWebKeySet } from 'jose';
 import { interactionPolicy, Provider, type Account, type Client, type Context } from 'oidc-provider';
 import { systemClock, type Clock } from '../../system/clock.ts';
+import type { Artefacts } from '../state/artefacts.ts';
 import type { State } from '../state/state.ts';
 import { Accounts } from './accounts.ts';
 import { adapterFactory } from './adapter.ts';
-import { deviceFlow, enterCode, keepLinkedCode } from './device.ts';
+import { deviceFlow, enterCode, keepLinkedCode, refuseOtherKey } from './device.ts';
 import { Flood } from './flood.ts';
 import type { ProviderKeys } from './keys.ts';
 import { problemPage, securityHeaders, style, type Place } from './pages.ts';
@@ -62,6 +63,7 @@ export function createProvider(options: EmbeddedProviderOptions): EmbeddedProvid
   const { protocol, host, pathname: base } = new URL(issuer);
   const place: Place = { base, host };
   const accounts = new Accounts(options.state, issuer, options.clock);
+  const { artefacts } = options.state;
   const rateLimit = new RateLimit(options.state.attempts);
   const flood = new Flood(options.clock ?? systemClock);
   const provider = new Provider(issuer, configuration(options, place));
@@ -70,7 +72,9 @@ export function createProvider(options: EmbeddedProviderOptions): EmbeddedProvid
     provider.on(event, (...values: never[]) => {
       for (const value of values as unknown[]) if (value instanceof Error) options.onError?.(value);
     });
-  provider.use((context, next) => route(context, next, { provider, accounts, rateLimit, flood, place }));
+  provider.use((context, next) =>
+    route(context, next, { provider, accounts, artefacts, rateLimit, flood, place }),
+  );
   const callback = provider.callback();
   const jwks = publicKeys(options.keys);
   const documents = new Map<string, unknown>([
@@ -98,6 +102,7 @@ export function createProvider(options: EmbeddedProviderOptions): EmbeddedProvid
 interface Parts {
   readonly provider: Provider;
   readonly accounts: Accounts;
+  readonly artefacts: Artefacts;
   readonly rateLimit: RateLimit;
   readonly flood: Flood;
   readonly place: Place;
@@ -133,6 +138,7 @@ async function route(context: Context, next: () => Promise<void>, parts: Parts):
   }
   if (context.path === '/token') {
     await next();
+    await refuseOtherKey(context, parts.artefacts);
     tellSignInEnd(context);
     return;
   }
@@ -208,7 +214,7 @@ function configuration(options: EmbeddedProviderOptions, place: Place) {
           token.clientId === client.clientId,
       },
       dPoP: { enabled: true, nonceSecret: Buffer.from(keys.nonce, 'base64url'), requireNonce: () => true },
-      deviceFlow: deviceFlow(place),
+      deviceFlow: deviceFlow(place, options.clock ?? systemClock),
     },
     routes: { code_verification: '/device', device_authorization: '/device/auth' },
     ttl: {
