@@ -24,13 +24,14 @@ export interface Place {
   readonly host: string;
 }
 
-function page({ base, host }: Place, title: string, body: Html): string {
+/** @param failed said first in the title, where a screen reader begins */
+function page({ base, host }: Place, title: string, body: Html, failed = false): string {
   return html`<!doctype html>
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>${title} · hoop</title>
+        <title>${failed ? 'Error: ' : ''}${title} · hoop</title>
         <link rel="stylesheet" href="${base}/style.css" />
       </head>
       <body>
@@ -44,7 +45,14 @@ function page({ base, host }: Place, title: string, body: Html): string {
 }
 
 const problem = (text: string | null): Html =>
-  text === null ? html`` : html`<p class="problem" role="alert">${text}</p>`;
+  text === null ? html`` : html`<p class="problem" role="alert" id="problem">${text}</p>`;
+
+/** Says to a screen reader at the field what is wrong, where something is. */
+const fieldState = (text: string | null, hint = ''): Html => {
+  const described = [text === null ? '' : 'problem', hint].filter((id) => id !== '').join(' ');
+  const invalid = text === null ? html`` : html`aria-invalid="true"`;
+  return described === '' ? invalid : html`aria-describedby="${described}" ${invalid}`;
+};
 
 export interface CodeEntry {
   readonly action: string;
@@ -74,10 +82,12 @@ export const codeEntryPage = (place: Place, entry: CodeEntry): string =>
           autocapitalize="characters"
           spellcheck="false"
           maxlength="16"
-          placeholder="WDJB-MJHT"
+          ${fieldState(entry.problem, 'hint')}
         />
+        <p id="hint" class="small">Eight letters, such as WDJB-MJHT</p>
         <button type="submit">Continue</button>
       </form>`,
+    entry.problem !== null,
   );
 
 export interface Confirmation {
@@ -170,7 +180,8 @@ export const signInPage = (place: Place, form: SignInForm): string =>
           type="email"
           value="${form.email}"
           required
-          autofocus
+          ${form.email === '' ? html`autofocus` : html``}
+          ${fieldState(form.problem)}
           autocomplete="username"
           autocapitalize="none"
           spellcheck="false"
@@ -182,11 +193,14 @@ export const signInPage = (place: Place, form: SignInForm): string =>
           name="password"
           type="password"
           required
+          ${form.email === '' ? html`` : html`autofocus`}
+          ${fieldState(form.problem)}
           autocomplete="current-password"
           maxlength="256"
         />
         <button type="submit">Sign in</button>
       </form>`,
+    form.problem !== null,
   );
 
 export const donePage = (place: Place): string =>
@@ -201,18 +215,20 @@ export const problemPage = (place: Place, text: string): string =>
         Start again in the terminal with <code>hoop login</code>, or
         <a href="${place.base}/device">enter a code</a>.
       </p>`,
+    true,
   );
 
 export const style = `
-:root { color-scheme: light dark; --ink: #1b1f24; --paper: #f6f7f9; --card: #ffffff; --line: #8a939e; --act: #0b5cad; --bad: #a40e26; }
+:root { color-scheme: light dark; --ink: #1b1f24; --paper: #f6f7f9; --card: #ffffff; --edge: #dfe3e8; --line: #737c87; --act: #0b5cad; --bad: #a40e26; }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e8eaed; --paper: #14171a; --card: #1e2226; --line: #7d8793; --act: #7db7f0; --bad: #ff8b94; }
+  :root { --ink: #e8eaed; --paper: #14171a; --card: #1e2226; --edge: #2c3238; --line: #7d8793; --act: #7db7f0; --bad: #ff8b94; }
 }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
-main { max-width: 26rem; margin: 8vh auto; padding: 1.5rem; background: var(--card); border-radius: 0.75rem; }
+main { width: min(26rem, 100% - 2rem); margin: clamp(1rem, 8vh, 5rem) auto; padding: 1.5rem; background: var(--card);
+  border: 1px solid var(--edge); border-radius: 0.75rem; }
 h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 1rem; }
-.host { margin: 0 0 0.5rem; font-size: 0.875rem; opacity: 0.8; }
+.host { margin: 0 0 0.5rem; font-size: 0.875rem; opacity: 0.8; overflow-wrap: anywhere; }
 label { display: block; margin-top: 1rem; font-weight: 600; }
 input { display: block; width: 100%; margin-top: 0.25rem; padding: 0.75rem; font: inherit; color: inherit; background: transparent;
   border: 1px solid var(--line); border-radius: 0.5rem; }
@@ -225,8 +241,8 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.25rem 1rem; m
 dt { font-weight: 600; }
 dd { margin: 0; overflow-wrap: anywhere; }
 a { color: var(--act); }
-.small { font-size: 0.875rem; }
+.small { font-size: 0.875rem; margin: 0.5rem 0 0; }
 .problem { color: var(--bad); font-weight: 600; }
-.warning { margin: 1rem 0; padding: 0.75rem 1rem; border: 1px solid var(--bad); border-left-width: 0.375rem; border-radius: 0.5rem; }
+.problem, .warning { margin: 1rem 0; padding: 0.75rem 1rem; border: 1px solid var(--bad); border-left-width: 0.375rem; border-radius: 0.5rem; }
 .warning strong { display: block; color: var(--bad); }
 `;
