@@ -1,8 +1,9 @@
 /**
  * The OpenID provider as this client meets it: discovery, the device grant (RFC 8628) and rotation of the refresh
- * token, by openid-client. PKCE and DPoP are used where the provider's metadata offers them. The ID token is not
- * trusted here: the relay verifies it.
+ * token, by openid-client. PKCE, DPoP and OpenID Connect Key Binding 1.0 (the ID token then names our key) are used where
+ * the provider's metadata offers them. The ID token is not trusted here: the relay verifies it.
  */
+import { hash } from 'node:crypto';
 import * as oidc from 'openid-client';
 import { HoopError } from '../errors.ts';
 import { IdentityError } from '../identity/error.ts';
@@ -52,12 +53,11 @@ const answerLimitBytes = 4 * 1024 * 1024;
 
 export class Issuer {
   readonly #config: oidc.Configuration;
-  readonly #jkt: string;
-  readonly #dpop: oidc.DPoPHandle | undefined;
+  /** Null where the provider takes no ES256 proofs. */
+  readonly #dpop: BindingKey | null;
 
-  private constructor(config: oidc.Configuration, jkt: string, dpop: oidc.DPoPHandle | undefined) {
+  private constructor(config: oidc.Configuration, dpop: BindingKey | null) {
     this.#config = config;
-    this.#jkt = jkt;
     this.#dpop = dpop;
   }
 
@@ -76,9 +76,7 @@ export class Issuer {
     };
     const config = await told(() => oidc.discovery(url, client.clientId, {}, oidc.None(), options));
     const offered = config.serverMetadata().dpop_signing_alg_values_supported ?? [];
-    const pair = { privateKey: key.privateKey, publicKey: key.publicKey };
-    const dpop = offered.includes('ES256') ? oidc.getDPoPHandle(config, pair) : undefined;
-    return new Issuer(config, key.jkt, dpop);
+    return new Issuer(config, offered.includes('ES256') ? new BindingKey(config, key) : null);
   }
 
   /**
@@ -94,15 +92,16 @@ export class Issuer {
     if (metadata.device_authorization_endpoint === undefined)
       throw new AgentError('device-login-unsupported', `${metadata.issuer} offers no device sign-in`);
     const proofKey = await this.#proofKey();
-    const started = await told(() =>
-      oidc.initiateDeviceAuthorization(this.#config, {
-        scope: scopes.join(' '),
-        ...proofKey?.challenge,
-        // Named as in RFC 9449 §10: a provider that knows it gives tokens for this code to this key alone.
-        ...(this.#dpop !== undefined && { dpop_jkt: this.#jkt }),
-        ...(terminal !== null && { hoop_host: terminal.host, hoop_user: terminal.user }),
-      }),
-    );
+    const binding = metadata.scopes_supported?.includes(boundKeyScope) === true ? this.#dpop : null;
+    const asked = {
+      scope: [...scopes, ...(binding === null ? [] : [boundKeyScope])].join(' '),
+      // Named as in RFC 9449 §10: a provider that knows it gives tokens for this code to this key alone.
+      ...(this.#dpop !== null && { dpop_jkt: this.#dpop.jkt }),
+      ...(terminal !== null && { hoop_host: terminal.host, hoop_user: terminal.user }),
+      ...proofKey?.challenge,
+    };
+    const started = await told(() => oidc.initiateDeviceAuthorization(this.#config, asked));
+    binding?.proveCode(started.device_code);
     prompt({
       url: started.verification_uri,
       code: started.user_code,
@@ -117,7 +116,7 @@ export class Issuer {
    * @throws AgentError `login-expired` when the provider refuses; as `discover`
    */
   async refresh(refreshToken: string): Promise<IssuerTokens> {
-    const options = this.#dpop === undefined ? {} : { DPoP: this.#dpop };
+    const options = this.#dpop === null ? {} : { DPoP: this.#dpop.handle };
     const answer = await told(() => oidc.refreshTokenGrant(this.#config, refreshToken, {}, options));
     // A provider that does not rotate sends no new one: the old one stays.
     return tokensOf(answer, refreshToken);
@@ -146,7 +145,7 @@ export class Issuer {
     const expired = AbortSignal.timeout(started.expires_in * 1000);
     const options = {
       signal: AbortSignal.any([signal, expired]),
-      ...(this.#dpop !== undefined && { DPoP: this.#dpop }),
+      ...(this.#dpop !== null && { DPoP: this.#dpop.handle }),
     };
     for (;;) {
       try {
@@ -174,6 +173,34 @@ export class Issuer {
       challenge: { code_challenge: challenge, code_challenge_method: 'S256' },
       verifier: { code_verifier: verifier },
     };
+  }
+}
+
+/** OpenID Connect Key Binding 1.0 §2: asks for an ID token that names the key of the proof. */
+const boundKeyScope = 'bound_key';
+
+/** The login's key as the provider gets to know it. */
+class BindingKey {
+  readonly handle: oidc.DPoPHandle;
+  readonly jkt: string;
+  #codeHash: string | null = null;
+
+  constructor(config: oidc.Configuration, { privateKey, publicKey, jkt }: LoginKey) {
+    this.jkt = jkt;
+    this.handle = oidc.getDPoPHandle(
+      config,
+      { privateKey, publicKey },
+      {
+        [oidc.modifyAssertion]: (_header, payload) => {
+          if (this.#codeHash !== null) payload['c_s256'] = this.#codeHash;
+        },
+      },
+    );
+  }
+
+  /** From now on proofs name this code too: whoever intercepts a proof cannot use it to redeem another. */
+  proveCode(code: string): void {
+    this.#codeHash = hash('sha256', code, 'base64url');
   }
 }
 

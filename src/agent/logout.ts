@@ -89,7 +89,7 @@ async function endLogin({ relay, client }: Account, credential: Credential): Pro
   const caller = { key: await importLoginKey(credential.key), accessToken: credential.accessToken };
   const once = new RelayClient(relay, client.http, { caller: async () => caller });
   try {
-    await once.send('POST', '/v1/logout', undefined, AbortSignal.timeout(answerMs));
+    await once.send('POST', '/v1/logout', undefined, { signal: AbortSignal.timeout(answerMs) });
   } catch (error) {
     const over =
       error instanceof RelayProblem && ['access-token-expired', 'login-ended'].includes(error.code);

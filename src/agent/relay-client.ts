@@ -34,6 +34,12 @@ export interface Refused {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Sent beside the client's own; names in lower case. */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
 /** Refusals of a token that a renewal, or another process's sign-in, may mend. */
 const staleToken = new Set(['access-token-expired', 'access-token-invalid', 'login-ended']);
 const answerLimitBytes = 32 * 1024 * 1024;
@@ -52,8 +58,8 @@ export class RelayClient {
   }
 
   /** @throws RelayProblem; AgentError `relay-unreachable`, `relay-untrusted`, `relay-answer-invalid`; why `signal` aborted */
-  async get<T>(path: string, schema: z.ZodType<T>, signal?: AbortSignal): Promise<T> {
-    return this.#parse(await this.#call('GET', path, undefined, signal), schema);
+  async get<T>(path: string, schema: z.ZodType<T>, options: ReadOptions = {}): Promise<T> {
+    return this.#parse(await this.#call('GET', path, undefined, options), schema);
   }
 
   /** @throws as `get` */
@@ -66,16 +72,16 @@ export class RelayClient {
     method: 'GET' | 'POST' | 'DELETE',
     path: string,
     body?: unknown,
-    signal?: AbortSignal,
+    options: ReadOptions = {},
   ): Promise<void> {
     const content = body === undefined ? undefined : JSON.stringify(body);
-    const answer = await this.#call(method, path, content, signal);
+    const answer = await this.#call(method, path, content, options);
     answer.body.resume();
   }
 
   /** The body as it comes, for exports and live streams; the caller reads it or destroys it. @throws as `get` */
-  async stream(path: string, signal?: AbortSignal): Promise<Readable> {
-    return (await this.#call('GET', path, undefined, signal)).body;
+  async stream(path: string, options: ReadOptions = {}): Promise<Readable> {
+    return (await this.#call('GET', path, undefined, options)).body;
   }
 
   /**
@@ -92,12 +98,17 @@ export class RelayClient {
     };
   }
 
-  async #call(method: string, path: string, body?: string, signal?: AbortSignal): Promise<HttpAnswer> {
+  async #call(
+    method: string,
+    path: string,
+    body?: string,
+    { signal, headers: more }: ReadOptions = {},
+  ): Promise<HttpAnswer> {
     const url = this.relay + path;
     let refusedToken: string | null = null;
     for (let attempt = 1; ; attempt++) {
       const caller = await this.#source.caller(refusedToken);
-      const headers: Record<string, string> = await this.#headers(caller, method, url);
+      const headers: Record<string, string> = { ...more, ...(await this.#headers(caller, method, url)) };
       if (body !== undefined) headers['content-type'] = 'application/json';
       const content = body === undefined ? {} : { body };
       const answer = await this.http.send({ method, url, headers, ...content, signal });

@@ -47,7 +47,7 @@ export async function* followReviews(
       ...(mine && { mine: 'true' }),
     });
     try {
-      const { reviews, cursor: next } = await client.get(`/v1/reviews?${query}`, ReviewList, signal);
+      const { reviews, cursor: next } = await client.get(`/v1/reviews?${query}`, ReviewList, { signal });
       if (failures > 0) trouble(null);
       failures = 0;
       cursor = next;

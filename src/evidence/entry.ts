@@ -84,9 +84,13 @@ const IssuerKeys = z.object({
   issuer: z.string(),
   /** Of the JWKS document in canonical form. */
   jwksDigest: sha256,
-  /** Null when it is too large for an entry. */
+  /** Null when it is too large for an entry: then it is in `issuers/<jwksDigest>.json` (`logins/layout.ts`). */
   jwks: z.record(z.string(), z.json()).nullable(),
 });
+
+/** `id-token` and `assertion` are JWTs. */
+export const proofKinds = ['id-token', 'saml-response', 'assertion'] as const;
+export type ProofKind = (typeof proofKinds)[number];
 
 /** Public key of a login: what the person's requests are signed with. */
 export const LoginKey = z.object({
@@ -108,9 +112,14 @@ const Login = z.object({
   key: LoginKey,
   /** RFC 7638, SHA-256, base64url. */
   thumbprint: z.string().regex(/^[\w-]{43}$/),
+  /** `cnf-by-issuer`: the ID token itself names the key (RFC 7800). */
   binding: z.enum(['cnf-by-issuer', 'bound-by-relay']),
-  /** SHA-256 of the compact ID token as it came. */
+  /** SHA-256 of the compact ID token as it came; its text is kept beside the log (`logins/layout.ts`). */
   idTokenDigest: sha256,
+  /** Client id that the ID token was issued to; absent in entries of earlier versions. */
+  audience: z.string().optional(),
+  /** The identity provider's own word, where that is not the ID token itself; kept in the same place. */
+  proof: z.object({ kind: z.enum(proofKinds), digest: sha256 }).optional(),
 });
 
 const LoginEnded = z.object({
@@ -292,6 +301,9 @@ const EvidenceRead = z.object({
   to: time.nullable(),
   /** The other filters as asked. */
   filters: z.record(z.string(), z.string()),
+  /** The reader's login, whose key signed `request` (`EvidenceReadClaims`); both absent in entries of earlier versions. */
+  login: login.optional(),
+  request: jws.optional(),
 });
 
 /** What could not be recorded, told as soon as it could be written. */
@@ -331,6 +343,11 @@ export const Entry = z.discriminatedUnion('kind', [
 export type Entry = z.infer<typeof Entry>;
 export type EntryKind = Entry['kind'];
 export type EntryOf<Kind extends EntryKind> = Extract<Entry, { kind: Kind }>;
+
+const acts = ['session.opened', 'session.killed', 'review.decided', 'evidence.read'] as const;
+/** What a person did and signed. `login` and `request` of a read are absent in entries of earlier versions. */
+export type Act = EntryOf<(typeof acts)[number]>;
+export const isAct = (entry: Entry): entry is Act => acts.some((kind) => kind === entry.kind);
 
 type WithoutStamp<E> = E extends unknown ? Omit<E, 'v' | 'time'> : never;
 /** An entry as a program asks for it: the log adds `v` and `time`. */

@@ -14,6 +14,7 @@ export type IdentityErrorCode =
   | 'id-token-expired'
   | 'issuer-unreachable'
   | 'issuer-invalid' // its discovery document or keys are not what the specification says
+  | 'signed-request-missing'
   | 'signed-request-invalid'
   | 'signed-request-replayed'
   | 'key-invalid';

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import type { Clock } from '../system/clock.ts';
 import { IdentityError } from './error.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
+import { PublicJwk, thumbprint } from './login-key.ts';
 import { mintPrincipal, type VerifiedPrincipal } from './verified-principal.ts';
 
 /** Signatures with a public key only: never `none`, never a shared secret. */
@@ -45,7 +46,7 @@ const Claims = z.object({
     .optional(),
   email_verified: z.union([z.boolean(), z.string()]).optional(),
   amr: z.array(z.string().max(64)).max(16).optional(),
-  cnf: z.object({ jkt: z.string().optional() }).optional(),
+  cnf: z.looseObject({ jkt: z.string().optional(), jwk: z.unknown().optional() }).optional(),
 });
 
 const Groups = z
@@ -72,13 +73,15 @@ export interface IdTokenOptions {
 
 export interface VerifiedIdToken {
   readonly principal: VerifiedPrincipal;
+  /** Our client id, which it was issued to. */
+  readonly audience: string;
   /** SHA-256 of the token, hex: for the record. */
   readonly digest: string;
   /** Digest of the key set that verified it. */
   readonly keysDigest: string;
   /** How the person proved who they are, as the issuer says (RFC 8176); may be empty. */
   readonly methods: readonly string[];
-  /** Thumbprint of the key that the issuer itself bound into the token (`cnf.jkt`); null when it did not. */
+  /** Thumbprint of the key that the issuer itself bound into the token (`cnf`, RFC 7800); null when it did not. */
   readonly boundJkt: string | null;
   /** Whole seconds: the issuer's clock, up to a second early. */
   readonly issuedAtMs: number;
@@ -100,6 +103,7 @@ export class IdTokens {
   async verify(token: string, nonce: string | null = null): Promise<VerifiedIdToken> {
     const { issuer, clientId, groupsClaim, keys, clock } = this.#options;
     const header = headerOf(token);
+    const keyBound = header.typ !== undefined && boundType.test(header.typ);
     const seen = await keys.get(typeof header.kid === 'string' ? header.kid : null);
     const payload = await this.#verifySignature(token, createLocalJWKSet(seen.jwks));
     const parsed = Claims.safeParse(payload);
@@ -121,10 +125,11 @@ export class IdTokens {
         email: claims.email !== undefined && claims.email !== '' && verifiedEmail ? claims.email : null,
         groups: groupsOf(payload, groupsClaim),
       }),
+      audience: clientId,
       digest: hash('sha256', token, 'hex'),
       keysDigest: seen.digest,
       methods: claims.amr ?? [],
-      boundJkt: claims.cnf?.jkt ?? null,
+      boundJkt: await boundThumbprint(claims.cnf, keyBound),
       issuedAtMs: claims.iat * 1000,
       expiresAtMs: (payload.exp ?? 0) * 1000,
     };
@@ -156,14 +161,39 @@ function headerOf(token: string): ProtectedHeaderParameters {
   try {
     const header = decodeProtectedHeader(token);
     // An access token of the same issuer is no ID token (RFC 9068 §4).
-    if (header.typ !== undefined && !/^(application\/)?jwt$/i.test(header.typ))
-      throw invalid('its type is not JWT');
+    if (header.typ !== undefined && !/^(application\/)?jwt$/i.test(header.typ) && !boundType.test(header.typ))
+      throw invalid('its type is not that of an ID token');
     if (!algorithms.includes(header.alg ?? '')) throw invalid('its algorithm is not allowed');
     return header;
   } catch (cause) {
     if (cause instanceof IdentityError) throw cause;
     throw new IdentityError('id-token-invalid', 'The ID token is not a JWT.', { cause });
   }
+}
+
+/** `kid`, `alg` and the like may stand beside the key; the thumbprint is over these. */
+const BoundJwk = z.object(PublicJwk.shape);
+
+/** Type of a token that is bound by OpenID Connect Key Binding 1.0. */
+const boundType = /^(application\/)?dpop\+id_token$/i;
+
+/**
+ * `jkt` as RFC 9449 has it, or the key itself (OpenID Connect Key Binding 1.0 §4). A token that is bound in any other way is
+ * refused: it is not for whoever holds a login's key.
+ * @param promised its type says that it is bound
+ */
+async function boundThumbprint(
+  cnf: z.infer<typeof Claims>['cnf'],
+  promised: boolean,
+): Promise<string | null> {
+  if (cnf === undefined && !promised) return null;
+  const jwk = BoundJwk.safeParse(cnf?.jwk);
+  if (cnf?.jwk !== undefined && !jwk.success) throw invalid('it is bound to another kind of key');
+  const ofKey = jwk.success ? await thumbprint(jwk.data) : undefined;
+  const bound = cnf?.jkt ?? ofKey;
+  if (bound === undefined) throw invalid('it is bound in a way that cannot be proven here');
+  if (ofKey !== undefined && ofKey !== bound) throw invalid('it is bound to two keys');
+  return bound;
 }
 
 function groupsOf(payload: JWTPayload, claim: string): readonly string[] {

@@ -4,12 +4,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
-import { relayActor } from '../evidence/entry.ts';
-import type { SeenKeys } from '../identity/issuer-keys.ts';
+import { keepProof } from '../evidence/logins/archive.ts';
 import { openClassifier, type SqlClassifier } from '../protocols/postgres/sql/classifier.ts';
 import { systemClock } from '../system/clock.ts';
 import path from 'node:path';
-import { auditRoutes } from './api/audit.ts';
+import { auditRoutes, ReadEntries } from './api/audit.ts';
 import { evidenceReaders } from './api/evidence-readers.ts';
 import { logRoutes } from './api/log.ts';
 import { createIdentity, type RelayIdentity } from './api/identity.ts';
@@ -32,6 +31,7 @@ import {
   providerScopes,
   type EmbeddedProvider,
 } from './idp/provider.ts';
+import { tellIssuerKeys } from './issuer-keys.ts';
 import { openKeys, type RelayKeys } from './keys.ts';
 import { createLogger, type RelayLogger } from './logging.ts';
 import { RelayMetrics } from './metrics.ts';
@@ -236,22 +236,13 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
           groupsClaim: providerGroupsClaim,
           fetchJson: (url: string) => provider!.fetchJson(url),
         };
-  const onIssuerKeys = async ({ jwks, digest }: SeenKeys): Promise<void> => {
-    const content = JSON.stringify(jwks).length < 32_768 ? JSON.parse(JSON.stringify(jwks)) : null;
-    await evidence.append({
-      kind: 'issuer.keys',
-      actor: relayActor,
-      issuer: issuer.url,
-      jwksDigest: digest,
-      jwks: content,
-    });
-  };
+  const record = { evidence: config.evidence.directory, append: evidence.append };
   const identity = await createIdentity({
     relay: config.publicUrl,
     state,
     clock: systemClock,
     issuer,
-    onIssuerKeys,
+    onIssuerKeys: (seen) => tellIssuerKeys(record, issuer.url, seen),
     tokenKey: keys.token,
     nonceSecret: keys.nonceSecret,
     tokenLifetimeSeconds: config.tokens.lifetimeMs / 1000,
@@ -374,6 +365,7 @@ async function addRoutes(
   loginRoutes(app, {
     ...shared,
     state,
+    keepProof: (...proof) => keepProof(config.evidence.directory, ...proof),
     vouchesFor: provider === null ? undefined : (...token) => provider.accounts.vouchesFor(...token),
   });
   sessionRoutes(app, {
@@ -394,9 +386,11 @@ async function addRoutes(
   const { directory } = config.evidence;
   const authorizeRead = evidenceReaders({
     ...shared,
+    replay: state.replay,
     authenticate: (request) => authenticate(identity, request),
   });
-  auditRoutes(app, { directory, authorizeRead, append: shared.append });
-  logRoutes(app, { directory: path.join(directory, 'log'), authorizeRead });
+  const reads = new ReadEntries(shared.append);
+  auditRoutes(app, { directory, authorizeRead, reads });
+  logRoutes(app, { directory: path.join(directory, 'log'), authorizeRead, reads });
   if (provider !== null) await app.register(mountProvider(provider));
 }

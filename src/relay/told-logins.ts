@@ -38,6 +38,12 @@ export function tellingLogins(append: Append, logins: Pick<Logins, 'entryOf'>): 
 }
 
 function loginNamedBy(entry: NewEntry): string | null {
-  const names = ['session.opened', 'session.killed', 'review.decided', 'login.ended'] as const;
-  return names.some((kind) => kind === entry.kind) && 'login' in entry ? entry.login : null;
+  const names = [
+    'session.opened',
+    'session.killed',
+    'review.decided',
+    'evidence.read',
+    'login.ended',
+  ] as const;
+  return names.some((kind) => kind === entry.kind) && 'login' in entry ? (entry.login ?? null) : null;
 }

@@ -1,6 +1,7 @@
 /**
  * The relay's API for reading evidence (`/v1/audit/…`), as schemas. Every call needs the right to read evidence and leaves
- * an `evidence.read` entry in the log before it answers.
+ * an `evidence.read` entry in the log before it answers. Each carries, in the header `Hoop-Request`, what the reader's key
+ * signed: `EvidenceReadClaims` of exactly what the call asks for. So do the log's entry bundles (`/log/tile/entries/…`).
  *
  * - `GET /v1/audit/sessions` → `SessionList`; filters of `AuditQuery`
  * - `GET /v1/audit/sessions/:id` → `SessionSummaryView`
@@ -16,6 +17,7 @@
  * - `GET /v1/audit/files` → `EvidenceFile` as JSON lines: all that verification needs
  * - `GET /v1/audit/file?path=` → one of them
  */
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { PrincipalView } from './api.ts';
 
@@ -39,6 +41,55 @@ export const AuditQuery = z.strictObject({
     .optional(),
 });
 export type AuditQuery = z.infer<typeof AuditQuery>;
+
+/** Ways of reading; `evidence.<action>` is what is signed. `files`: files of the log or of one session. */
+export const readActions = ['sessions', 'show', 'export', 'replay', 'tail', 'files', 'unseal'] as const;
+export type ReadAction = (typeof readActions)[number];
+
+/** Name of the header that carries the signed request of a read. */
+export const signedReadHeader = 'hoop-request';
+
+/** Signed by the reader's key, as `SessionKillClaims` of `api.ts`. What is not asked for is left out. */
+export const EvidenceReadClaims = z.strictObject({
+  v: z.literal(1),
+  action: z.templateLiteral(['evidence.', z.enum(readActions)]),
+  relay: z.url(),
+  session: ulid.optional(),
+  from: z.iso.datetime({ precision: 3 }).optional(),
+  to: z.iso.datetime({ precision: 3 }).optional(),
+  /** The other parameters of the call, after validation, as text. */
+  filters: z.record(z.string().max(32), z.string().max(1024)).optional(),
+  iat: z.int(),
+  jti: z.string().min(16).max(64),
+});
+export type EvidenceReadClaims = z.infer<typeof EvidenceReadClaims>;
+
+/** What a read asks for, in the form in which it is signed and recorded. */
+export type AskedFor = Pick<EvidenceReadClaims, 'session' | 'from' | 'to' | 'filters'>;
+
+/** @param more parameters that only this call has */
+export function askedFor(
+  { session, from, to, ...rest }: AuditQuery,
+  more: Readonly<Record<string, string | number | undefined>> = {},
+): AskedFor {
+  const filters = Object.entries({ ...rest, ...more })
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => [name, String(value)]);
+  return {
+    ...(session !== undefined && { session }),
+    ...(from !== undefined && { from }),
+    ...(to !== undefined && { to }),
+    ...(filters.length > 0 && { filters: Object.fromEntries(filters) }),
+  };
+}
+
+/** True when exactly this was signed. */
+export const isAskedFor = (claims: EvidenceReadClaims, action: ReadAction, asked: AskedFor): boolean =>
+  claims.action === `evidence.${action}` &&
+  claims.session === asked.session &&
+  claims.from === asked.from &&
+  claims.to === asked.to &&
+  isDeepStrictEqual({ ...claims.filters }, { ...asked.filters });
 
 const count = z.int().nonnegative();
 

@@ -5,7 +5,17 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { hash } from 'node:crypto';
+import {
+  calculateJwkThumbprint,
+  decodeJwt,
+  EmbeddedJWK,
+  exportJWK,
+  generateKeyPair,
+  jwtVerify,
+  SignJWT,
+  type JWK,
+} from 'jose';
 
 const { privateKey, publicKey } = await generateKeyPair('ES256');
 const login = '01JD4Q3M9RAN8C8A2Z4H5W6X7Y';
@@ -30,6 +40,11 @@ export class ScriptedRelay {
   readonly forms: Record<string, string>[] = [];
   /** What the provider says of the end of the sign-in. */
   renewable: Record<string, unknown> = {};
+  /** OpenID Connect Key Binding 1.0, as strict as it says. */
+  keyBinding = false;
+  /** What came to `POST /v1/login`. */
+  readonly idTokens: string[] = [];
+  #boundJkt: string | null = null;
   #refreshToken = 'refresh-0';
 
   private constructor(server: http.Server) {
@@ -67,12 +82,14 @@ export class ScriptedRelay {
         return [200, { keys: [await exportJWK(publicKey)] }];
       case '/idp/device':
         this.forms.push(form);
+        this.#boundJkt = form['scope']?.split(' ').includes('bound_key') ? form['dpop_jkt']! : null;
         return [200, this.#device()];
       case '/idp/token':
         this.forms.push(form);
-        return this.#token(form);
+        return this.#token(form, String(request.headers['dpop']));
       case '/v1/login':
         this.logins++;
+        this.idTokens.push(JSON.parse(body).idToken);
         if (this.loginStatus !== 200) return [this.loginStatus, refusal(this.loginStatus)];
         return [200, this.#login(String(request.headers['dpop']))];
       default:
@@ -104,6 +121,10 @@ export class ScriptedRelay {
       code_challenge_methods_supported: ['S256'],
       response_types_supported: ['none'],
       subject_types_supported: ['public'],
+      ...(this.keyBinding && {
+        scopes_supported: ['openid', 'bound_key'],
+        dpop_signing_alg_values_supported: ['ES256'],
+      }),
     };
   }
 
@@ -117,16 +138,18 @@ export class ScriptedRelay {
     };
   }
 
-  async #token(form: Record<string, string>): Promise<[number, unknown]> {
+  async #token(form: Record<string, string>, proof: string): Promise<[number, unknown]> {
     if (form['grant_type'] === 'refresh_token') {
       this.refreshes++;
       if (this.revoked || form['refresh_token'] !== this.#refreshToken) this.revoked = true;
       if (this.revoked) return [400, { error: 'invalid_grant' }];
     } else if (this.deviceError !== null) return [400, { error: this.deviceError }];
     else if (!this.approved) return [400, { error: 'authorization_pending' }];
+    const bound = this.#boundJkt === null ? null : await boundKey(form, proof, this.#boundJkt);
+    if (bound === undefined) return [400, { error: 'invalid_dpop_proof' }];
     this.#refreshToken = `refresh-${this.refreshes}`;
-    const idToken = await new SignJWT({})
-      .setProtectedHeader({ alg: 'ES256' })
+    const idToken = await new SignJWT(bound === null ? {} : { cnf: { jwk: bound } })
+      .setProtectedHeader({ alg: 'ES256', ...(bound !== null && { typ: 'dpop+id_token' }) })
       .setIssuer(`${this.url}/idp`)
       .setSubject('ana')
       .setAudience('hoop-cli')
@@ -153,6 +176,20 @@ export class ScriptedRelay {
       },
     };
   }
+}
+
+/** §2.3: the proof is by the key that was announced, and names the code that it redeems. Undefined: it is not. */
+async function boundKey(
+  form: Record<string, string>,
+  proof: string,
+  announced: string,
+): Promise<JWK | undefined> {
+  const { payload, protectedHeader } = await jwtVerify(proof, EmbeddedJWK, { typ: 'dpop+jwt' });
+  const code = form['device_code'];
+  const named = code === undefined ? undefined : hash('sha256', code, 'base64url');
+  const jwk = protectedHeader['jwk'] as JWK;
+  const jkt = await calculateJwkThumbprint(jwk);
+  return jkt === announced && (named === undefined || payload['c_s256'] === named) ? jwk : undefined;
 }
 
 const refusal = (status: number) => ({

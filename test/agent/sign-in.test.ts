@@ -6,6 +6,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { signInEndMs } from '../../src/agent/credentials.ts';
 import { openAccount } from '../../src/agent/account.ts';
 import type { Account } from '../../src/agent/account.ts';
@@ -79,6 +80,29 @@ test('a sign-in: prompt, PKCE where offered, stored; the relay becomes the defau
   assert.deepEqual((await account.settings.read()).relays[relay.url]?.logs, {
     'relay.example/log': relay.vkey,
   });
+});
+
+test('where the provider binds keys (OpenID Connect Key Binding), the ID token names ours, renewed ones too', async () => {
+  relay.keyBinding = true;
+  relay.lifetimeSeconds = 0.001;
+  await signIn();
+  const [device] = relay.forms;
+  const account = await open(null);
+  const { jkt, publicJwk } = await account.signIn.key();
+  assert.equal(device?.['scope'], 'openid offline_access bound_key');
+  assert.equal(device?.['dpop_jkt'], jkt);
+  await account.signIn.caller(null);
+  assert.equal(relay.idTokens.length, 2);
+  for (const token of relay.idTokens) {
+    assert.equal(decodeProtectedHeader(token).typ, 'dpop+id_token');
+    assert.deepEqual(decodeJwt(token)['cnf'], { jwk: publicJwk });
+  }
+});
+
+test('where it does not, nothing is asked for', async () => {
+  await signIn();
+  assert.equal(relay.forms[0]?.['dpop_jkt'], undefined);
+  assert.equal(decodeJwt(relay.idTokens[0]!)['cnf'], undefined);
 });
 
 const ends = async (renewable: Record<string, unknown>): Promise<number | null> => {

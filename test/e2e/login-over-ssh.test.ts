@@ -1,7 +1,7 @@
 /** Signing in where no browser can open, and where one can: a program in its place writes down what it was asked to open. */
 import { after, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { confirmDevice } from '../../src/cli/demo/browser.ts';
@@ -20,14 +20,11 @@ const installation = await Installation.create({ directory, targets: {}, policy:
 const ana = await installation.addPerson('ana', 'ana@example.com', ['engineering']);
 await installation.start();
 const opened = path.join(directory, 'opened');
-const programs = path.join(directory, 'programs');
-mkdirSync(programs);
-writeFileSync(
-  path.join(programs, 'xdg-open'),
-  `#!/bin/sh\nprintf %s "$1" > '${opened}.new' && mv '${opened}.new' '${opened}'\n`,
-);
-chmodSync(path.join(programs, 'xdg-open'), 0o755);
-const desktop = { ...ana.env, DISPLAY: ':77', PATH: `${programs}${path.delimiter}${ana.env['PATH']}` };
+const browser = path.join(directory, 'browser');
+writeFileSync(browser, `#!/bin/sh\nprintf %s "$1" > '${opened}.new' && mv '${opened}.new' '${opened}'\n`);
+chmodSync(browser, 0o755);
+// No data directories: the machine’s own browsers are not found.
+const desktop = { ...ana.env, DISPLAY: ':77', XDG_DATA_DIRS: directory, BROWSER: browser };
 
 async function signIn(env: NodeJS.ProcessEnv, opens: boolean): Promise<string> {
   // Stdin is no terminal, and stays empty.

@@ -5,7 +5,7 @@ import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWTPayload } 
 import { IdTokens } from '../../src/identity/id-token.ts';
 import { IssuerKeys, type SeenKeys } from '../../src/identity/issuer-keys.ts';
 import { VerifiedPrincipal } from '../../src/identity/verified-principal.ts';
-import { StoppedClock } from './support.ts';
+import { newKey, StoppedClock } from './support.ts';
 
 const url = 'https://issuer.example/tenant';
 
@@ -145,6 +145,29 @@ test('issuer, audience, azp, times, type, subject, groups', async () => {
   await assert.rejects(async () => issuer.tokens.verify(await issuer.token({ nonce: 'a' }), 'b'), {
     code: 'id-token-invalid',
   });
+});
+
+test('the key that the issuer bound: by thumbprint, by itself, and in no other way', async () => {
+  const issuer = new TestIssuer([rsa]);
+  const { publicJwk, jkt } = await newKey();
+  const other = await newKey();
+  const bound = { typ: 'dpop+id_token' };
+  const boundBy = async (cnf: object | undefined, header = {}) =>
+    (await issuer.tokens.verify(await issuer.token({ cnf } as JWTPayload, header))).boundJkt;
+  assert.equal(await boundBy(undefined), null);
+  assert.equal(await boundBy({ jkt }), jkt);
+  assert.equal(await boundBy({ jwk: publicJwk }, bound), jkt);
+  assert.equal(await boundBy({ jwk: { ...publicJwk, alg: 'ES256', kid: 'mine' } }, bound), jkt);
+  assert.equal(await boundBy({ jwk: publicJwk, jkt }, { typ: 'application/dpop+id_token' }), jkt);
+  for (const [cnf, header] of [
+    [undefined, bound],
+    [{}, {}],
+    [{ 'x5t#S256': 'A'.repeat(43) }, {}],
+    [{ jwk: publicJwk, jkt: other.jkt }, bound],
+    [{ jwk: rsa.jwk }, bound],
+    ['me', {}],
+  ] as const)
+    await refused(issuer, issuer.token({ cnf } as unknown as JWTPayload, header));
 });
 
 test('none, HMAC with the published key, a key of another kind, a stranger with the same kid', async () => {

@@ -58,6 +58,11 @@ export const programs = {
     purpose: 'rsync and git over SSH through the relay',
     needs: ['rsync', 'git'],
   },
+  ansible: {
+    packages: ['ansible-core'],
+    purpose: 'a playbook over SSH through the relay',
+    needs: ['ansible-playbook'],
+  },
   age: { packages: ['age'], purpose: 'sealed originals are opened by age itself', needs: ['age'] },
   sftp: {
     packages: ['openssh-client', 'openssh-sftp-server'],

@@ -36,7 +36,8 @@ export async function startSshd(options: SshServerOptions = {}): Promise<SshServ
   chmodSync(directory, 0o755);
   const keyFile = makeKey(path.join(directory, 'login'));
   const authorized = path.join(directory, 'authorized_keys');
-  writeFileSync(authorized, readFileSync(`${keyFile}.pub`), { mode: 0o600 });
+  // Read by sshd as whoever signs in.
+  writeFileSync(authorized, readFileSync(`${keyFile}.pub`), { mode: 0o644 });
   const port = await freePort();
   let hostKeyFile = makeKey(path.join(directory, 'host'));
   let child = await start(directory, port, hostKeyFile, options);

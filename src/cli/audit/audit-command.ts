@@ -56,7 +56,7 @@ export abstract class AuditCommand extends RelayCommand {
     work: (source: AuditSource, account: Account | null) => Promise<T>,
   ): Promise<T> {
     if (flags.dir !== undefined) return work(new DirectorySource(flags.dir), null);
-    return this.withAccount(flags, (account) => work(new RelaySource(account.client), account));
+    return this.withAccount(flags, (account) => work(new RelaySource(account), account));
   }
 
   /** Writes a piece of the result and waits while the reader of stdout is behind. */

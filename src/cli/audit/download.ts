@@ -6,16 +6,19 @@
 import { createWriteStream } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { buffer } from 'node:stream/consumers';
 import { RelayProblem } from '../../agent/problem.ts';
-import type { RelayClient } from '../../agent/relay-client.ts';
+import { EvidenceClient, type EvidenceAccount } from '../../agent/evidence-client.ts';
 import { parseCheckpoint } from '../../evidence/log/checkpoint.ts';
 import { parseNote } from '../../evidence/log/note.ts';
 import { parseTilePath, splitBundle, frameEntry, tilePath, tileWidth } from '../../evidence/log/tile.ts';
 import { hashBytes } from '../../evidence/log/tlog.ts';
+import { isAct } from '../../evidence/entry.ts';
+import { keySetPath, proofPaths, proofsOf } from '../../evidence/logins/layout.ts';
 import { readEntries } from '../../evidence/read/entries.ts';
-import { segmentPaths, tilesOf } from '../../evidence/read/files.ts';
+import { parseEvidencePath, segmentPaths, tilesOf } from '../../evidence/read/files.ts';
 
 const parallel = 8;
 
@@ -24,26 +27,72 @@ export interface Downloaded {
   readonly segments: number;
 }
 
-/**
- * @param directory new or empty
- * @param choose asked when the log is there: sessions whose recordings are fetched, null for all
- */
+export interface DownloadOptions {
+  /** Asked when the log is there: sessions whose recordings are fetched, null for all. */
+  readonly choose: () => Promise<ReadonlySet<string> | null>;
+  /** Also what proves the sign-ins of whoever acted in those sessions, or anywhere. */
+  readonly proofs: boolean;
+}
+
+/** @param directory new or empty */
 export async function downloadEvidence(
-  client: RelayClient,
+  account: EvidenceAccount,
   directory: string,
-  choose: () => Promise<ReadonlySet<string> | null>,
+  { choose, proofs }: DownloadOptions,
 ): Promise<Downloaded> {
-  const checkpoint = await fetchWhole(client, '/log/checkpoint');
-  await store(path.join(directory, 'log', 'checkpoint'), checkpoint ?? Buffer.alloc(0));
-  const { size } = parseCheckpoint(parseNote(checkpoint ?? Buffer.alloc(0)).text);
-  await each(tilesOf(size), (tile) => fetchTile(client, path.join(directory, 'log'), tile));
+  const files = new EvidenceFiles(account);
+  const checkpoint = (await files.whole('log/checkpoint')) ?? Buffer.alloc(0);
+  await store(path.join(directory, 'log', 'checkpoint'), checkpoint);
+  const { size } = parseCheckpoint(parseNote(checkpoint).text);
+  await each(tilesOf(size), (tile) => fetchTile(files, path.join(directory, 'log'), tile));
   const chosen = await choose();
   let segments = 0;
   await each(segmentsOf(directory, chosen), async (file) => {
-    const from = `/v1/audit/file?path=${encodeURIComponent(file)}`;
-    if ((await fetchFile(client, from, path.join(directory, file))) && file.endsWith('.zst')) segments++;
+    if ((await fetchFile(files, file, directory)) && file.endsWith('.zst')) segments++;
   });
+  if (proofs)
+    await each(proofsOfActors(directory, chosen), async (places) => {
+      for (const place of places) if (await fetchFile(files, place, directory)) break;
+    });
   return { entries: size, segments };
+}
+
+/** The relay's files, each by the way that serves it. */
+class EvidenceFiles {
+  readonly #account: EvidenceAccount;
+  readonly #evidence: EvidenceClient;
+
+  constructor(account: EvidenceAccount) {
+    this.#account = account;
+    this.#evidence = new EvidenceClient(account);
+  }
+
+  /** Null when the relay has no such file. @param file path below the evidence directory */
+  async open(file: string): Promise<Readable | null> {
+    try {
+      return await this.#open(file);
+    } catch (error) {
+      if (error instanceof RelayProblem && error.status === 404) return null;
+      throw error;
+    }
+  }
+
+  async whole(file: string): Promise<Buffer | null> {
+    const body = await this.open(file);
+    return body === null ? null : buffer(body);
+  }
+
+  #open(file: string): Promise<Readable> {
+    const ofLog = file.startsWith('log/');
+    // Checkpoint and hashes are public.
+    if (ofLog && !file.startsWith('log/tile/entries/')) return this.#account.client.stream(`/${file}`);
+    const session = parseEvidencePath(file)?.session ?? null;
+    return this.#evidence.stream({
+      path: ofLog ? `/${file}` : `/v1/audit/file?path=${encodeURIComponent(file)}`,
+      action: 'files',
+      asked: session === null ? {} : { session },
+    });
+  }
 }
 
 async function* segmentsOf(directory: string, chosen: ReadonlySet<string> | null): AsyncGenerator<string> {
@@ -59,12 +108,36 @@ async function* segmentsOf(directory: string, chosen: ReadonlySet<string> | null
   }
 }
 
+/**
+ * For each sign-in under which somebody acted, where its proofs can be; and key sets that no entry has room for.
+ * @param chosen only who acted in these sessions; null: whoever acted
+ */
+async function* proofsOfActors(
+  directory: string,
+  chosen: ReadonlySet<string> | null,
+): AsyncGenerator<readonly string[]> {
+  const acting = new Set<string>();
+  for await (const { entry } of readEntries(directory))
+    if (isAct(entry) && entry.login !== undefined)
+      if (chosen === null || (entry.session !== null && chosen.has(entry.session))) acting.add(entry.login);
+  const fetched = new Set<string>();
+  for await (const { entry } of readEntries(directory)) {
+    if (entry.kind === 'issuer.keys' && entry.jwks === null) yield [keySetPath(entry.jwksDigest)];
+    if (entry.kind !== 'login' || !acting.has(entry.login)) continue;
+    for (const proof of proofsOf(entry)) {
+      if (fetched.has(proof.digest)) continue;
+      fetched.add(proof.digest);
+      yield proofPaths(entry.time, proof);
+    }
+  }
+}
+
 /** A partial tile goes away once it is full; its content is the beginning of the full one. */
-async function fetchTile(client: RelayClient, directory: string, tile: string): Promise<void> {
-  let bytes = await fetchWhole(client, `/log/${tile}`);
+async function fetchTile(files: EvidenceFiles, directory: string, tile: string): Promise<void> {
+  let bytes = await files.whole(`log/${tile}`);
   const { level, n, width } = parseTilePath(tile)!;
   if (bytes === null && width < tileWidth) {
-    const full = await fetchWhole(client, `/log/${tilePath(level, n)}`);
+    const full = await files.whole(`log/${tilePath(level, n)}`);
     if (full !== null && level !== 'entries') bytes = full.subarray(0, width * hashBytes);
     else if (full !== null)
       bytes = Buffer.concat(splitBundle(full, tileWidth).slice(0, width).map(frameEntry));
@@ -77,25 +150,17 @@ async function store(file: string, bytes: Buffer): Promise<void> {
   await writeFile(file, bytes);
 }
 
-/** Null when the relay has no such file. */
-async function fetchWhole(client: RelayClient, from: string): Promise<Buffer | null> {
-  try {
-    return await buffer(await client.stream(from));
-  } catch (error) {
-    if (error instanceof RelayProblem && error.status === 404) return null;
-    throw error;
-  }
-}
-
 /** False when the relay has no such file. */
-async function fetchFile(client: RelayClient, from: string, file: string): Promise<boolean> {
-  await mkdir(path.dirname(file), { recursive: true });
+async function fetchFile(files: EvidenceFiles, from: string, directory: string): Promise<boolean> {
+  const body = await files.open(from);
+  if (body === null) return false;
+  const file = path.join(directory, from);
+  await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
   try {
-    await pipeline(await client.stream(from), createWriteStream(file));
+    await pipeline(body, createWriteStream(file, { mode: 0o600 }));
     return true;
   } catch (error) {
     await rm(file, { force: true });
-    if (error instanceof RelayProblem && error.status === 404) return false;
     throw error;
   }
 }

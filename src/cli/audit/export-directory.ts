@@ -1,7 +1,7 @@
 /**
  * `hoop audit export --out DIR`: evidence that verifies, and the same history for people and programs:
- * `log/`, `recordings/`, `events.jsonl`, `events.csv`, `vkey`; with filters also `scope.json`, the sessions whose
- * recordings are here (the log is always whole: its proofs need it).
+ * `log/`, `recordings/`, `logins/` and `issuers/` (what proves the sign-ins of whoever acted), `events.jsonl`, `events.csv`,
+ * `vkey`; with filters also `scope.json`, the sessions whose recordings are here (the log is always whole: its proofs need it).
  */
 import { createWriteStream } from 'node:fs';
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
@@ -28,7 +28,7 @@ export const Scope = z.object({ sessions: z.array(z.string()) });
 
 /** @param directory new, or empty */
 export async function exportDirectory(
-  { client, relay }: Account,
+  account: Account,
   directory: string,
   query: AuditQuery,
 ): Promise<ExportedDirectory> {
@@ -36,7 +36,7 @@ export async function exportDirectory(
   if ((await readdir(directory)).length > 0)
     throw new AuditError('export-exists', `${directory} is not empty`, { hint: 'name a new directory' });
   try {
-    return await fill({ client, relay }, directory, query);
+    return await fill(account, directory, query);
   } catch (error) {
     // It was empty: half an export would stand in the way of the next try, or pass for a whole one.
     for (const name of await readdir(directory)) await rm(path.join(directory, name), { recursive: true });
@@ -44,21 +44,18 @@ export async function exportDirectory(
   }
 }
 
-async function fill(
-  { client, relay }: Pick<Account, 'client' | 'relay'>,
-  directory: string,
-  query: AuditQuery,
-): Promise<ExportedDirectory> {
+async function fill(account: Account, directory: string, query: AuditQuery): Promise<ExportedDirectory> {
   const source = new DirectorySource(directory);
   const filtered = Object.keys(query).length > 0;
   const wanted = filtered ? new Set<string>() : null;
-  const downloaded = await downloadEvidence(client, directory, async () => {
+  const choose = async () => {
     if (wanted === null) return null;
     const { outcome: _ofCommands, ...ofSessions } = query;
     for (const { session } of await source.sessions(ofSessions)) wanted.add(session);
     return wanted;
-  });
-  await writeFile(path.join(directory, 'vkey'), `${await pinnedKey(directory, relay)}\n`);
+  };
+  const downloaded = await downloadEvidence(account, directory, { choose, proofs: true });
+  await writeFile(path.join(directory, 'vkey'), `${await pinnedKey(directory, account.relay)}\n`);
   for (const form of ['jsonl', 'csv'] as const)
     await pipeline(
       Readable.from(format(source.events(query), form), { objectMode: false }),

@@ -1,5 +1,6 @@
 /** A verification report for people. */
 import { colour, visible } from '../colour.ts';
+import { attributionLines } from './attribution.ts';
 import type { Verified } from './verification.ts';
 
 export function* reportLines({ report, sessions }: Verified): Generator<string> {
@@ -14,6 +15,7 @@ export function* reportLines({ report, sessions }: Verified): Generator<string> 
     const where = [place.session, place.file].filter((part) => part !== null).join(' ');
     yield `  ${mark} ${code}: ${visible(message)}${where === '' ? '' : ` (${visible(where)})`}`;
   }
+  if (report.attribution !== null) yield* attributionLines(report.attribution);
   const left = failures + warnings - findings.length;
   if (left > 0) yield `  … and ${left} more`;
   yield report.verified

@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
-import type { RelayClient } from '../../agent/relay-client.ts';
+import { EvidenceClient, type EvidenceAccount, type EvidenceCall } from '../../agent/evidence-client.ts';
 import { HoopError } from '../../errors.ts';
 import { readEvents } from '../../evidence/read/events.ts';
 import { followEvents } from '../../evidence/read/follow.ts';
@@ -11,7 +11,9 @@ import { readSessions, recordingOf } from '../../evidence/read/sessions.ts';
 import { readChannels } from '../../evidence/read/channels.ts';
 import { followStreams, readStreams } from '../../evidence/read/streams.ts';
 import { followTranscript, readTranscript } from '../../evidence/read/transcript.ts';
+import { isSessionId } from '../../model/ids.ts';
 import {
+  askedFor,
   ChannelList,
   ChannelView,
   EventView,
@@ -21,7 +23,9 @@ import {
   StreamView,
   TranscriptView,
   type AuditQuery,
+  type ReadAction,
 } from '../../wire/audit.ts';
+import { visible } from '../colour.ts';
 
 export type AuditErrorCode =
   | 'identity-invalid' // a file that should hold age identities does not
@@ -148,42 +152,49 @@ export class DirectorySource implements AuditSource {
 }
 
 export class RelaySource implements AuditSource {
-  readonly #client: Pick<RelayClient, 'get' | 'stream'>;
+  readonly #evidence: EvidenceClient;
 
-  constructor(client: Pick<RelayClient, 'get' | 'stream'>) {
-    this.#client = client;
+  constructor(account: EvidenceAccount) {
+    this.#evidence = new EvidenceClient(account);
   }
 
   async sessions(query: AuditQuery): Promise<SessionSummaryView[]> {
-    return (await this.#client.get(`/v1/audit/sessions${search(query)}`, SessionList)).sessions;
+    return (await this.#evidence.get(call('sessions', '/v1/audit/sessions', query), SessionList)).sessions;
   }
 
-  session(id: string): Promise<SessionSummaryView> {
-    return this.#client.get(`/v1/audit/sessions/${encodeURIComponent(id)}`, SessionSummaryView);
+  async session(id: string): Promise<SessionSummaryView> {
+    if (isSessionId(id)) return this.#evidence.get(ofSession('show', id, ''), SessionSummaryView);
+    throw new AuditError('session-not-recorded', `${visible(id)} is no id of a session`, {
+      hint: 'list them: hoop audit sessions',
+    });
   }
 
   events(query: AuditQuery): AsyncGenerator<EventView> {
-    return this.#lines(`/v1/audit/events${search(query)}`, EventView);
+    return this.#lines(call('export', '/v1/audit/events', query), EventView);
   }
 
   tail(query: AuditQuery, signal: AbortSignal): AsyncGenerator<EventView | null> {
-    return this.#live(`/v1/audit/tail${search(query)}`, EventView, signal);
+    return this.#live(call('tail', '/v1/audit/tail', query), EventView, signal);
   }
 
   transcript({ session }: SessionSummaryView): AsyncGenerator<TranscriptView> {
-    return this.#lines(`/v1/audit/sessions/${session}/transcript`, TranscriptView);
+    return this.#lines(ofSession('replay', session, '/transcript'), TranscriptView);
   }
 
   followed({ session }: SessionSummaryView, signal: AbortSignal): AsyncGenerator<TranscriptView | null> {
-    return this.#live(`/v1/audit/sessions/${session}/transcript?follow=true`, TranscriptView, signal);
+    return this.#live(
+      ofSession('replay', session, '/transcript', { follow: 'true' }),
+      TranscriptView,
+      signal,
+    );
   }
 
   async channels({ session }: SessionSummaryView): Promise<ChannelView[]> {
-    return (await this.#client.get(`/v1/audit/sessions/${session}/channels`, ChannelList)).channels;
+    return (await this.#evidence.get(ofSession('show', session, '/channels'), ChannelList)).channels;
   }
 
   streams({ session }: SessionSummaryView, choice: StreamsChoice): AsyncGenerator<StreamView> {
-    return this.#lines(`/v1/audit/sessions/${session}/streams${chosen(choice, {})}`, StreamView);
+    return this.#lines(ofSession('replay', session, '/streams', chosen(choice)), StreamView);
   }
 
   followedStreams(
@@ -191,29 +202,47 @@ export class RelaySource implements AuditSource {
     choice: StreamsChoice,
     signal: AbortSignal,
   ): AsyncGenerator<StreamView | null> {
-    const path = `/v1/audit/sessions/${session}/streams${chosen(choice, { follow: 'true' })}`;
-    return this.#live(path, StreamView, signal);
+    const more = { ...chosen(choice), follow: 'true' };
+    return this.#live(ofSession('replay', session, '/streams', more), StreamView, signal);
   }
 
   originals({ session }: SessionSummaryView, segment: number | null): AsyncGenerator<SealedSegmentView> {
-    const query = segment === null ? '' : `?segment=${segment}`;
-    return this.#lines(`/v1/audit/sessions/${session}/originals${query}`, SealedSegmentView);
+    const more: Record<string, string> = segment === null ? {} : { segment: String(segment) };
+    return this.#lines(ofSession('unseal', session, '/originals', more), SealedSegmentView);
   }
 
   /** An empty line is a null. */
-  async *#live<T>(path: string, schema: z.ZodType<T>, signal: AbortSignal): AsyncGenerator<T | null> {
+  async *#live<T>(asked: EvidenceCall, schema: z.ZodType<T>, signal: AbortSignal): AsyncGenerator<T | null> {
     try {
-      yield* this.#lines(path, schema.nullable(), signal);
+      yield* this.#lines(asked, schema.nullable(), signal);
     } catch (error) {
       if (!signal.aborted) throw error;
     }
   }
 
-  async *#lines<T>(path: string, schema: z.ZodType<T>, signal?: AbortSignal): AsyncGenerator<T> {
-    const body = await this.#client.stream(path, signal);
+  async *#lines<T>(asked: EvidenceCall, schema: z.ZodType<T>, signal?: AbortSignal): AsyncGenerator<T> {
+    const body = await this.#evidence.stream(asked, signal);
     for await (const line of textLines(body)) yield parseLine(line === '' ? 'null' : line, schema);
   }
 }
+
+const call = (action: ReadAction, path: string, query: AuditQuery): EvidenceCall => ({
+  path: `${path}${search(query)}`,
+  action,
+  asked: askedFor(query),
+});
+
+/** @param more parameters of this call alone */
+const ofSession = (
+  action: ReadAction,
+  session: string,
+  below: string,
+  more: Readonly<Record<string, string>> = {},
+): EvidenceCall => ({
+  path: `/v1/audit/sessions/${session}${below}${search(more)}`,
+  action,
+  asked: askedFor({ session }, more),
+});
 
 /** @throws AuditError `audit-line-invalid` when the answer was cut: half a history must not pass for a whole one */
 async function* textLines(body: Readable): AsyncGenerator<string> {
@@ -270,15 +299,13 @@ function parseLine<T>(line: string, schema: z.ZodType<T>): T {
   });
 }
 
-const chosen = ({ channel, input }: StreamsChoice, more: Readonly<Record<string, string>>): string =>
-  search({
-    ...(channel !== null && { channel: String(channel) }),
-    ...(input && { input: 'true' }),
-    ...more,
-  });
+const chosen = ({ channel, input }: StreamsChoice): Readonly<Record<string, string>> => ({
+  ...(channel !== null && { channel: String(channel) }),
+  ...(input && { input: 'true' }),
+});
 
 /** `?from=…&person=…`, or nothing. */
-export function search(query: AuditQuery | Readonly<Record<string, string>>): string {
+function search(query: AuditQuery | Readonly<Record<string, string>>): string {
   const given = Object.entries(query).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return given.length === 0 ? '' : `?${new URLSearchParams(given).toString()}`;
 }

@@ -7,7 +7,7 @@ import path from 'node:path';
 import type { Account } from '../../agent/account.ts';
 import { directories } from '../../agent/directories.ts';
 import { hasErrno } from '../../errors.ts';
-import { verify, type Report } from '../../evidence/verify/index.ts';
+import { verify, type AttributionOptions, type Report } from '../../evidence/verify/index.ts';
 import { readPrivateFile, writePrivateFile } from '../../system/private-file.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { endingSignals } from '../signals.ts';
@@ -28,14 +28,20 @@ export interface Verified {
   readonly sessions: number | null;
 }
 
+export interface VerifyWish {
+  /** File of a signed checkpoint that the log must extend. */
+  readonly since: string | undefined;
+  /** Follow each act to the identity provider's signature. */
+  readonly attribution: AttributionOptions | undefined;
+}
+
 const keyOf = async ({ vkey, file }: KeySource): Promise<string | null> =>
   vkey ?? (file === undefined ? null : (await namedFile(file)).toString('utf8').trim());
 
-/** @param since a signed checkpoint seen earlier, file name */
 export async function verifyDirectory(
   directory: string,
   key: KeySource,
-  { partial, since }: { partial: boolean; since: string | undefined },
+  { partial, since, attribution }: VerifyWish & { readonly partial: boolean },
 ): Promise<Verified> {
   await namedDirectory(directory);
   const vkey = (await keyOf(key)) ?? (await pinnedKey(directory, null));
@@ -45,30 +51,32 @@ export async function verifyDirectory(
     vkey,
     ...(sessions !== null && { sessions }),
     ...(since !== undefined && { since: await namedFile(since) }),
+    ...(attribution !== undefined && { attribution }),
   });
   return { report, sessions: sessions?.size ?? null };
 }
 
 /**
  * Fetches everything from the relay and verifies it with the key pinned at sign-in. Remembers the checkpoint, so that
- * the next time a log that was rolled back or forked is found out.
- * @param named file of a checkpoint that the log must extend too, not only the remembered one
+ * the next time a log that was rolled back or forked is found out. A checkpoint that is named must be extended too.
  */
 export async function verifyRelay(
-  { client, relay }: Account,
+  account: Account,
   key: KeySource,
-  named: string | undefined,
+  { since: named, attribution }: VerifyWish,
 ): Promise<Verified> {
   const given = named === undefined ? null : await namedFile(named);
   const directory = mkdtempSync(path.join(tmpdir(), 'hoop-verify-'));
   const keep = removeAtExit(directory);
   try {
-    await downloadEvidence(client, directory, async () => null);
-    const vkey = (await keyOf(key)) ?? (await pinnedKey(directory, relay));
+    const proofs = attribution !== undefined;
+    await downloadEvidence(account, directory, { choose: async () => null, proofs });
+    const vkey = (await keyOf(key)) ?? (await pinnedKey(directory, account.relay));
     const seen = await seenFile(vkey);
     const since = await readPrivateFile(seen);
-    let report = await verify({ directory, vkey, ...(since !== null && { since }) });
-    if (report.verified && given !== null) report = await verify({ directory, vkey, since: given });
+    const options = { directory, vkey, ...(attribution !== undefined && { attribution }) };
+    let report = await verify({ ...options, ...(since !== null && { since }) });
+    if (report.verified && given !== null) report = await verify({ ...options, since: given });
     if (report.verified && report.checkpoint !== null) await writePrivateFile(seen, report.checkpoint.note);
     return { report, sessions: null };
   } finally {

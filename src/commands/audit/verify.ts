@@ -11,6 +11,7 @@ export default class AuditVerify extends RelayCommand {
   static override examples = [
     '<%= config.bin %> audit verify   # what the relay shows you, with the key pinned at sign-in',
     '<%= config.bin %> audit verify evidence --vkey-file relay.vkey   # offline',
+    '<%= config.bin %> audit verify evidence --attribution --session 01JD0M3V6S9J2Q4W8X5Y7Z1ABC   # who, step by step',
   ];
   static override args = {
     dir: Args.string({ description: 'evidence directory or export; none: the relay’s' }),
@@ -28,17 +29,28 @@ export default class AuditVerify extends RelayCommand {
     partial: Flags.boolean({
       description: 'the export holds the recordings of some sessions (its scope.json)',
     }),
+    attribution: Flags.boolean({
+      description: 'follow each act to the identity provider’s own signature',
+    }),
+    session: Flags.string({
+      description: 'tell every step of the acts about this session',
+      dependsOn: ['attribution'],
+    }),
   };
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(AuditVerify);
     const key = { vkey: flags.vkey, file: flags['vkey-file'] };
     const { dir } = args;
+    const { since, partial, session } = flags;
+    const attribution = flags.attribution ? { ...(session !== undefined && { session }) } : undefined;
     const verified =
       dir === undefined
-        ? await this.withAccount(flags, (account) => verifyRelay(account, key, flags.since))
-        : await verifyDirectory(dir, key, { partial: flags.partial, since: flags.since });
+        ? await this.withAccount(flags, (account) => verifyRelay(account, key, { since, attribution }))
+        : await verifyDirectory(dir, key, { partial, since, attribution });
     for (const line of reportLines(verified)) this.print(line);
+    if (session !== undefined && verified.report.attribution?.chains.length === 0)
+      this.note(`  nobody did anything about a session ${session} in this log`);
     if (!verified.report.verified) process.exitCode = exitCodes.verificationFailed;
     return verified.report;
   }

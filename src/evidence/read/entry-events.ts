@@ -38,7 +38,8 @@ export class EntryEvents {
     const session = id === null ? undefined : this.#sessions.get(id);
     if (entry.kind === 'session.closed') this.#sessions.delete(entry.session);
     if (session === undefined && !matchesAlone(this.#filter, entry)) return null;
-    const groups = 'login' in entry ? this.#logins.of(entry.login) : this.#logins.ofPerson(entry.actor);
+    const login = 'login' in entry ? entry.login : undefined;
+    const groups = login === undefined ? this.#logins.ofPerson(entry.actor) : this.#logins.of(login);
     return entryEvent(logged, session, groups);
   }
 }

@@ -9,23 +9,25 @@ import { isSessionId } from '../../model/ids.ts';
 import { parseTilePath, tilePath, tilesAt, tileWidth, type TileLevel } from '../log/tile.ts';
 import { publishedSize } from '../log/read.ts';
 import { originalsName, parseName, sealedName, sessionDirectory } from '../recording/layout.ts';
-import type { EntryOf } from '../entry.ts';
+import type { Entry, EntryOf } from '../entry.ts';
+import { KeptProofs, keySetPath, parseProofPath, proofsOf } from '../logins/layout.ts';
 import { readEntries } from './entries.ts';
 
 /** Below the evidence directory, `/` between the parts. */
 export interface EvidenceFilePath {
   readonly path: string;
-  /** Null: of the log. */
+  /** Null: of the log, or of a sign-in. */
   readonly session: string | null;
 }
 
-/** Null for anything that is not exactly a file of the log, a sealed segment or its sealed originals. */
+/** Null for anything that is not exactly a file of the log, of a sign-in, a sealed segment or its sealed originals. */
 export function parseEvidencePath(given: string): EvidenceFilePath | null {
   if (given === 'log/checkpoint') return { path: given, session: null };
   if (given.startsWith('log/')) {
     const tile = parseTilePath(given.slice('log/'.length));
     return tile === null ? null : { path: `log/${tilePath(tile.level, tile.n, tile.width)}`, session: null };
   }
+  if (parseProofPath(given) !== null) return { path: given, session: null };
   const match = /^recordings\/(\d{4})\/(\d\d)\/(\d\d)\/([^/]+)\/([^/]+)$/.exec(given);
   if (match === null) return null;
   const [, year, month, day, session, name] = match;
@@ -59,16 +61,21 @@ export function segmentPaths(
 
 /**
  * Files that are there: the log under its checkpoint, then the segments that it names, of sessions that `wanted` takes.
+ * @param signIns also what proves sign-ins, and large key sets
  * @throws EvidenceError `evidence-not-found`, `log-damaged`
  */
 export async function* evidenceFiles(
   evidence: string,
   wanted: (session: string) => boolean,
+  signIns: boolean,
 ): AsyncGenerator<{ path: string; bytes: number }> {
   const size = await publishedSize(path.join(evidence, 'log'));
   yield* present(evidence, 'log/checkpoint');
   for (const tile of tilesOf(size)) yield* present(evidence, `log/${tile}`);
   const opened = new Map<string, string>();
+  const proofs = new KeptProofs(evidence);
+  /** Of sign-ins: a login may be told again. */
+  const named = new Set<string>();
   for await (const { index, entry } of readEntries(evidence)) {
     if (index >= size) return;
     if (entry.kind === 'session.opened' && wanted(entry.session)) opened.set(entry.session, entry.time);
@@ -77,8 +84,21 @@ export async function* evidenceFiles(
       const openedAt = opened.get(entry.session);
       if (openedAt === undefined) continue;
       for (const file of segmentPaths(openedAt, entry)) yield* present(evidence, file);
-    }
+    } else if (signIns)
+      for (const file of await filesOfSignIn(proofs, entry)) {
+        if (named.has(file)) continue;
+        named.add(file);
+        yield* present(evidence, file);
+      }
   }
+}
+
+/** Below the evidence directory; those that are kept here. */
+async function filesOfSignIn(proofs: KeptProofs, entry: Entry): Promise<readonly string[]> {
+  if (entry.kind === 'issuer.keys' && entry.jwks === null) return [keySetPath(entry.jwksDigest)];
+  if (entry.kind !== 'login') return [];
+  const files = await Promise.all(proofsOf(entry).map(({ digest }) => proofs.find(digest)));
+  return files.filter((file) => file !== null);
 }
 
 async function* present(evidence: string, file: string): AsyncGenerator<{ path: string; bytes: number }> {

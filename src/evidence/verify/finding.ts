@@ -26,6 +26,17 @@ export type FailureCode =
   | 'signature-invalid'
   | 'request-mismatch' // the entry says something else than the signed request
   | 'request-reused'
+  // attribution, when it is asked for
+  | 'attribution-unsigned' // an act that no key signed
+  | 'attribution-token-missing' // what the issuer signed was not kept, was erased, or is with another relay
+  | 'attribution-token-mismatch' // what is kept has another digest than the login entry names
+  | 'attribution-token-malformed'
+  | 'attribution-claims-mismatch' // it is of another issuer, person, client or time than the login
+  | 'attribution-binding-mismatch' // the issuer bound another key into it, or none where the entry says so
+  | 'attribution-keys-missing' // a key set that is too large for its entry
+  | 'attribution-keys-mismatch' // a key set has another digest than its entry says
+  | 'attribution-key-unknown' // no key set before the login has the key
+  | 'attribution-signature-invalid'
   // sessions
   | 'session-reopened'
   | 'session-unknown'
@@ -57,6 +68,8 @@ export type FailureCode =
 export type WarningCode =
   | 'entry-unknown' // of a later program; its digest was checked, its meaning was not
   | 'request-time' // signed long before or after it was used
+  | 'attribution-unbound' // the issuer signed who it is; that the key is theirs is the relay's word
+  | 'attribution-not-checked' // the proof is kept, and of a kind that this program does not read
   | 'session-unfinished' // still open, or its end is not signed yet
   | 'review-unfinished' // its session is over and it has no end
   | 'recording-leftover' // what a segment was made from, though its session is closed

@@ -1,10 +1,19 @@
 /** Logins as the log tells them: whose key signs what. */
-import type { Entry, EntryOf } from '../entry.ts';
-import type { Findings } from './finding.ts';
-import { openDecisionRequest, openKillRequest, openSessionRequest, thumbprintOf } from './signed-request.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { Act, EntryOf } from '../entry.ts';
+import type { FailureCode, Findings } from './finding.ts';
+import {
+  openDecisionRequest,
+  openKillRequest,
+  openReadRequest,
+  openSessionRequest,
+  thumbprintOf,
+} from './signed-request.ts';
 
 interface KnownLogin {
   readonly entry: EntryOf<'login'>;
+  /** Its key is the one that it names, and it was always this person's. */
+  readonly sound: boolean;
   /** `jti` of every request that was used. */
   readonly used: Set<string>;
   /** Milliseconds since the epoch; null while it lives. */
@@ -18,32 +27,51 @@ const requestSkewMs = 300_000;
 /** Between the relay's look at a login and the entry that follows from it: meanwhile somebody may have signed out. */
 const admittedMs = 60_000;
 
-type Signed = EntryOf<'session.opened'> | EntryOf<'session.killed'> | EntryOf<'review.decided'>;
+/** A signed act and its request, both there. */
+type Signed = Act & { readonly login: string; readonly request: string };
+const isSigned = (act: Act): act is Signed => act.login !== undefined && act.request !== undefined;
+
+/** What a signature proves. `problem`: the first of what is wrong with it; null: it is by the key of a login of the actor. */
+export type CheckedAct =
+  | { readonly problem: null; readonly iat: number }
+  | { readonly problem: FailureCode | 'attribution-unsigned' };
 
 /** Memory grows with the logins that live at one time, not with the log. */
 export class Logins {
   readonly #known = new Map<string, KnownLogin>();
   readonly #findings: Findings;
   readonly #relations: Findings;
+  readonly #forgotten: (login: string) => void;
   #sweepAt = 1000;
   /** Signatures by people that were proven. */
   signatures = 0;
 
-  /** @param relations takes what may only be said when no entry is missing */
-  constructor(findings: Findings, relations: Findings) {
+  /**
+   * @param relations takes what may only be said when no entry is missing
+   * @param forgotten told of each login that is no longer remembered
+   */
+  constructor(findings: Findings, relations: Findings, forgotten: (login: string) => void) {
     this.#findings = findings;
     this.#relations = relations;
+    this.#forgotten = forgotten;
   }
 
   signedIn(entry: EntryOf<'login'>, index: number): void {
-    if (thumbprintOf(entry.key) !== entry.thumbprint)
+    const named = thumbprintOf(entry.key) === entry.thumbprint;
+    if (!named)
       this.#findings.failure('login-mismatch', `login ${entry.login} names another key than it holds`, {
         index,
       });
     const before = this.#known.get(entry.login);
-    if (before !== undefined && !samePerson(before.entry, entry))
+    const same = before === undefined || samePerson(before.entry, entry);
+    if (!same)
       this.#findings.failure('login-mismatch', `login ${entry.login} was another person's before`, { index });
-    this.#known.set(entry.login, { entry, used: before?.used ?? new Set(), endedMs: null });
+    this.#known.set(entry.login, {
+      entry,
+      sound: named && same,
+      used: before?.used ?? new Set(),
+      endedMs: null,
+    });
     if (this.#known.size > this.#sweepAt) this.#sweep(Date.parse(entry.time));
   }
 
@@ -60,8 +88,10 @@ export class Logins {
   }
 
   /** Signature → key → login → person, and that the request says what the entry says. */
-  checkRequest(entry: Signed, index: number): void {
-    const place = { index, session: entry.session };
+  check(entry: Act, index: number): CheckedAct {
+    // Reads of earlier versions carry none.
+    if (!isSigned(entry)) return { problem: 'attribution-unsigned' };
+    const place = { index, ...(entry.session !== null && { session: entry.session }) };
     const login = this.#known.get(entry.login);
     if (login === undefined) {
       this.#relations.failure(
@@ -69,51 +99,55 @@ export class Logins {
         `${entry.kind} names login ${entry.login}, which the log does not know`,
         place,
       );
-      return;
+      return { problem: 'login-unknown' };
     }
-    if (!samePerson(login.entry, entry))
-      this.#findings.failure(
-        'login-mismatch',
-        `${entry.kind} is by another person than login ${entry.login}`,
-        place,
-      );
-    if (login.endedMs !== null && Date.parse(entry.time) - login.endedMs > admittedMs)
-      this.#findings.failure(
-        'login-over',
-        `${entry.kind} is by login ${entry.login}, which had ended`,
-        place,
-      );
     const { key, thumbprint } = login.entry;
     const claims = openRequest(entry, key, thumbprint);
+    const problems = [...this.#problems(entry, login, claims)];
+    for (const { code, message } of problems) this.#findings.failure(code, message, place);
+    if (claims !== null) {
+      this.signatures += 1;
+      login.used.add(claims.jti);
+      if (Math.abs(claims.iat * 1000 - Date.parse(entry.time)) > requestSkewMs)
+        this.#findings.warning(
+          'request-time',
+          `the request of ${entry.kind} was signed more than five minutes from its use`,
+          place,
+        );
+    }
+    if (claims === null || problems.length > 0) return { problem: problems[0]!.code };
+    return login.sound ? { problem: null, iat: claims.iat } : { problem: 'login-mismatch' };
+  }
+
+  *#problems(
+    entry: Signed,
+    { entry: login, endedMs, used }: KnownLogin,
+    claims: Claimed | null,
+  ): Generator<{ code: FailureCode; message: string }> {
+    const { kind, time } = entry;
+    if (!samePerson(login, entry))
+      yield { code: 'login-mismatch', message: `${kind} is by another person than login ${login.login}` };
+    if (endedMs !== null && Date.parse(time) - endedMs > admittedMs)
+      yield { code: 'login-over', message: `${kind} is by login ${login.login}, which had ended` };
     if (claims === null) {
-      this.#findings.failure(
-        'signature-invalid',
-        `the request of ${entry.kind} is not signed by the key of login ${entry.login}`,
-        place,
-      );
+      const message = `the request of ${kind} is not signed by the key of login ${login.login}`;
+      yield { code: 'signature-invalid', message };
       return;
     }
-    this.signatures += 1;
-    if (!claims.agrees || claims.reason !== entry.reason)
-      this.#findings.failure(
-        'request-mismatch',
-        `${entry.kind} says something else than the request that was signed`,
-        place,
-      );
-    if (login.used.has(claims.jti))
-      this.#findings.failure('request-reused', `the signed request of ${entry.kind} was used before`, place);
-    login.used.add(claims.jti);
-    if (Math.abs(claims.iat * 1000 - Date.parse(entry.time)) > requestSkewMs)
-      this.#findings.warning(
-        'request-time',
-        `the request of ${entry.kind} was signed more than five minutes from its use`,
-        place,
-      );
+    if (!claims.agrees)
+      yield {
+        code: 'request-mismatch',
+        message: `${kind} says something else than the request that was signed`,
+      };
+    if (used.has(claims.jti))
+      yield { code: 'request-reused', message: `the signed request of ${kind} was used before` };
   }
 
   #sweep(nowMs: number): void {
     for (const [id, { endedMs }] of this.#known) {
-      if (endedMs !== null && nowMs - endedMs > rememberMs) this.#known.delete(id);
+      if (endedMs === null || nowMs - endedMs <= rememberMs) continue;
+      this.#known.delete(id);
+      this.#forgotten(id);
     }
     this.#sweepAt = this.#known.size + 1000;
   }
@@ -122,8 +156,7 @@ export class Logins {
 interface Claimed {
   readonly jti: string;
   readonly iat: number;
-  readonly reason: string | null;
-  /** What is signed is what the entry says, but for the reason. */
+  /** What is signed is what the entry says. */
   readonly agrees: boolean;
 }
 
@@ -132,29 +165,38 @@ function openRequest(entry: Signed, key: EntryOf<'login'>['key'], thumbprint: st
   switch (entry.kind) {
     case 'session.opened': {
       const claims = openSessionRequest(entry.request, key, thumbprint);
-      return (
-        claims && claimed(claims, claims.target === entry.target && (claims.task ?? null) === entry.task)
-      );
+      const { target, task, reason } = entry;
+      return claims && claimed(claims, { target, task, reason });
     }
     case 'session.killed': {
       const claims = openKillRequest(entry.request, key, thumbprint);
-      return claims && claimed(claims, claims.session === entry.session);
+      const { session, reason } = entry;
+      return claims && claimed(claims, { session, reason });
     }
     case 'review.decided': {
       const claims = openDecisionRequest(entry.request, key, thumbprint);
-      const { review, decision, digest } = entry;
-      const agrees = claims?.review === review && claims.decision === decision && claims.digest === digest;
-      return claims && claimed(claims, agrees);
+      const { review, decision, digest, reason } = entry;
+      return claims && claimed(claims, { review, decision, digest, reason });
+    }
+    case 'evidence.read': {
+      const claims = openReadRequest(entry.request, key, thumbprint);
+      const { action, session, from, to, filters } = entry;
+      const said = { action: `evidence.${action}`, session, from, to, filters };
+      return claims && claimed({ filters: {}, ...claims }, said);
     }
   }
 }
 
-const claimed = (
-  { jti, iat, reason }: { jti: string; iat: number; reason?: string | undefined },
-  agrees: boolean,
-): Claimed => ({ jti, iat, reason: reason ?? null, agrees });
+/** @param said by the entry; null there is what the request left out */
+function claimed<Claims extends { jti: string; iat: number }>(
+  claims: Claims,
+  said: { readonly [Name in keyof Claims]?: unknown },
+): Claimed {
+  const agrees = Object.entries(said).every(([name, value]) =>
+    isDeepStrictEqual(claims[name as keyof Claims] ?? null, value),
+  );
+  return { jti: claims.jti, iat: claims.iat, agrees };
+}
 
-type ByPerson = Extract<Entry, { kind: 'login' | 'session.opened' | 'session.killed' | 'review.decided' }>;
-
-const samePerson = (a: ByPerson, b: ByPerson): boolean =>
-  a.actor.issuer === b.actor.issuer && a.actor.subject === b.actor.subject;
+const samePerson = (a: EntryOf<'login'>, { actor }: EntryOf<'login'> | Act): boolean =>
+  actor.kind !== 'relay' && a.actor.issuer === actor.issuer && a.actor.subject === actor.subject;

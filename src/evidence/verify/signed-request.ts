@@ -5,6 +5,7 @@
 import { createPublicKey, hash, verify } from 'node:crypto';
 import type { z } from 'zod';
 import { SessionKillClaims, SessionOpenClaims } from '../../wire/api.ts';
+import { EvidenceReadClaims } from '../../wire/audit.ts';
 import { ReviewDecisionClaims } from '../../wire/reviews.ts';
 import type { EntryOf } from '../entry.ts';
 
@@ -68,3 +69,6 @@ export const openDecisionRequest = (
   key: LoginKey,
   thumbprint: string,
 ): ReviewDecisionClaims | null => open(jws, key, thumbprint, ReviewDecisionClaims);
+
+export const openReadRequest = (jws: string, key: LoginKey, thumbprint: string): EvidenceReadClaims | null =>
+  open(jws, key, thumbprint, EvidenceReadClaims);

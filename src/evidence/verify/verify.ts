@@ -3,11 +3,12 @@
  * itself is not believed; the verifier key is what the caller brings.
  */
 import path from 'node:path';
-import { decodeEntry, type Entry, type EntryOf } from '../entry.ts';
+import { decodeEntry, type Act, type Entry, type EntryOf } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
 import { openCheckpoint, parseCheckpoint, type Checkpoint } from '../log/checkpoint.ts';
 import { cosignatures, NoteVerifier, parseNote } from '../log/note.ts';
 import { noteBytes, readIfThere } from '../regular-file.ts';
+import { Attribution, type AttributionOptions, type AttributionReport } from './attribution/attribution.ts';
 import { FindingList, RelationFindings, type Finding, type Findings } from './finding.ts';
 import { checkJournal, laterSessions } from './journal.ts';
 import { Logins } from './logins.ts';
@@ -33,6 +34,8 @@ export interface VerifyOptions {
   readonly recordings?: boolean;
   /** Only these sessions' recordings are here (an export of some). Default: all. */
   readonly sessions?: ReadonlySet<string>;
+  /** Follow each signed act to the identity provider's own signature: needs `logins/` beside the log. Default: not. */
+  readonly attribution?: AttributionOptions;
   /** Called with each finding as it is made. */
   readonly onFinding?: (finding: Finding) => void;
 }
@@ -61,6 +64,8 @@ export interface Report {
     readonly segments: number;
     readonly signatures: number;
   };
+  /** Null when it was not asked for. With `sessions`: of acts about those alone. */
+  readonly attribution: AttributionReport | null;
   /** Times of the first and the last entry; null when there is none. */
   readonly from: string | null;
   readonly to: string | null;
@@ -169,6 +174,7 @@ class EntryCheck {
   readonly sessions: Sessions;
   readonly #logins: Logins;
   readonly #reviews: Reviews;
+  readonly #attribution: Attribution | null;
   #entries = 0;
   #segments = 0;
   #from: string | null = null;
@@ -179,7 +185,14 @@ class EntryCheck {
     this.#findings = findings;
     this.#relations = new RelationFindings(findings);
     this.sessions = new Sessions(this.#relations);
-    this.#logins = new Logins(findings, this.#relations);
+    this.#attribution =
+      options.attribution === undefined
+        ? null
+        : new Attribution(options.directory, options.attribution, {
+            findings,
+            relations: this.#relations,
+          });
+    this.#logins = new Logins(findings, this.#relations, (login) => this.#attribution?.forget(login));
     this.#reviews = new Reviews(this.#relations);
   }
 
@@ -206,15 +219,20 @@ class EntryCheck {
       case 'relay.started':
         return this.sessions.started();
       case 'login':
+        this.#attribution?.signedIn(entry, index);
         return this.#logins.signedIn(entry, index);
       case 'login.ended':
         return this.#logins.ended(entry, index);
-      case 'session.opened':
-        this.#logins.checkRequest(entry, index);
-        return this.sessions.opened(entry, index);
-      case 'session.killed':
-        this.#logins.checkRequest(entry, index);
-        return this.sessions.mentioned(entry, index);
+      case 'session.opened': {
+        const attributed = this.#checkAct(entry, index);
+        this.sessions.opened(entry, index);
+        return attributed;
+      }
+      case 'session.killed': {
+        const attributed = this.#checkAct(entry, index);
+        this.sessions.mentioned(entry, index);
+        return attributed;
+      }
       case 'segment':
         return this.#checkSegment(entry, index);
       case 'session.closed':
@@ -228,20 +246,31 @@ class EntryCheck {
         return this.sessions.mentioned(entry, index);
       case 'review.requested':
         return this.#reviews.requested(entry, this.sessions.owner(entry.session), index);
-      case 'review.decided':
-        this.#logins.checkRequest(entry, index);
-        return this.#reviews.decided(entry, this.#logins.groupsOf(entry.login), index);
+      case 'review.decided': {
+        const attributed = this.#checkAct(entry, index);
+        this.#reviews.decided(entry, this.#logins.groupsOf(entry.login), index);
+        return attributed;
+      }
       case 'review.ended':
         return this.#reviews.ended(entry, index);
       // The session may be another relay's: whoever is asked to decide writes down that it refused.
       case 'review.refused':
       case 'relay.recovered':
       case 'config.changed':
-      case 'issuer.keys':
-      case 'evidence.read':
       case 'gap':
         return undefined;
+      case 'issuer.keys':
+        return this.#attribution?.issuerKeys(entry, index);
+      case 'evidence.read':
+        return entry.actor.kind === 'relay' ? undefined : this.#checkAct(entry, index);
     }
+  }
+
+  #checkAct(act: Act, index: number): void | Promise<void> {
+    const checked = this.#logins.check(act, index);
+    const { sessions } = this.#options;
+    if (sessions === undefined || (act.session !== null && sessions.has(act.session)))
+      return this.#attribution?.act(act, index, checked);
   }
 
   async #checkSegment(entry: EntryOf<'segment'>, index: number): Promise<void> {
@@ -270,8 +299,9 @@ class EntryCheck {
     await checkRecordings(this.#options.directory, this.sessions, ask, this.#relations);
   }
 
-  summary(): Pick<Report, 'counts' | 'from' | 'to'> {
+  summary(): Pick<Report, 'attribution' | 'counts' | 'from' | 'to'> {
     return {
+      attribution: this.#attribution?.report() ?? null,
       counts: {
         entries: this.#entries,
         sessions: this.sessions.count,

@@ -3,6 +3,7 @@ import type { Client, ClientChannel, ExecOptions } from 'ssh2';
 import type { AskedProgram } from './asked-program.ts';
 import { SshError } from './error.ts';
 import type { ExitStatus, TargetEnd } from './program.ts';
+import { SessionRequests } from './session-requests.ts';
 
 /** @throws SshError `ssh-connection-lost` */
 export function openAtTarget(
@@ -12,7 +13,7 @@ export function openAtTarget(
   return new Promise((resolve, reject) => {
     const opened = (error: Error | undefined, channel: ClientChannel): void => {
       // Listened to at once: how it ended may have come with the answer that it began.
-      if (error === undefined || error === null) resolve(targetEndOf(channel, terminal !== null));
+      if (error === undefined || error === null) resolve(targetEndOf(client, channel, terminal !== null));
       else
         reject(
           new SshError('ssh-connection-lost', 'the target did not start it', {
@@ -39,7 +40,8 @@ export function openAtTarget(
   });
 }
 
-function targetEndOf(channel: ClientChannel, terminal: boolean): TargetEnd {
+function targetEndOf(client: Client, channel: ClientChannel, terminal: boolean): TargetEnd {
+  const requests = new SessionRequests(client, channel);
   channel.on('error', () => undefined);
   const exit = Promise.withResolvers<ExitStatus>();
   const closed = Promise.withResolvers<void>();
@@ -51,8 +53,8 @@ function targetEndOf(channel: ClientChannel, terminal: boolean): TargetEnd {
     input: channel.stdin,
     output: channel,
     errorOutput: terminal ? null : channel.stderr,
-    signal: (name) => channel.signal(name),
-    resize: ({ columns, rows }) => channel.setWindow(rows, columns, 0, 0),
+    signal: (name) => requests.signal(name),
+    resize: ({ columns, rows }) => requests.resize(columns, rows),
     destroy: () => {
       channel.destroy();
     },

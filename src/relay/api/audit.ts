@@ -8,7 +8,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { EntryOf, NewEntry } from '../../evidence/entry.ts';
+import type { NewEntry } from '../../evidence/entry.ts';
 import { EvidenceError } from '../../evidence/error.ts';
 import { readEvents } from '../../evidence/read/events.ts';
 import { readChannels } from '../../evidence/read/channels.ts';
@@ -20,12 +20,27 @@ import { followStreams, readStreams } from '../../evidence/read/streams.ts';
 import { followTranscript, readTranscript } from '../../evidence/read/transcript.ts';
 import type { Principal } from '../../model/principal.ts';
 import { hasErrno } from '../../errors.ts';
-import { AuditQuery, OriginalsQuery, StreamsQuery, TranscriptQuery } from '../../wire/audit.ts';
+import type { LoginId } from '../../model/ids.ts';
+import {
+  askedFor,
+  AuditQuery,
+  OriginalsQuery,
+  StreamsQuery,
+  TranscriptQuery,
+  type AskedFor,
+  type ReadAction,
+} from '../../wire/audit.ts';
 import { RelayError } from '../error.ts';
 
 /** Somebody who was authenticated, and what policy lets them read. */
 export interface EvidenceReader {
   readonly principal: Principal;
+  readonly login: LoginId;
+  /**
+   * The request that the reader's key signed, once it is proven to ask for exactly this; used up by it.
+   * @throws IdentityError `signed-request-…`; RelayError `request-invalid` when it asks for something else
+   */
+  signed(action: ReadAction, asked: AskedFor): Promise<string>;
   /** One session's record; with null: everything. */
   mayRead(session: SessionSummary | null): boolean;
   /** The sealed originals of what the session masked. */
@@ -37,20 +52,17 @@ export interface AuditRoutesOptions {
   readonly directory: string;
   /** @throws HoopError when the caller is nobody */
   readonly authorizeRead: (request: FastifyRequest) => Promise<EvidenceReader>;
-  /** Resolves when the entry is durable. */
-  readonly append: (entry: NewEntry) => Promise<unknown>;
+  readonly reads: ReadEntries;
   /** How often a live reader looks for news. Default 250 ms. */
   readonly tailIntervalMs?: number;
 }
 
-type Action = EntryOf<'evidence.read'>['action'];
 interface ById {
   Params: { id: string };
 }
 
 export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): void {
-  const { directory, authorizeRead } = options;
-  const reads = new ReadEntries(options.append);
+  const { directory, authorizeRead, reads } = options;
   const untilNews = (reply: FastifyReply) => untilHungUp(reply, options.tailIntervalMs ?? 250);
 
   app.get('/v1/audit/sessions', async (request) => {
@@ -121,12 +133,12 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
       const only = query.session;
       return sendLines(
         reply,
-        evidenceFiles(directory, (session) => session === only),
+        evidenceFiles(directory, (session) => session === only, false),
       );
     }
     return sendLines(
       reply,
-      evidenceFiles(directory, () => true),
+      evidenceFiles(directory, () => true, true),
     );
   });
 
@@ -188,28 +200,48 @@ async function findSession(directory: string, id: string): Promise<SessionSummar
   return session;
 }
 
-/** `evidence.read` entries. */
-class ReadEntries {
-  readonly #append: AuditRoutesOptions['append'];
-  /** When a reader last fetched files of a session, by both names; bounded. */
+/** `evidence.read` entries. A read that its reader did not sign is refused, and leaves none. */
+export class ReadEntries {
+  readonly #append: (entry: NewEntry) => Promise<unknown>;
+  /** When a login last fetched files of a session, by both names; bounded. */
   readonly #lately = new Map<string, number>();
 
-  constructor(append: AuditRoutesOptions['append']) {
+  /** @param append resolves when the entry is durable */
+  constructor(append: (entry: NewEntry) => Promise<unknown>) {
     this.#append = append;
   }
 
+  /** @throws as `EvidenceReader.signed`, and what `append` throws */
   async append(
     reader: EvidenceReader,
-    action: Action,
-    { session, from, to, ...rest }: AuditQuery,
+    action: ReadAction,
+    query: AuditQuery,
     more: Readonly<Record<string, string | number | undefined>> = {},
   ): Promise<void> {
-    const { kind, issuer, subject, email } = reader.principal;
-    const filters = Object.fromEntries(
-      Object.entries({ ...rest, ...more })
-        .filter(([, value]) => value !== undefined)
-        .map(([name, value]) => [name, String(value)]),
-    );
+    const asked = askedFor(query, more);
+    await this.#tell(reader, action, asked, await reader.signed(action, asked));
+  }
+
+  /** A recording is many files; fetching them is one act of reading. Each fetch is signed all the same. */
+  async appendOncePerMinute(reader: EvidenceReader, session: string | null): Promise<void> {
+    const asked = session === null ? {} : { session };
+    const request = await reader.signed('files', asked);
+    const key = JSON.stringify([reader.login, session]);
+    const now = performance.now();
+    if (now - (this.#lately.get(key) ?? -Infinity) < 60_000) return;
+    await this.#tell(reader, 'files', asked, request);
+    this.#lately.delete(key);
+    this.#lately.set(key, now);
+    if (this.#lately.size > 10_000) this.#lately.delete(this.#lately.keys().next().value!);
+  }
+
+  async #tell(
+    { principal, login }: EvidenceReader,
+    action: ReadAction,
+    { session, from, to, filters }: AskedFor,
+    request: string,
+  ): Promise<void> {
+    const { kind, issuer, subject, email } = principal;
     await this.#append({
       kind: 'evidence.read',
       actor: { kind, issuer, subject, email },
@@ -217,19 +249,10 @@ class ReadEntries {
       session: session ?? null,
       from: from ?? null,
       to: to ?? null,
-      filters,
+      filters: filters ?? {},
+      login,
+      request,
     });
-  }
-
-  /** A recording is many files; fetching them is one act of reading. */
-  async appendOncePerMinute(reader: EvidenceReader, session: string | null): Promise<void> {
-    const key = JSON.stringify([reader.principal.issuer, reader.principal.subject, session]);
-    const now = performance.now();
-    if (now - (this.#lately.get(key) ?? -Infinity) < 60_000) return;
-    await this.append(reader, 'files', session === null ? {} : { session });
-    this.#lately.delete(key);
-    this.#lately.set(key, now);
-    if (this.#lately.size > 10_000) this.#lately.delete(this.#lately.keys().next().value!);
   }
 }
 

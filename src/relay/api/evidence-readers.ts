@@ -4,6 +4,9 @@
  */
 import type { FastifyRequest } from 'fastify';
 import type { Authenticated } from '../../identity/authenticator.ts';
+import { IdentityError } from '../../identity/error.ts';
+import type { ReplayCache } from '../../identity/replay.ts';
+import { verifySignedRequest } from '../../identity/signed-request.ts';
 import { isSessionId, isTargetName } from '../../model/ids.ts';
 import type { SessionResource } from '../../policy/entities.ts';
 import type { Policies } from '../../policy/policies.ts';
@@ -11,23 +14,34 @@ import { relayId } from '../../policy/schema.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { RelayConfig } from '../config/config.ts';
 import type { SessionSummary } from '../../evidence/read/sessions.ts';
+import { EvidenceReadClaims, isAskedFor, signedReadHeader } from '../../wire/audit.ts';
+import { RelayError } from '../error.ts';
 import type { EvidenceReader } from './audit.ts';
 
 export interface EvidenceReadersOptions {
-  readonly config: Pick<RelayConfig, 'targets'>;
+  readonly config: Pick<RelayConfig, 'targets' | 'publicUrl'>;
   readonly policies: () => Policies;
   readonly clock: Clock;
+  readonly replay: ReplayCache;
   /** @throws IdentityError */
   readonly authenticate: (request: FastifyRequest) => Promise<Authenticated>;
 }
 
 /** Authenticates a caller as a reader of evidence. */
-export function evidenceReaders({ config, policies, clock, authenticate }: EvidenceReadersOptions) {
+export function evidenceReaders(options: EvidenceReadersOptions) {
+  const { config, policies, clock, authenticate } = options;
   return async (request: FastifyRequest): Promise<EvidenceReader> => {
-    const { principal } = await authenticate(request);
+    const caller = await authenticate(request);
+    const { principal, login } = caller;
     const circumstancesNow = () => ({ timeMs: clock.wallMs(), sourceAddress: request.ip });
     return {
       principal,
+      login,
+      signed: async (action, asked) => {
+        const { jws, claims } = await readSigned(options, caller, request);
+        if (isAskedFor(claims, action, asked)) return jws;
+        throw new RelayError('request-invalid', 'The signed request asks for something else than the call.');
+      },
       mayUnseal: (session) => {
         const resource = sessionResource(config, session);
         if (resource === null) return false;
@@ -48,6 +62,21 @@ export function evidenceReaders({ config, policies, clock, authenticate }: Evide
       },
     };
   };
+}
+
+async function readSigned(
+  { config, clock, replay }: EvidenceReadersOptions,
+  { publicJwk, jkt }: Authenticated,
+  { headers }: FastifyRequest,
+): Promise<{ jws: string; claims: EvidenceReadClaims }> {
+  const jws = headers[signedReadHeader];
+  if (typeof jws !== 'string' || jws === '')
+    throw new IdentityError('signed-request-missing', 'Whoever reads evidence signs what they ask for.', {
+      hint: 'upgrade hoop',
+    });
+  const schema = EvidenceReadClaims;
+  const verification = { schema, publicJwk, jkt, relay: config.publicUrl, clock, replay };
+  return { jws, claims: await verifySignedRequest(jws, verification) };
 }
 
 /** A target that is no longer configured has no groups. Null: what the log names is no session of a target. */

@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { NewEntry } from '../../evidence/entry.ts';
+import type { NewEntry, ProofKind } from '../../evidence/entry.ts';
 import type { Authenticated, PresentedRequest } from '../../identity/authenticator.ts';
 import type { VerifiedProof } from '../../identity/dpop.ts';
 import { IdentityError } from '../../identity/error.ts';
@@ -29,6 +29,8 @@ export interface LoginRoutesOptions {
   readonly state: State;
   readonly clock: Clock;
   readonly append: AppendEntry;
+  /** Keeps what an entry will name by its digest; durable when it resolves (`evidence/logins/archive.ts`). */
+  readonly keepProof: (digest: string, kind: ProofKind, text: string) => Promise<void>;
   /** Whether an ID token of that time still speaks for its person; absent where the issuer is not ours to ask. */
   readonly vouchesFor?: ((subject: string, issuedAtMs: number) => Promise<boolean>) | undefined;
 }
@@ -91,7 +93,7 @@ async function signIn(
   proof: VerifiedProof,
 ): Promise<LoginAnswer> {
   const { identity, state, clock } = options;
-  const token = await identity.idTokens.verify(body.idToken);
+  const token = { ...(await identity.idTokens.verify(body.idToken)), text: body.idToken };
   if (token.boundJkt !== null && token.boundJkt !== proof.jkt)
     throw new IdentityError('id-token-invalid', 'The ID token is bound to another key.');
   // Once: who steals an ID token later cannot bind it to a key of their own.
@@ -130,24 +132,39 @@ async function refuseUnlessVouchedFor(
   });
 }
 
-/** The entry is durable before the login counts: nobody acts whose sign-in is not on record. */
+/** A verified ID token and how it came. */
+interface PresentedToken extends VerifiedIdToken {
+  readonly text: string;
+}
+
+/** The token is kept before the entry that names it, and both before the login counts: nobody acts whose sign-in is not on record. */
+async function tell(
+  { append, keepProof }: LoginRoutesOptions,
+  entry: LoginEntry,
+  token: PresentedToken,
+): Promise<void> {
+  await keepProof(token.digest, 'id-token', token.text);
+  await append(entry);
+}
+
 async function open(
-  { state, clock, append }: LoginRoutesOptions,
-  token: VerifiedIdToken,
+  options: LoginRoutesOptions,
+  token: PresentedToken,
   proof: VerifiedProof,
   validUntilMs: number,
 ): Promise<LoginId> {
+  const { state, clock } = options;
   // Each sign-in makes a key of its own; one whose login an operator ended is in the wrong hands.
   if (await state.logins.isRevokedKey(proof.jkt)) throw ended();
   const login = ulid(clock.wallMs()) as LoginId;
   const entry = loginEntry(login, null, token, proof);
-  await append(entry);
+  await tell(options, entry, token);
   await state.logins.open({ id: login, principal: token.principal, ...proof, validUntilMs, entry });
   return login;
 }
 
 interface Renewal {
-  readonly token: VerifiedIdToken;
+  readonly token: PresentedToken;
   readonly proof: VerifiedProof;
   readonly validUntilMs: number;
 }
@@ -157,7 +174,7 @@ interface Renewal {
  * renewed in time (a machine that slept) stays over, with its sessions: the same person goes on under a new login.
  */
 async function renew(options: LoginRoutesOptions, renews: string, renewal: Renewal): Promise<LoginId> {
-  const { state, append } = options;
+  const { state } = options;
   const { token, proof, validUntilMs } = renewal;
   const { principal } = token;
   const found = isLoginId(renews) ? await state.logins.find(renews) : null;
@@ -166,7 +183,7 @@ async function renew(options: LoginRoutesOptions, renews: string, renewal: Renew
   if (found.standing === 'lapsed') return open(options, token, proof, validUntilMs);
   if (found.login.principal.groups.join('\n') !== principal.groups.join('\n')) {
     const entry = loginEntry(renews, renews, token, proof);
-    await append(entry);
+    await tell(options, entry, token);
     await state.logins.told(renews, entry);
   }
   if (!(await state.logins.renew(renews, principal, proof.jkt, validUntilMs))) throw ended();
@@ -195,6 +212,7 @@ function loginEntry(
     thumbprint: proof.jkt,
     binding: token.boundJkt === null ? 'bound-by-relay' : 'cnf-by-issuer',
     idTokenDigest: token.digest,
+    audience: token.audience,
   };
 }
 

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { parseMoment } from '../../../src/cli/audit/moment.ts';
 import { RelaySource } from '../../../src/cli/audit/source.ts';
+import { newKey } from '../../identity/support.ts';
 import type { TranscriptView } from '../../../src/wire/audit.ts';
 
 const item: TranscriptView = { micros: 1, connection: 1, command: 1, kind: 'complete', tag: 'SELECT é' };
@@ -10,8 +11,9 @@ const session = { session: '01JD0000000000000000000001' } as Parameters<RelaySou
 
 async function read(body: Readable): Promise<unknown[]> {
   const source = new RelaySource({
-    get: () => Promise.reject(new Error('not asked')),
-    stream: async () => body,
+    relay: 'https://relay.example',
+    signIn: { key: newKey },
+    client: { get: () => Promise.reject(new Error('not asked')), stream: async () => body },
   });
   const items: unknown[] = [];
   for await (const each of source.transcript(session)) items.push(each);
@@ -32,9 +34,12 @@ test('an answer that breaks off, by an error or inside a line, is a failure and 
   const line = `${JSON.stringify(item)}\n`;
   const cut = { code: 'audit-line-invalid' };
   await assert.rejects(read(Readable.from([Buffer.from(line + line.slice(0, 9))])), cut);
-  const broken = new Readable({ read() {} });
-  broken.push(line);
-  setImmediate(() => broken.destroy(new Error('reset')));
+  const broken = Readable.from(
+    (async function* () {
+      yield Buffer.from(line);
+      throw new Error('reset');
+    })(),
+  );
   await assert.rejects(read(broken), cut);
   await assert.rejects(read(Readable.from([Buffer.from('{"kind":"odd"}\n')])), cut);
 });

@@ -30,6 +30,10 @@ export interface TestLogin {
   sign(claims: Record<string, unknown>): string;
 }
 
+export type Prove = (
+  login: Pick<EntryOf<'login'>, 'actor' | 'key' | 'thumbprint'> & { readonly nowSeconds: number },
+) => Promise<Partial<EntryOf<'login'>>>;
+
 export interface TestSession {
   readonly session: string;
   readonly openedAtMs: number;
@@ -89,7 +93,8 @@ export class EvidenceFixture {
     await this.log.append({ kind: 'relay.started', actor: relayActor, version: '0.1.0', configDigest });
   }
 
-  async signIn(subject: string, groups = ['engineering']): Promise<TestLogin> {
+  /** @param prove makes what the issuer signed, and says what the entry then holds of it */
+  async signIn(subject: string, groups = ['engineering'], prove?: Prove): Promise<TestLogin> {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const { x = '', y = '' } = publicKey.export({ format: 'jwk' });
     const key = { kty: 'EC', crv: 'P-256', x, y } as const;
@@ -112,6 +117,7 @@ export class EvidenceFixture {
       thumbprint,
       binding: 'bound-by-relay',
       idTokenDigest: hash('sha256', subject, 'hex'),
+      ...(await prove?.({ actor, key, thumbprint, nowSeconds: Math.floor(this.clock.ms / 1000) })),
     });
     return {
       login,
@@ -232,16 +238,18 @@ export class EvidenceFixture {
     return sessions;
   }
 
-  async read(by: TestLogin): Promise<void> {
-    const action = 'sessions';
+  async read(by: TestLogin, changes: Partial<EntryOf<'evidence.read'>> = {}): Promise<void> {
     await this.log.append({
       kind: 'evidence.read',
       actor: by.actor,
-      action,
+      action: 'sessions',
       session: null,
       from: null,
       to: null,
       filters: {},
+      login: by.login,
+      request: by.sign({ action: 'evidence.sessions' }),
+      ...changes,
     });
   }
 

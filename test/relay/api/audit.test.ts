@@ -2,14 +2,14 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { get, type IncomingMessage } from 'node:http';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import fastify, { type FastifyInstance } from 'fastify';
-import type { EntryOf, NewEntry } from '../../../src/evidence/entry.ts';
+import type { EntryOf } from '../../../src/evidence/entry.ts';
 import { readEntries } from '../../../src/evidence/read/entries.ts';
-import { auditRoutes, type AuditRoutesOptions } from '../../../src/relay/api/audit.ts';
+import { auditRoutes, ReadEntries, type AuditRoutesOptions } from '../../../src/relay/api/audit.ts';
 import { logRoutes } from '../../../src/relay/api/log.ts';
 import { sendProblem } from '../../../src/relay/api/problem.ts';
 import {
@@ -20,9 +20,17 @@ import {
   StreamView,
   TranscriptView,
 } from '../../../src/wire/audit.ts';
-import { anaSession, benSession, History, serverSession, twoSessions } from '../../evidence/read/history.ts';
+import type { LoginId } from '../../../src/model/ids.ts';
+import {
+  anaLogin,
+  anaSession,
+  benSession,
+  History,
+  serverSession,
+  twoSessions,
+} from '../../evidence/read/history.ts';
 
-/** `x-reader: lea` may read everything, `ana` her own session, anybody else nothing. */
+/** Signatures are `readers.test.ts`'s matter. `x-reader: lea` may read everything, `ana` her own session, anybody else nothing. */
 const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
   const subject = String(request.headers['x-reader']);
   const principal = {
@@ -34,6 +42,8 @@ const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
   };
   return {
     principal,
+    login: anaLogin as LoginId,
+    signed: async () => 'a.b.c',
     mayUnseal: () => subject === 'uma',
     mayRead: (session) =>
       subject === 'uma' || subject === 'lea' || (session !== null && session.principal.subject === subject),
@@ -43,9 +53,9 @@ const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
 function openApi(history: History): FastifyInstance {
   const app = fastify();
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error));
-  const append = (entry: NewEntry) => history.append(entry);
-  auditRoutes(app, { directory: history.directory, append, tailIntervalMs: 5, authorizeRead });
-  logRoutes(app, { directory: path.join(history.directory, 'log'), authorizeRead });
+  const entries = new ReadEntries((entry) => history.append(entry));
+  auditRoutes(app, { directory: history.directory, reads: entries, tailIntervalMs: 5, authorizeRead });
+  logRoutes(app, { directory: path.join(history.directory, 'log'), reads: entries, authorizeRead });
   return app;
 }
 
@@ -170,6 +180,10 @@ test('the manifest names every file of the log and of the recordings, and only t
   )();
   await history.publish();
   writeFileSync(path.join(history.directory, 'secret'), 'not evidence');
+  // Both sign-ins of this history name the same token.
+  const proof = `logins/2026/11/21/${'0'.repeat(64)}.jwt`;
+  mkdirSync(path.join(history.directory, path.dirname(proof)), { recursive: true });
+  writeFileSync(path.join(history.directory, proof), 'a.b.c');
   await using app = openApi(history);
   const ask = async (reader: string, url: string) => app.inject({ url, headers: { 'x-reader': reader } });
   const manifest = (await ask('lea', '/v1/audit/files')).body
@@ -183,6 +197,7 @@ test('the manifest names every file of the log and of the recordings, and only t
       'log/checkpoint',
       'log/tile/entries/000.p/8',
       'log/tile/0/000.p/8',
+      proof,
       `${day}/${anaSession}/0.cbor.zst`,
       `${day}/${benSession}/0.cbor.zst`,
     ],
@@ -198,6 +213,10 @@ test('the manifest names every file of the log and of the recordings, and only t
     `${day}/${anaSession}/0.cbor`,
     `${day}/../../../../../etc/passwd`,
     '/etc/passwd',
+    `logins/2026/11/21/../${'0'.repeat(64)}.jwt`,
+    `logins/2026/11/21/${'0'.repeat(64)}.txt`,
+    `logins/2026/11/21/${'1'.repeat(64)}.jwt`,
+    'issuers/../secret',
     'log//checkpoint',
     '',
   );
@@ -207,6 +226,7 @@ test('the manifest names every file of the log and of the recordings, and only t
   }
   assert.equal((await ask('ana', `/v1/audit/file?path=${day}/${anaSession}/0.cbor.zst`)).statusCode, 200);
   assert.equal((await ask('ana', `/v1/audit/file?path=${day}/${benSession}/0.cbor.zst`)).statusCode, 403);
+  assert.equal((await ask('ana', `/v1/audit/file?path=${proof}`)).statusCode, 403);
 });
 
 test('the log as C2SP says: types, caching, nothing but its own files; entries are for readers of evidence', async () => {
@@ -225,6 +245,7 @@ test('the log as C2SP says: types, caching, nothing but its own files; entries a
   const entries = '/log/tile/entries/000.p/1';
   assert.equal((await app.inject({ url: entries, headers: { 'x-reader': 'lea' } })).statusCode, 200);
   assert.equal((await app.inject({ url: entries, headers: { 'x-reader': 'ana' } })).statusCode, 403);
+  assert.deepEqual(await reads(history), [JSON.stringify(['lea', 'files', null, {}])]);
   for (const url of [
     '/log/tile/0/000',
     '/log/journal',

@@ -8,8 +8,10 @@ import { DirectorySource, RelaySource } from '../../../src/cli/audit/source.ts';
 import { lineOf, unsealed, type Unsealed } from '../../../src/cli/audit/unseal.ts';
 import { readEntries } from '../../../src/evidence/read/entries.ts';
 import { parseRecipient } from '../../../src/evidence/recording/age.ts';
-import { auditRoutes } from '../../../src/relay/api/audit.ts';
+import { auditRoutes, ReadEntries } from '../../../src/relay/api/audit.ts';
 import { sendProblem } from '../../../src/relay/api/problem.ts';
+import type { LoginId } from '../../../src/model/ids.ts';
+import { newKey } from '../../identity/support.ts';
 import { anaLogin, anaSession, History } from '../../evidence/read/history.ts';
 
 async function maskedHistory(): Promise<{ history: History; identity: string; close: () => Promise<void> }> {
@@ -87,11 +89,13 @@ test('from a relay: who may unseal gets what is sealed, and the entry stands bef
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error));
   auditRoutes(app, {
     directory: history.directory,
-    append: history.append,
+    reads: new ReadEntries(history.append),
     authorizeRead: async ({ headers }) => {
       const subject = String(headers['x-reader']);
       const issuer = 'https://id.example';
       return {
+        login: anaLogin as LoginId,
+        signed: async () => 'a.b.c',
         principal: { kind: 'person', issuer, subject, email: null, groups: [] },
         mayRead: () => subject !== 'eve',
         mayUnseal: () => subject === 'uma',
@@ -118,10 +122,14 @@ test('from a relay: who may unseal gets what is sealed, and the entry stands bef
     assert.equal(answer.body.includes(secret), false);
   assert.deepEqual(await entries(), ['unseal {}']);
   const source = new RelaySource({
-    get: () => assert.fail(),
-    stream: async (url: string) => {
-      const { body } = await app.inject({ url, headers: { 'x-reader': 'uma' } });
-      return Readable.from([Buffer.from(body)]);
+    relay: 'https://relay.example',
+    signIn: { key: newKey },
+    client: {
+      get: () => assert.fail(),
+      stream: async (url: string) => {
+        const { body } = await app.inject({ url, headers: { 'x-reader': 'uma' } });
+        return Readable.from([Buffer.from(body)]);
+      },
     },
   });
   const session = await new DirectorySource(history.directory).session(anaSession);

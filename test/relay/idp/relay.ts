@@ -6,13 +6,14 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import Fastify from 'fastify';
+import Fastify, { type FastifyInstance } from 'fastify';
 import * as oidc from 'openid-client';
 import type { NewEntry } from '../../../src/evidence/entry.ts';
+import { keepProof } from '../../../src/evidence/logins/archive.ts';
 import { generateTokenKey } from '../../../src/identity/access-token.ts';
 import { makeProof } from '../../../src/identity/dpop.ts';
 import { generateLoginKey, importLoginKey, type LoginKey } from '../../../src/identity/login-key.ts';
-import { createIdentity } from '../../../src/relay/api/identity.ts';
+import { createIdentity, type RelayIdentity } from '../../../src/relay/api/identity.ts';
 import { authenticate, loginRoutes, offerNonces } from '../../../src/relay/api/login.ts';
 import { sendProblem } from '../../../src/relay/api/problem.ts';
 import { generateProviderKeys } from '../../../src/relay/idp/keys.ts';
@@ -43,7 +44,13 @@ export type TestRelay = Awaited<ReturnType<typeof startRelay>>;
 
 export const newKey = async (): Promise<LoginKey> => importLoginKey(await generateLoginKey());
 
-export async function startRelay() {
+/** What a test adds to it. */
+export type MoreRoutes = (
+  app: FastifyInstance,
+  parts: { relay: string; identity: RelayIdentity; state: State; clock: Clock },
+) => void;
+
+export async function startRelay(more?: MoreRoutes) {
   const directory = mkdtempSync(path.join(tmpdir(), 'hoop-identity-'));
   const server = createServer();
   server.listen(0, '127.0.0.1');
@@ -79,9 +86,11 @@ export async function startRelay() {
     state,
     clock,
     append,
+    keepProof: (...proof) => keepProof(directory, ...proof),
     vouchesFor: (...token) => provider.accounts.vouchesFor(...token),
   });
   app.get('/v1/other', async (request) => (await authenticate(identity, request)).login);
+  more?.(app, { relay, identity, state, clock });
   await app.register(mountProvider(provider));
   await app.ready();
   const close = async () => {
@@ -101,6 +110,7 @@ export interface Call {
   readonly scheme?: string;
   /** Sent instead of a proof made for the call. */
   readonly proof?: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** One call of the API as a careful client makes it: with the relay's nonce, and a proof for exactly this call. */
@@ -110,6 +120,7 @@ export async function call(test: TestRelay, key: LoginKey, target: string, optio
   const accessToken = options.accessToken ?? null;
   const nonce = test.identity.nonces.current();
   const headers: Record<string, string> = {
+    ...options.headers,
     dpop: options.proof ?? (await makeProof(key, { method, url, accessToken }, nonce, test.clock)),
   };
   if (accessToken !== null) headers['authorization'] = `${options.scheme ?? 'DPoP'} ${accessToken}`;

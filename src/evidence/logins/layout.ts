@@ -1,0 +1,86 @@
+/**
+ * What stands beside the log so that a sign-in can be followed back to its issuer: the issuer's own word about the person
+ * (`logins/<yyyy>/<mm>/<dd>/<sha256>.jwt`, a SAML response `.xml`), and key sets that are too large for an entry
+ * (`issuers/<sha256>.json`). Entries name both by digest. Proofs are personal data: they are apart from the log so that they
+ * can be erased, whole days at a time, and nothing but attribution needs them. None is a credential: each was used up.
+ */
+import { readdir } from 'node:fs/promises';
+import path from 'node:path';
+import { hasErrno } from '../../errors.ts';
+import type { EntryOf, ProofKind } from '../entry.ts';
+
+/** No longer than this is read as a proof or as a key set. */
+export const proofBytes = 1024 * 1024;
+
+const endings: Readonly<Record<ProofKind, string>> = {
+  'id-token': 'jwt',
+  assertion: 'jwt',
+  'saml-response': 'xml',
+};
+
+/** A proof as an entry names it. */
+export interface NamedProof {
+  readonly kind: ProofKind;
+  /** SHA-256 of its text, hexadecimal. */
+  readonly digest: string;
+}
+
+/** What the entry names: the identity provider's own word first, then the token that it came with, if that is another. */
+export function proofsOf({ proof, idTokenDigest }: EntryOf<'login'>): readonly NamedProof[] {
+  const token = { kind: 'id-token', digest: idTokenDigest } as const;
+  return proof === undefined ? [token] : proof.digest === idTokenDigest ? [proof] : [proof, token];
+}
+
+/** Below the evidence directory. @param dayMs any moment of the UTC day on which it is kept */
+export function proofPath(dayMs: number, { kind, digest }: NamedProof): string {
+  const [year, month, day] = new Date(dayMs).toISOString().slice(0, 10).split('-');
+  return `logins/${year}/${month}/${day}/${digest}.${endings[kind]}`;
+}
+
+/** Where a proof can be that an entry of this time is the first to name: it was kept just before, perhaps before midnight. */
+export function proofPaths(entryTime: string, proof: NamedProof): readonly string[] {
+  const timeMs = Date.parse(entryTime);
+  return [proofPath(timeMs, proof), proofPath(timeMs - 86_400_000, proof)];
+}
+
+/** Below the evidence directory. @param digest SHA-256 of the canonical JSON that the file holds */
+export const keySetPath = (digest: string): string => `issuers/${digest}.json`;
+
+/** The digest in the name; null for anything that is not exactly the path of a proof or of a key set. */
+export function parseProofPath(given: string): string | null {
+  const [, digest] =
+    /^logins\/\d{4}\/\d\d\/\d\d\/([0-9a-f]{64})\.(?:jwt|xml)$/.exec(given) ??
+    /^issuers\/([0-9a-f]{64})\.json$/.exec(given) ??
+    [];
+  return digest ?? null;
+}
+
+/** The proofs that are in an evidence directory, whatever their days: directories of several relays may have been merged. */
+export class KeptProofs {
+  readonly #evidence: string;
+  #paths: Promise<ReadonlyMap<string, string>> | null = null;
+
+  constructor(evidence: string) {
+    this.#evidence = evidence;
+  }
+
+  /** Path below the evidence directory; null when there is none. What the file holds is not looked at. */
+  async find(digest: string): Promise<string | null> {
+    this.#paths ??= this.#read();
+    return (await this.#paths).get(digest) ?? null;
+  }
+
+  async #read(): Promise<ReadonlyMap<string, string>> {
+    const paths = new Map<string, string>();
+    try {
+      for (const name of await readdir(path.join(this.#evidence, 'logins'), { recursive: true })) {
+        const file = `logins/${name.split(path.sep).join('/')}`;
+        const digest = parseProofPath(file);
+        if (digest !== null) paths.set(digest, file);
+      }
+    } catch (error) {
+      if (!hasErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+    }
+    return paths;
+  }
+}
