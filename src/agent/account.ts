@@ -3,10 +3,12 @@ import path from 'node:path';
 import { CredentialStore } from './credentials.ts';
 import { directories } from './directories.ts';
 import { HttpClient } from './http.ts';
+import { MachineSignIn } from './machine-sign-in.ts';
+import { machineSource, type MachineSource } from './machine-source.ts';
 import { chooseProfile, type AccountChoice, type Profile } from './profiles.ts';
 import { RelayClient } from './relay-client.ts';
 import { SettingsFile } from './settings.ts';
-import { SignIn } from './sign-in.ts';
+import { SignIn, type AccountSignIn } from './sign-in.ts';
 
 export interface AccountOptions extends AccountChoice {
   /** Null for the one named at sign-in, if any. */
@@ -16,6 +18,8 @@ export interface AccountOptions extends AccountChoice {
   readonly environment?: NodeJS.ProcessEnv;
   /** What the names mean; `chooseProfile` unless a sign-in makes a new one. */
   readonly choose?: typeof chooseProfile;
+  /** How a program signs in; null: a person did. What the environment says otherwise. */
+  readonly machine?: MachineSource | null;
 }
 
 export interface Account {
@@ -23,7 +27,9 @@ export interface Account {
   readonly relay: string;
   readonly profile: Profile;
   readonly client: RelayClient;
-  readonly signIn: SignIn;
+  readonly signIn: AccountSignIn;
+  /** How a program signs in; null: a person did. */
+  readonly machine: MachineSource | null;
   readonly store: CredentialStore;
   readonly settings: SettingsFile;
   readonly caFile: string | null;
@@ -33,7 +39,7 @@ export interface Account {
 
 /**
  * Reads no secret yet and calls nobody.
- * @throws as `chooseProfile`; AgentError `ca-file-unreadable`
+ * @throws as `chooseProfile`; AgentError `ca-file-unreadable`, `machine-settings-invalid`
  */
 export async function openAccount(options: AccountOptions): Promise<Account> {
   const environment = options.environment ?? process.env;
@@ -47,9 +53,14 @@ export async function openAccount(options: AccountOptions): Promise<Account> {
   const caFile = typed ?? known.relays[relay]?.caFile ?? null;
   const store = new CredentialStore({ directory: config, warn: options.warn, environment });
   const http = await HttpClient.open(relay, caFile);
-  const signIn = new SignIn({ profile, store, directory: config, http, caFile });
+  const machine = options.machine === undefined ? machineSource(environment) : options.machine;
+  const signIn =
+    machine === null
+      ? new SignIn({ profile, store, directory: config, http, caFile })
+      : new MachineSignIn(relay, http, machine);
   const client = new RelayClient(relay, http, signIn);
-  return { relay, profile, client, signIn, store, settings, caFile, close: () => http.close() };
+  const close = (): Promise<void> => http.close();
+  return { relay, profile, client, signIn, machine, store, settings, caFile, close };
 }
 
 /** @returns verifier keys of the relay's logs as pinned at sign-in, by origin */

@@ -7,6 +7,7 @@ import type { ControlAnswer, ControlRequest, DisconnectRequest, ServedView } fro
 import { failureOf } from './control-protocol.ts';
 import { askAgent } from './control-socket.ts';
 import { AgentError } from './error.ts';
+import { withoutMachine } from './machine-source.ts';
 
 /** How `hoop agent` is run: the program and its first arguments. */
 export type AgentCommand = readonly [program: string, ...arguments: string[]];
@@ -69,6 +70,8 @@ async function startAgent(runtime: string, [program, ...first]: AgentCommand): P
       detached: true,
       stdio: ['ignore', 'pipe', log.fd],
       cwd: '/',
+      // It also serves others than who started it: whose sign-in counts comes with each request.
+      env: withoutMachine(process.env),
     });
     await new Promise<void>((resolve, reject) => {
       child.once('error', reject);

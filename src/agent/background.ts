@@ -95,7 +95,7 @@ class Background {
   }
 
   async #connect(request: ConnectRequest, gone: AbortSignal): Promise<ControlAnswer> {
-    const { relay, profile, caFile, port, socket, ...wish } = request;
+    const { relay, profile, caFile, port, socket, machine, ...wish } = request;
     const { target } = wish;
     const key = `${target} ${profile}`;
     if (this.#served.has(key) || this.#opening.has(key))
@@ -110,6 +110,7 @@ class Background {
         relay,
         profile,
         caFile,
+        machine,
         warn: log,
         environment,
         // The CLI has chosen.

@@ -1,9 +1,12 @@
 /**
  * What the CLI and the background agent say to each other: one JSON line each way on a Unix socket, then it closes.
- * Both ends validate. Nothing secret crosses: the agent reads the credential store itself.
+ * Both ends validate. A person's sign-in does not cross, the agent reads the credential store itself; a program's way to sign
+ * in does, with the token where it stands in no file: the socket is the user's alone.
  */
 import { z } from 'zod';
 import { HoopError } from '../errors.ts';
+import { MachineSource } from './machine-source.ts';
+import { StepUpView } from '../wire/api.ts';
 import { RelayProblem } from './problem.ts';
 
 /** Longest line, either way. */
@@ -24,6 +27,7 @@ export const ControlRequest = z.discriminatedUnion('op', [
     durationSeconds: z.int().positive().nullable(),
     port: z.int().min(1).max(65_535).nullable(),
     socket: z.boolean(),
+    machine: MachineSource.nullable().default(null),
   }),
   z.strictObject({ v: z.literal(1), op: z.literal('status') }),
   /** `target` null: all of them; `relay`, `profile` null: of whichever. */
@@ -70,6 +74,7 @@ const Failure = z.object({
   hint: z.string().nullable(),
   /** HTTP status, when the relay refused. */
   status: z.int().nullable(),
+  stepUp: StepUpView.nullable().default(null),
 });
 
 /** `served`: what the request was about; after `disconnect`, what was ended. */
@@ -89,12 +94,19 @@ export function failureAnswer(error: unknown): ControlAnswer {
       message: known ? error.message : 'the background agent failed',
       hint: known ? (error.hint ?? null) : null,
       status: error instanceof RelayProblem ? error.status : null,
+      stepUp: error instanceof RelayProblem ? error.stepUp : null,
     },
   };
 }
 
 /** The same failure again, on the CLI's side: code and status decide the exit code as if it had happened here. */
 export function failureOf(answer: Extract<ControlAnswer, { ok: false }>): RelayProblem {
-  const { code, message, hint, status } = answer.error;
-  return new RelayProblem({ title: message, code, status: status ?? 500, ...(hint !== null && { hint }) });
+  const { code, message, hint, status, stepUp } = answer.error;
+  return new RelayProblem({
+    title: message,
+    code,
+    status: status ?? 500,
+    ...(hint !== null && { hint }),
+    ...(stepUp !== null && { stepUp }),
+  });
 }

@@ -14,6 +14,8 @@ const Credential = z.object({
   login: z.string(),
   issuer: z.string(),
   clientId: z.string(),
+  /** Null: a public client. */
+  clientSecret: z.string().nullable().default(null),
   /** Private JWK of the key pair made at login. */
   key: z.record(z.string(), z.string()),
   /** Null when the provider gave none. */
@@ -29,8 +31,11 @@ const Credential = z.object({
 /** Secret: never logged, never printed. */
 export type Credential = z.infer<typeof Credential>;
 
+/** What a command needs to know of who is signed in; secret too. */
+export type CurrentSignIn = Omit<Credential, 'v' | 'clientId' | 'clientSecret' | 'key'>;
+
 /** When the sign-in is over for good; null when only the provider knows. */
-export function signInEndMs(credential: Credential): number | null {
+export function signInEndMs(credential: CurrentSignIn): number | null {
   return credential.refreshToken === null ? credential.accessTokenEndsAtMs : credential.renewableUntilMs;
 }
 

@@ -16,11 +16,14 @@ export type AgentErrorCode =
   | 'relay-untrusted' // TLS: certificate or name
   | 'relay-answer-invalid' // not the API's schema
   | 'ca-file-unreadable'
+  | 'machine-settings-invalid' // HOOP_TOKEN and its like contradict one another
+  | 'machine-file-unusable' // the file of a token, key or secret
   | 'not-signed-in'
   | 'login-expired' // the issuer or the relay will not renew it
   | 'device-login-denied'
   | 'device-login-expired'
   | 'device-login-unsupported'
+  | 'step-up-unmet' // the person signed in again, and the policy is not content
   | 'log-key-changed'
   | 'settings-damaged'
   | 'credential-damaged'

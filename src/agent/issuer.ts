@@ -8,6 +8,7 @@ import * as oidc from 'openid-client';
 import { HoopError } from '../errors.ts';
 import { IdentityError } from '../identity/error.ts';
 import type { LoginKey } from '../identity/login-key.ts';
+import type { StepUp } from '../model/authentication.ts';
 import { AgentError } from './error.ts';
 import type { HttpClient } from './http.ts';
 import { readText } from './http.ts';
@@ -17,6 +18,8 @@ import { requireSecure } from './relay-address.ts';
 export interface IssuerClient {
   readonly issuer: string;
   readonly clientId: string;
+  /** Some providers give one to clients that cannot keep it; null: a public client. */
+  readonly clientSecret: string | null;
 }
 
 /** What a grant brought. Secret. */
@@ -43,10 +46,14 @@ export interface Terminal {
   readonly user: string;
 }
 
-export interface DeviceRequest {
+export interface DeviceWish {
   readonly scopes: readonly string[];
   /** Null: the provider is not the relay's own, and is told nothing. */
   readonly terminal: Terminal | null;
+  /** What the authentication has to be; null: as the provider likes. */
+  readonly stepUp: StepUp | null;
+  readonly prompt: (prompt: DevicePrompt) => void;
+  readonly signal: AbortSignal;
 }
 
 const answerLimitBytes = 4 * 1024 * 1024;
@@ -74,23 +81,24 @@ export class Issuer {
       // Loopback only, as was just checked; fetchBy checks every endpoint again.
       ...(url.protocol === 'http:' && { execute: [oidc.allowInsecureRequests] }),
     };
-    const config = await told(() => oidc.discovery(url, client.clientId, {}, oidc.None(), options));
+    const config = await told(() =>
+      oidc.discovery(url, client.clientId, {}, authenticationOf(client), options),
+    );
     const offered = config.serverMetadata().dpop_signing_alg_values_supported ?? [];
     return new Issuer(config, offered.includes('ES256') ? new BindingKey(config, key) : null);
   }
 
   /**
    * Asks for a code, tells it, and polls until the person has decided.
-   * @throws AgentError `device-login-denied`, `device-login-expired`, `device-login-unsupported`; as `discover`
+   * @throws AgentError `device-login-denied`, `device-login-expired`, `device-login-unsupported`, `step-up-unmet`; as
+   * `discover`
    */
-  async deviceGrant(
-    { scopes, terminal }: DeviceRequest,
-    prompt: (prompt: DevicePrompt) => void,
-    signal: AbortSignal,
-  ): Promise<IssuerTokens> {
+  async deviceGrant({ scopes, terminal, stepUp, prompt, signal }: DeviceWish): Promise<IssuerTokens> {
     const metadata = this.#config.serverMetadata();
     if (metadata.device_authorization_endpoint === undefined)
-      throw new AgentError('device-login-unsupported', `${metadata.issuer} offers no device sign-in`);
+      throw new AgentError('device-login-unsupported', `${metadata.issuer} offers no device sign-in`, {
+        hint: 'the operator enables the device authorization grant there, for the client of hoop',
+      });
     const proofKey = await this.#proofKey();
     const binding = metadata.scopes_supported?.includes(boundKeyScope) === true ? this.#dpop : null;
     const asked = {
@@ -99,6 +107,7 @@ export class Issuer {
       ...(this.#dpop !== null && { dpop_jkt: this.#dpop.jkt }),
       ...(terminal !== null && { hoop_host: terminal.host, hoop_user: terminal.user }),
       ...proofKey?.challenge,
+      ...parametersOf(stepUp),
     };
     const started = await told(() => oidc.initiateDeviceAuthorization(this.#config, asked));
     binding?.proveCode(started.device_code);
@@ -204,6 +213,26 @@ class BindingKey {
   }
 }
 
+/** As the provider's metadata wants the secret; `client_secret_basic` where it says nothing (RFC 8414). */
+function authenticationOf({ clientSecret }: IssuerClient): oidc.ClientAuth {
+  if (clientSecret === null) return oidc.None();
+  const post = oidc.ClientSecretPost(clientSecret);
+  const basic = oidc.ClientSecretBasic(clientSecret);
+  return (server, ...rest) => {
+    const methods = server.token_endpoint_auth_methods_supported ?? [];
+    return (methods.includes('client_secret_post') ? post : basic)(server, ...rest);
+  };
+}
+
+/** OpenID Connect Core 1.0 §3.1.2.1; RFC 8628 does not name them, and who does not know them ignores them. */
+function parametersOf(stepUp: StepUp | null): Record<string, string> {
+  if (stepUp === null) return {};
+  return {
+    max_age: String(stepUp.maxAgeSeconds ?? 0),
+    ...(stepUp.acr !== null && { acr_values: stepUp.acr }),
+  };
+}
+
 /** No standard has a name for it: ours and others', and Keycloak's. */
 const renewableNames = ['refresh_token_expires_in', 'refresh_expires_in'] as const;
 
@@ -215,9 +244,13 @@ interface TokenAnswer {
 
 function tokensOf(answer: TokenAnswer, previousRefreshToken: string | null): IssuerTokens {
   if (answer.id_token === undefined)
-    throw new AgentError('login-expired', 'the identity provider sent no ID token', {
-      hint: 'sign in again: hoop login',
-    });
+    throw previousRefreshToken === null
+      ? new AgentError('device-login-unsupported', 'the identity provider sent no ID token', {
+          hint: 'the operator has openid among identity.scopes, and the provider sends ID tokens to the client of hoop',
+        })
+      : new AgentError('login-expired', 'the identity provider renews without an ID token', {
+          hint: 'sign in again: hoop login; the operator asks the provider to send one, or sets tokens.lifetime to 1h',
+        });
   const told = renewableNames.map((name) => answer[name]).find((value) => typeof value === 'number');
   return {
     idToken: answer.id_token,
@@ -281,6 +314,15 @@ function explain(error: unknown): unknown {
   );
 }
 
+const operatorHints: Readonly<Record<string, string>> = {
+  invalid_client:
+    'the operator checks identity.clientId, and identity.clientSecret where the provider gave one',
+  invalid_scope:
+    'the operator sets identity.scopes to what the provider knows (Google: without offline_access)',
+  unauthorized_client: 'the operator allows the device authorization grant to the client of hoop',
+  unsupported_grant_type: 'the operator enables the device authorization grant at the provider',
+};
+
 /** RFC 6749 §5.2, RFC 8628 §3.5. The code comes from outside: it is told only when it is one of those known. */
 function ofOAuth(code: string): HoopError {
   const again = { hint: 'sign in again: hoop login' };
@@ -290,6 +332,13 @@ function ofOAuth(code: string): HoopError {
     return new AgentError('device-login-expired', 'the code was not entered in time', again);
   if (code === 'invalid_grant')
     return new AgentError('login-expired', 'the identity provider ended this sign-in', again);
+  if (code === 'unmet_authentication_requirements')
+    return new AgentError('step-up-unmet', 'the identity provider cannot sign you in as is asked for', {
+      hint: 'ask whoever runs it, or whoever keeps the policies, which class of sign-in it offers',
+    });
   const known = /^[a-z_]{1,40}$/.test(code) ? code : 'unknown error';
-  return new IdentityError('issuer-invalid', `the identity provider refused the request (${known})`);
+  const hint = operatorHints[known];
+  return new IdentityError('issuer-invalid', `the identity provider refused the request (${known})`, {
+    ...(hint !== undefined && { hint }),
+  });
 }

@@ -1,6 +1,7 @@
 /** Renewing the access token long before it ends, for as long as something is served. */
 import { HoopError } from '../errors.ts';
-import type { SignIn } from './sign-in.ts';
+import { RelayProblem } from './problem.ts';
+import type { AccountSignIn } from './sign-in.ts';
 
 /** After a failure; the token still has about a third of its life. */
 const retryMs = 10_000;
@@ -12,7 +13,7 @@ const longestMs = 2 ** 31 - 1;
  * again in another terminal
  * @returns stops it
  */
-export function keepSignedIn(signIn: SignIn, tell: (line: string) => void): () => void {
+export function keepSignedIn(signIn: AccountSignIn, tell: (line: string) => void): () => void {
   let timer: NodeJS.Timeout | null = null;
   let stopped = false;
   let told = false;
@@ -31,8 +32,7 @@ export function keepSignedIn(signIn: SignIn, tell: (line: string) => void): () =
       told = false;
       await schedule();
     } catch (error) {
-      const final =
-        error instanceof HoopError && (error.code === 'login-expired' || error.code === 'not-signed-in');
+      const final = error instanceof HoopError && isFinal(error);
       if (final && !told) tell(`${error.message}; ${error.hint ?? 'sign in again'}`);
       told ||= final;
       later(retryMs);
@@ -44,3 +44,9 @@ export function keepSignedIn(signIn: SignIn, tell: (line: string) => void): () =
     if (timer !== null) clearTimeout(timer);
   };
 }
+
+/** The relay, the provider or this machine says no; it may say otherwise after another sign-in or with another token. */
+const isFinal = (error: HoopError): boolean =>
+  error instanceof RelayProblem
+    ? error.status === 401 || error.status === 403
+    : ['login-expired', 'not-signed-in', 'machine-file-unusable'].includes(error.code);

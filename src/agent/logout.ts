@@ -8,10 +8,12 @@ import { importLoginKey } from '../identity/login-key.ts';
 import type { Account } from './account.ts';
 import { disconnectBackground } from './background-start.ts';
 import { signInEndMs, type Credential } from './credentials.ts';
+import type { Directories } from './directories.ts';
 import { AgentError } from './error.ts';
 import { HttpClient } from './http.ts';
 import { RelayProblem } from './problem.ts';
 import { RelayClient } from './relay-client.ts';
+import { withRenewalLock } from './sign-in.ts';
 
 /** Something that goes on elsewhere although the person has signed out here. */
 export interface NotDone {
@@ -35,16 +37,16 @@ export interface SignedOut {
 /** Relay and provider are asked at the same time, and nobody waits longer for either. */
 const answerMs = 15_000;
 
-/** @param runtime `Directories.runtime`. @throws KeychainError, ProcessLockError, PrivateFileError */
-export async function logout(account: Account, runtime: string): Promise<SignedOut> {
-  const { profile, relay, signIn, store } = account;
+/** @throws KeychainError, ProcessLockError, PrivateFileError */
+export async function logout(account: Account, { config, runtime }: Directories): Promise<SignedOut> {
+  const { profile, relay, store } = account;
   const notDone: NotDone[] = [];
   const which = { relay: null, profile: profile.name, target: null };
   const disconnected = await disconnectBackground(runtime, which).catch((error: unknown) => {
     notDone.push({ what: 'ports', why: reasonOf(error), endsAtMs: null });
     return [];
   });
-  const signedOut = await signIn.exclusively(async () => {
+  const signedOut = await withRenewalLock(config, profile, async () => {
     const credential = await store.load(profile).catch((error: unknown) => {
       // What cannot be read can still be forgotten.
       if (error instanceof AgentError && error.code === 'credential-damaged') return null;

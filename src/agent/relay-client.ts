@@ -116,7 +116,7 @@ export class RelayClient {
       if (answer.status >= 200 && answer.status < 300) return answer;
       const problem = await this.#problem(answer, url);
       if (attempt === 3 || answer.status !== 401) throw problem;
-      if (staleToken.has(problem.code)) refusedToken = caller.accessToken;
+      if (caller.accessToken !== null && staleToken.has(problem.code)) refusedToken = caller.accessToken;
       else if (problem.code !== 'dpop-nonce-required') throw problem;
     }
   }

@@ -33,7 +33,7 @@ const peers = PeerUids.ofSystem();
  * @throws AgentError `port-taken`; LocalPortError
  */
 export async function openServedPort(
-  account: Pick<Account, 'profile' | 'settings'>,
+  account: Pick<Account, 'profile' | 'settings' | 'machine'>,
   target: string,
   wish: PortWish,
   stream: () => ByteChannel | null,
@@ -45,8 +45,8 @@ export async function openServedPort(
   const served = wish.socket
     ? await openSocket(preferred, stream)
     : await openTcp(preferred, wish.port !== null, stream);
-  // Another number only for now, because the usual one is busy, is not remembered.
-  if (remembered === undefined || wish.port !== null)
+  // Another number only for now, because the usual one is busy, is not remembered; a program leaves nothing behind.
+  if (account.machine === null && (remembered === undefined || wish.port !== null))
     await account.settings.change((changing) => {
       changing.ports[key] = served.port;
     });

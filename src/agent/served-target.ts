@@ -174,6 +174,7 @@ export class ServedTarget {
   /** The same session's tunnel when it still lives, else a new session for the time that is left. */
   async #reopen(why: SessionEnd | null, signal: AbortSignal): Promise<Tunnel | ServedEnd> {
     let needsSession = why !== null;
+    let told = false;
     for (let wait = firstDelayMs; ; wait = Math.min(wait * 2, longestDelayMs)) {
       await delay(wait * (0.5 + Math.random()), undefined, { signal });
       const leftMs = this.#deadlineAt - performance.now();
@@ -189,7 +190,11 @@ export class ServedTarget {
       } catch (error) {
         if (signal.aborted) throw error;
         if (error instanceof RelayProblem && error.code === 'session-unknown') needsSession = true;
-        else if (isFinal(error)) return failedBy(asHoopError(error));
+        else if (error instanceof RelayProblem && error.stepUp !== null) {
+          // The port stays: the person may sign in again in another terminal.
+          if (!told) this.#tell(`${error.message} ${error.hint ?? ''}`);
+          told = true;
+        } else if (isFinal(error)) return failedBy(asHoopError(error));
       }
     }
   }

@@ -2,7 +2,13 @@
 import { makeSignedRequest } from '../identity/signed-request.ts';
 import { isSessionId } from '../model/ids.ts';
 import { systemClock } from '../system/clock.ts';
-import { SessionAnswer, SessionKillClaims, SessionOpenClaims } from '../wire/api.ts';
+import {
+  AgentDelegateClaims,
+  DelegationAnswer,
+  SessionAnswer,
+  SessionKillClaims,
+  SessionOpenClaims,
+} from '../wire/api.ts';
 import type { Account } from './account.ts';
 import { AgentError } from './error.ts';
 
@@ -63,6 +69,39 @@ export async function killSession(
   if (!SessionKillClaims.omit({ iat: true, jti: true }).safeParse(claims).success) throw invalid('reason');
   const request = await makeSignedRequest<SessionKillClaims>(await account.signIn.key(), claims, systemClock);
   await account.client.send('POST', `/v1/sessions/${session}/kill`, { request });
+}
+
+/** What a person lets an agent do for them. */
+export interface DelegationWish {
+  /** Name of the agent's account. */
+  readonly agent: string;
+  readonly durationSeconds: number;
+  /** Empty: wherever policy lets it. */
+  readonly targets: readonly string[];
+  readonly task: string | null;
+  readonly reason: string | null;
+}
+
+/** @returns the token for the agent: secret @throws RelayProblem, AgentError */
+export async function delegateToAgent(
+  account: SessionAccount,
+  { agent, durationSeconds, targets, task, reason }: DelegationWish,
+): Promise<DelegationAnswer> {
+  const claims = {
+    v: 1 as const,
+    action: 'agent.delegate' as const,
+    relay: account.relay,
+    agent,
+    durationSeconds,
+    ...(targets.length > 0 && { targets: [...targets] }),
+    ...(task !== null && { task }),
+    ...(reason !== null && { reason }),
+  };
+  const checked = AgentDelegateClaims.omit({ iat: true, jti: true }).safeParse(claims);
+  if (!checked.success) throw invalid(checked.error.issues[0]?.path.join('.') ?? 'request');
+  const key = await account.signIn.key();
+  const request = await makeSignedRequest<AgentDelegateClaims>(key, claims, systemClock);
+  return account.client.post('/v1/delegations', { request }, DelegationAnswer);
 }
 
 function invalid(field: string): AgentError {

@@ -12,13 +12,23 @@ import { importLoginKey } from '../identity/login-key.ts';
 import { withProcessLock } from '../system/process-lock.ts';
 import { LoginAnswer } from '../wire/api.ts';
 import { endOfRenewal } from './credentials.ts';
-import type { Credential, CredentialStore } from './credentials.ts';
+import type { Credential, CredentialStore, CurrentSignIn } from './credentials.ts';
 import { AgentError } from './error.ts';
 import { HttpClient } from './http.ts';
+import type { IssuerClient, IssuerTokens } from './issuer.ts';
 import { RelayProblem } from './problem.ts';
 import { loginCommand, type Profile } from './profiles.ts';
 import { RelayClient } from './relay-client.ts';
 import type { Caller, CallerSource } from './relay-client.ts';
+
+/** Who calls a relay, a person or a program, for as long as it lasts. */
+export interface AccountSignIn extends CallerSource {
+  credential(): Promise<CurrentSignIn>;
+  /** For requests that are signed. */
+  key(): Promise<LoginKey>;
+  /** @param refused a token that must not come back, even if it has not ended */
+  renew(refused: string | null): Promise<CurrentSignIn>;
+}
 
 export interface SignInOptions {
   readonly profile: Profile;
@@ -32,7 +42,7 @@ export interface SignInOptions {
 const lockTimeoutMs = 60_000;
 const marginMs = 60_000;
 
-export class SignIn implements CallerSource {
+export class SignIn implements AccountSignIn {
   readonly #options: SignInOptions;
   #credential: Credential | null = null;
   #key: LoginKey | null = null;
@@ -75,6 +85,28 @@ export class SignIn implements CallerSource {
     return this.#renewal;
   }
 
+  /**
+   * Takes over what a fresh authentication of the same person brought; the sign-in keeps its id, its key and its sessions.
+   * @throws RelayProblem `login-ended` when it was somebody else
+   */
+  authenticatedAgain(at: IssuerClient, tokens: IssuerTokens): Promise<Credential> {
+    const { profile, store, http } = this.#options;
+    return this.#exclusively(async () => {
+      const stored = this.#use(await this.#load());
+      const key = await this.key();
+      const client = new RelayClient(profile.relay, http, {
+        caller: async () => ({ key, accessToken: null }),
+      });
+      const body = { idToken: tokens.idToken, renews: stored.login };
+      const answer = await client.post('/v1/login', body, LoginAnswer);
+      const refreshToken = tokens.refreshToken ?? stored.refreshToken;
+      const renewableUntilMs = endOfRenewal(tokens.renewableSeconds);
+      const fresh = withAnswer({ ...stored, ...at, refreshToken, renewableUntilMs }, answer);
+      await store.save(profile, fresh);
+      return this.#use(fresh);
+    });
+  }
+
   async #load(): Promise<Credential> {
     const { profile, store } = this.#options;
     const credential = await store.load(profile);
@@ -92,7 +124,7 @@ export class SignIn implements CallerSource {
   }
 
   #renewLocked(refused: string | null): Promise<Credential> {
-    return this.exclusively(async () => {
+    return this.#exclusively(async () => {
       const before = this.#credential?.accessToken;
       const stored = this.#use(await this.#load());
       const fresh = stored.accessToken !== before && stored.accessToken !== refused;
@@ -100,11 +132,7 @@ export class SignIn implements CallerSource {
     });
   }
 
-  /**
-   * Runs while no process renews, and none that waits for this can bring back what it removed.
-   * @throws ProcessLockError; what `work` throws
-   */
-  exclusively<T>(work: () => Promise<T>): Promise<T> {
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
     return withRenewalLock(this.#options.directory, this.#options.profile, work);
   }
 
@@ -135,20 +163,26 @@ export class SignIn implements CallerSource {
   }
 }
 
-/** @param directory `Directories.config` */
+/**
+ * Runs while no process renews; none that waits for this can bring back what was removed meanwhile.
+ * @param directory `Directories.config`
+ * @throws ProcessLockError; what `work` throws
+ */
 export function withRenewalLock<T>(directory: string, profile: Profile, work: () => Promise<T>): Promise<T> {
   const name = `renewal-${hash('sha256', profile.name).slice(0, 16)}.lock`;
   return withProcessLock(path.join(directory, name), lockTimeoutMs, work);
 }
 
+type Answered = Pick<
+  Credential,
+  'login' | 'accessToken' | 'accessTokenEndsAtMs' | 'accessTokenLifetimeMs' | 'principal'
+>;
+
 /** The credential with what `POST /v1/login` answered. */
-export function withAnswer(
-  credential: Omit<
-    Credential,
-    'login' | 'accessToken' | 'accessTokenEndsAtMs' | 'accessTokenLifetimeMs' | 'principal'
-  >,
+export function withAnswer<Kept extends object>(
+  credential: Kept,
   answer: LoginAnswer,
-): Credential {
+): Omit<Kept, keyof Answered> & Answered {
   const lifetimeMs = answer.expiresInSeconds * 1000;
   return {
     ...credential,
@@ -160,7 +194,7 @@ export function withAnswer(
   };
 }
 
-function endsWithin(credential: Credential, marginMs: number): boolean {
+export function endsWithin(credential: Pick<Credential, 'accessTokenEndsAtMs'>, marginMs: number): boolean {
   return credential.accessTokenEndsAtMs - marginMs <= Date.now();
 }
 

@@ -1,4 +1,5 @@
 /** The ways of `hoop connect`: in the foreground, as the shell of a server, around one client program. */
+import { withoutMachine } from '../agent/machine-source.ts';
 import { unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { Account } from '../agent/account.ts';
@@ -86,7 +87,7 @@ export async function connectAround(
     try {
       if (signals.received !== null) return signalExit(signals.received);
       const view = served.view();
-      const base = { ...process.env, HOOP_SESSION: view.session };
+      const base = { ...withoutMachine(process.env), HOOP_SESSION: view.session };
       if (view.protocol === 'ssh') return await runSshClient(view, base, [program, ...rest], signals);
       const client = { command: program, arguments: rest, environment: environment(base, view) };
       return await runClient(client, signals);

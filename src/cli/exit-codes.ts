@@ -53,6 +53,10 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'secret-unavailable',
     'secret-exposed',
     'log-key-mismatch',
+    'log-next-key-missing',
+    'log-key-not-rotated',
+    'rotation-refused',
+    'policy-file-invalid',
     'policy-invalid',
     'policy-unreadable',
     'state-location-invalid',
@@ -68,6 +72,11 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'user-exists',
     'login-unknown',
     'session-not-live',
+    'service-account-unknown',
+    'service-account-exists',
+    'key-file-unusable',
+    'machine-settings-invalid',
+    'machine-file-unusable',
     'password-unreadable',
     // The auditor's: what was asked for is not there, or is no such file.
     'vkey-unknown',
@@ -81,7 +90,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'evidence-not-found',
     'note-malformed',
   ],
-  [exitCodes.denied]: ['device-login-denied', 'command-denied'],
+  [exitCodes.denied]: ['device-login-denied', 'step-up-unmet', 'command-denied'],
   [exitCodes.notSignedIn]: [
     'not-signed-in',
     'login-expired',
@@ -98,7 +107,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'state-unavailable',
     'relay-not-running',
   ],
-  [exitCodes.verificationFailed]: ['log-key-changed', 'note-unverified'],
+  [exitCodes.verificationFailed]: ['log-key-changed', 'note-unverified', 'handover-invalid'],
   [exitCodes.interrupted]: ['interrupted-by-signal', 'command-withdrawn'],
 };
 const byCode = new Map(

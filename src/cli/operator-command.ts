@@ -6,10 +6,12 @@ import { userInfo } from 'node:os';
 import * as Flags from '@oclif/core/flags';
 import type { OperatorAct } from '../evidence/entry.ts';
 import { CLIError } from '@oclif/core/errors';
+import type { ServiceAccount } from '../identity/service-account.ts';
 import { loadConfig } from '../relay/config/config.ts';
 import type { RelayConfig } from '../relay/config/config.ts';
 import { Accounts } from '../relay/idp/accounts.ts';
 import { providerIssuer } from '../relay/idp/provider.ts';
+import { ServiceAccountAdmin } from '../relay/machines/service-accounts.ts';
 import { problemLines } from '../relay/problem-lines.ts';
 import { State } from '../relay/state/state.ts';
 import { systemClock } from '../system/clock.ts';
@@ -99,6 +101,32 @@ export abstract class OperatorCommand extends HoopCommand {
         hint: 'manage them there; groups come with their tokens',
       });
     return this.withState(flags, (state, config) => work(accountsOf(state, config), state));
+  }
+
+  /** Opens the state and works on the relay's own service accounts, wherever people sign in. */
+  protected async withServiceAccounts<T>(
+    flags: OperatorFlags,
+    work: (accounts: ServiceAccountAdmin) => Promise<T>,
+  ): Promise<T> {
+    return this.withState(flags, (state, { publicUrl }) =>
+      work(new ServiceAccountAdmin(state, publicUrl, operatorAct(null))),
+    );
+  }
+
+  /** The same for one account. @throws OperatorError `service-account-unknown` */
+  protected withServiceAccount<T>(
+    flags: OperatorFlags,
+    name: string,
+    work: (accounts: ServiceAccountAdmin, account: ServiceAccount) => Promise<T>,
+  ): Promise<T> {
+    return this.withServiceAccounts(flags, async (accounts) => {
+      const account = await accounts.byName(name);
+      if (account === null)
+        throw new OperatorError('service-account-unknown', `there is no service account ${name}`, {
+          hint: 'see: hoop admin service-accounts list',
+        });
+      return work(accounts, account);
+    });
   }
 
   /** The same for one person. @throws OperatorError `user-unknown`, `provider-not-embedded` */

@@ -5,6 +5,7 @@ import { openAccount } from '../agent/account.ts';
 import type { Account, AccountOptions } from '../agent/account.ts';
 import type { AgentCommand } from '../agent/background-start.ts';
 import { HoopCommand } from './command.ts';
+import { withStepUp } from './device-sign-in.ts';
 
 export interface RelayFlags {
   readonly profile: string | undefined;
@@ -40,15 +41,18 @@ export abstract class RelayCommand extends HoopCommand {
     return [process.execPath, path.join(this.config.root, 'bin', 'run.js')];
   }
 
-  protected accountOptions(flags: RelayFlags): AccountOptions {
+  /** @param address of a relay, typed as an argument: it beats a variable, as the flag would */
+  protected accountOptions(flags: RelayFlags, address?: string): AccountOptions {
+    if (address !== undefined && this.#isTyped('relay'))
+      this.error('the address of the relay, or --relay: not both', { exit: 2 });
     // An empty variable names nothing.
     const profile = flags.profile || null;
-    const relay = flags.relay || null;
+    const relay = address ?? (flags.relay || null);
     // A flag beats a variable: of the two only what was typed counts, unless neither or both were.
-    const [typedProfile, typedRelay] = [this.isTyped('profile'), this.isTyped('relay')];
+    const [typedProfile, typedRelay] = [this.#isTyped('profile'), this.#isTyped('relay')];
     return {
       profile: typedRelay && !typedProfile ? null : profile,
-      relay: typedProfile && !typedRelay ? null : relay,
+      relay: typedProfile && !typedRelay ? (address ?? null) : relay,
       preferred: profile,
       caFile: flags['ca-file'] ?? null,
       warn: (message) => this.note(`hoop: ${message}`),
@@ -56,17 +60,21 @@ export abstract class RelayCommand extends HoopCommand {
   }
 
   /** On the command line, not by a variable. */
-  protected isTyped(flag: string): boolean {
+  #isTyped(flag: string): boolean {
     const end = this.argv.indexOf('--');
     const words = this.argv.slice(0, end === -1 ? undefined : end);
     return words.some((word) => word === `--${flag}` || word.startsWith(`--${flag}=`));
   }
 
   /** Opens the account, does the work and closes what it opened. */
-  protected async withAccount<T>(flags: RelayFlags, work: (account: Account) => Promise<T>): Promise<T> {
-    const account = await openAccount(this.accountOptions(flags));
+  protected async withAccount<T>(
+    flags: RelayFlags,
+    work: (account: Account) => Promise<T>,
+    options: Pick<AccountOptions, 'machine'> = {},
+  ): Promise<T> {
+    const account = await openAccount({ ...this.accountOptions(flags), ...options });
     try {
-      return await work(account);
+      return await withStepUp(this, account, work);
     } finally {
       await account.close();
     }

@@ -45,9 +45,9 @@ export default class Connect extends RelayCommand {
         process.exitCode = await connectInTerminal(this, account, wish, port);
       else if (!flags.detach) process.exitCode = await connectForeground(this, account, wish, { port });
       if (!flags.detach) return undefined;
-      const { relay, caFile } = account;
-      const profile = account.profile.name;
-      const request = { v: 1 as const, op: 'connect' as const, relay, profile, caFile, ...port, ...wish };
+      const { relay, caFile, machine } = account;
+      const at = { relay, profile: account.profile.name, caFile, machine };
+      const request = { v: 1 as const, op: 'connect' as const, ...at, ...port, ...wish };
       const [view] = await askOrStart(directories().runtime, request, this.agentCommand());
       if (view === undefined) return undefined;
       const { banner, document } = await present(view);

@@ -2,9 +2,10 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { openAccount } from '../agent/account.ts';
 import { signInEndMs } from '../agent/credentials.ts';
+import { directories } from '../agent/directories.ts';
+import { login, signInAgain } from '../agent/login.ts';
 import { chooseProfileForLogin, isNamed } from '../agent/profiles.ts';
-import { login } from '../agent/login.ts';
-import { openBrowser } from '../cli/browser.ts';
+import { devicePrompt } from '../cli/device-sign-in.ts';
 import { RelayCommand } from '../cli/relay-command.ts';
 import { nameOf } from '../cli/person.ts';
 import { instant, timeOfDay } from '../cli/time.ts';
@@ -16,6 +17,7 @@ export default class Login extends RelayCommand {
     '<%= config.bin %> login https://relay.example.com',
     '<%= config.bin %> login --no-browser',
     '<%= config.bin %> login https://relay.example.com --profile staging',
+    '<%= config.bin %> login --step-up',
   ];
   static override args = {
     url: Args.string({ description: 'address of the relay; the one of your last sign-in otherwise' }),
@@ -25,30 +27,28 @@ export default class Login extends RelayCommand {
     'accept-new-log-key': Flags.boolean({
       description: 'trust the key that the relay signs its log with, although it has changed',
     }),
+    'step-up': Flags.boolean({
+      description: 'sign in once more, freshly, where a policy asks for it; sessions and ports stay open',
+    }),
+    acr: Flags.string({
+      description: 'class of authentication to ask the provider for',
+      dependsOn: ['step-up'],
+    }),
   };
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(Login);
-    const named = this.accountOptions(flags);
-    // The address is typed: it beats a variable, as the flag would.
-    if (args.url !== undefined && this.isTyped('relay'))
-      this.error('the address of the relay, or --relay: not both', { exit: 2 });
-    const relayNamed = args.url ?? named.relay;
-    const choose = chooseProfileForLogin;
-    const account = await openAccount({ ...named, relay: relayNamed, choose });
-    await account.close();
-    const { relay, profile, signIn, ...kept } = account;
-    const prompt = (page: { url: string; code: string; completeUrl: string | null }) => {
-      this.note(`  Open ${page.url} and enter  ${page.code}`);
-      if (flags.browser)
-        void openBrowser(page.completeUrl ?? page.url).then((opened) => {
-          if (opened) this.note('  (opened in your browser)');
-        });
-    };
+    const named = { ...this.accountOptions(flags, args.url), machine: null };
+    const account = await openAccount({ ...named, choose: chooseProfileForLogin });
+    const { relay, profile } = account;
+    const asked = { prompt: devicePrompt(this, flags.browser), signal: interruption() };
+    const stepUp = { maxAgeSeconds: 0, acr: flags.acr ?? null };
     const acceptNewLogKey = flags['accept-new-log-key'];
-    const signal = interruption();
-    const exclusively = signIn.exclusively.bind(signIn);
-    const credential = await login({ ...kept, profile, acceptNewLogKey, exclusively, prompt, signal });
+    const credential = await (
+      flags['step-up']
+        ? signInAgain(account, { stepUp, ...asked })
+        : login({ ...account, directory: directories().config, acceptNewLogKey, ...asked })
+    ).finally(() => account.close());
     const { principal } = credential;
     const endMs = signInEndMs(credential);
     const until = endMs === null ? '' : `, until ${timeOfDay(new Date(endMs))}`;

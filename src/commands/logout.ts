@@ -24,11 +24,14 @@ export default class Logout extends RelayCommand {
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(Logout);
-    if (!flags.all) return this.withAccount(flags, async (account) => documentOf(await this.#end(account)));
+    // The person's, also where a program has a sign-in of its own.
+    const person = { machine: null };
+    if (!flags.all)
+      return this.withAccount(flags, async (account) => documentOf(await this.#end(account)), person);
     const named = this.accountOptions(flags);
     const ended: Record<string, unknown>[] = [];
     for (const profile of await signedInProfiles(named)) {
-      const account = await openAccount({ ...named, choose: () => profile });
+      const account = await openAccount({ ...named, ...person, choose: () => profile });
       ended.push(documentOf(await this.#end(account).finally(() => account.close())));
     }
     if (ended.length === 0) this.print('  You were not signed in anywhere');
@@ -36,7 +39,7 @@ export default class Logout extends RelayCommand {
   }
 
   async #end(account: Account): Promise<SignedOut> {
-    const result = await logout(account, directories().runtime);
+    const result = await logout(account, directories());
     const { relay, profile } = account;
     const where = isNamed(profile) ? `${visible(relay)} (profile ${profile.name})` : visible(relay);
     for (const { target, session } of result.disconnected)

@@ -9,6 +9,8 @@
  */
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
+import { logKeyRotated } from './entries/log-key.ts';
+import type { Principal } from '../model/principal.ts';
 import { EvidenceError } from './error.ts';
 
 /** C2SP tlog-tiles: the length of an entry is written as uint16. */
@@ -30,6 +32,20 @@ const PersonActor = z.object({
   subject: z.string(),
   /** For people to read; decides nothing. */
   email: z.string().nullable(),
+  /** The person on whose behalf an agent acted; absent when it was nobody. */
+  actsFor: z.object({ issuer: z.string(), subject: z.string(), email: z.string().nullable() }).optional(),
+});
+export type PersonActor = z.infer<typeof PersonActor>;
+
+/** A principal as entries name it. Without groups: the `login` entry has them. */
+export const actorOf = ({ kind, issuer, subject, email, actsFor }: Principal): PersonActor => ({
+  kind,
+  issuer,
+  subject,
+  email,
+  ...(actsFor !== null && {
+    actsFor: { issuer: actsFor.issuer, subject: actsFor.subject, email: actsFor.email },
+  }),
 });
 /** Who caused the entry: the relay by itself, or a verified principal. */
 const Actor = z.discriminatedUnion('kind', [z.object({ kind: z.literal('relay') }), PersonActor]);
@@ -89,8 +105,8 @@ const IssuerKeys = z.object({
 });
 
 /** `id-token` and `assertion` are JWTs. */
-export const proofKinds = ['id-token', 'saml-response', 'assertion'] as const;
-export type ProofKind = (typeof proofKinds)[number];
+export const keptProofKinds = ['id-token', 'saml-response'] as const;
+export type KeptProofKind = (typeof keptProofKinds)[number];
 
 /** Public key of a login: what the person's requests are signed with. */
 export const LoginKey = z.object({
@@ -109,17 +125,46 @@ const Login = z.object({
   groups: z.array(z.string()),
   /** How the identity was proven, e.g. `device-code`. */
   method: z.string(),
+  /** When, in which class and by which methods the person was authenticated, as the provider says; null: it does not. */
+  authTime: time.nullable().optional(),
+  acr: z.string().nullable().optional(),
+  amr: z.array(z.string()).optional(),
   key: LoginKey,
   /** RFC 7638, SHA-256, base64url. */
   thumbprint: z.string().regex(/^[\w-]{43}$/),
   /** `cnf-by-issuer`: the ID token itself names the key (RFC 7800). */
   binding: z.enum(['cnf-by-issuer', 'bound-by-relay']),
-  /** SHA-256 of the compact ID token as it came; its text is kept beside the log (`logins/layout.ts`). */
-  idTokenDigest: sha256,
+  /** SHA-256 of the compact ID token as it came, which is kept beside the log (`logins/layout.ts`); absent when the sign-in was by something else. */
+  idTokenDigest: sha256.optional(),
   /** Client id that the ID token was issued to; absent in entries of earlier versions. */
   audience: z.string().optional(),
-  /** The identity provider's own word, where that is not the ID token itself; kept in the same place. */
-  proof: z.object({ kind: z.enum(proofKinds), digest: sha256 }).optional(),
+  /** What it was proven by, where that is not the ID token itself: the identity provider's own word, or what a machine showed. */
+  proof: z
+    .object({
+      kind: z.enum([...keptProofKinds, 'workload-token', 'client-assertion', 'client-secret', 'delegation']),
+      /** SHA-256 of it as it came; null: the proof is a secret that is used again. */
+      digest: sha256.nullable(),
+      /** Rule of `identity.machines` that let it in. */
+      rule: z.string().optional(),
+    })
+    .optional(),
+  /** Of an agent that a person has let act for them: the person's login, and what its key signed. */
+  delegation: z.object({ login, request: jws }).optional(),
+});
+
+/** A person lets an agent act for them for a while. On disk before the agent's token is handed out. */
+const AgentDelegated = z.object({
+  ...byPerson,
+  kind: z.literal('agent.delegated'),
+  /** The person's login, whose key signed `request` (`AgentDelegateClaims`). */
+  login,
+  agent: z.object({ issuer: z.string(), subject: z.string() }),
+  targets: z.array(target).nullable(),
+  task: z.string().nullable(),
+  reason: z.string().nullable(),
+  expires: time,
+  policies,
+  request: jws,
 });
 
 const LoginEnded = z.object({
@@ -306,6 +351,8 @@ const EvidenceRead = z.object({
   request: jws.optional(),
 });
 
+const LogKeyRotated = z.object({ ...base, ...logKeyRotated });
+
 /** What could not be recorded, told as soon as it could be written. */
 const Gap = z.object({
   ...base,
@@ -325,6 +372,7 @@ export const Entry = z.discriminatedUnion('kind', [
   ConfigChanged,
   IssuerKeys,
   Login,
+  AgentDelegated,
   LoginEnded,
   SessionOpened,
   Segment,
@@ -338,20 +386,31 @@ export const Entry = z.discriminatedUnion('kind', [
   SessionKilled,
   SessionKilledByOperator,
   EvidenceRead,
+  LogKeyRotated,
   Gap,
 ]);
 export type Entry = z.infer<typeof Entry>;
 export type EntryKind = Entry['kind'];
 export type EntryOf<Kind extends EntryKind> = Extract<Entry, { kind: Kind }>;
 
-const acts = ['session.opened', 'session.killed', 'review.decided', 'evidence.read'] as const;
+const acts = [
+  'session.opened',
+  'session.killed',
+  'review.decided',
+  'agent.delegated',
+  'evidence.read',
+] as const;
 /** What a person did and signed. `login` and `request` of a read are absent in entries of earlier versions. */
 export type Act = EntryOf<(typeof acts)[number]>;
 export const isAct = (entry: Entry): entry is Act => acts.some((kind) => kind === entry.kind);
+/** The session that an act is about; null when it is about none, or about more than one. */
+export const sessionOf = (act: Act): string | null => ('session' in act ? act.session : null);
 
 type WithoutStamp<E> = E extends unknown ? Omit<E, 'v' | 'time'> : never;
-/** An entry as a program asks for it: the log adds `v` and `time`. */
-export type NewEntry = WithoutStamp<Entry>;
+/** An entry before the log adds `v` and `time`. */
+export type UnstampedEntry = WithoutStamp<Entry>;
+/** An entry as a program asks for it; the log itself writes of its keys. */
+export type NewEntry = Exclude<UnstampedEntry, { kind: 'log.key-rotated' }>;
 
 /** For entries that no person caused. */
 export const relayActor: Actor = { kind: 'relay' };

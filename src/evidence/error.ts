@@ -8,6 +8,11 @@ export type EvidenceErrorCode =
   | 'log-closed'
   | 'note-malformed' // not a signed note, a verifier key or a signer key in the C2SP form
   | 'note-unverified' // no valid signature of the expected key
+  | 'log-signing-failed' // whatever holds the log's key did not sign; entries are kept, their checkpoint is late
+  | 'log-key-superseded' // the log was handed over to a key that is not at hand
+  | 'rotation-refused' // the log's key cannot be handed over to this one, or not now
+  | 'handover-invalid' // does not prove that a log's key was replaced by another
+  | 'policy-file-invalid' // not a policy of logs and witnesses in the C2SP form
   | 'log-key-exposed' // the file of the log's signing key is readable by others
   | 'entry-invalid' // a program asked for an entry that the format forbids
   | 'recording-failed' // a record could not be written, or stalled past its bound; the session must end

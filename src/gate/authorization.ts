@@ -3,6 +3,7 @@
  * is no way to a target around identity and policy. It names one target and goes with one session.
  */
 import type { VerifiedPrincipal } from '../identity/verified-principal.ts';
+import type { StepUp } from '../model/authentication.ts';
 import type { TargetName } from '../model/ids.ts';
 import type { TargetResource } from '../policy/entities.ts';
 import type { Policies } from '../policy/policies.ts';
@@ -12,6 +13,8 @@ import type { ConnectCircumstances } from '../policy/request.ts';
 export interface Denial {
   readonly denied: true;
   readonly policies: readonly string[];
+  /** What a fresh sign-in has to bring to lift it; null when none would. */
+  readonly stepUp: StepUp | null;
 }
 
 export class Authorization {
@@ -38,6 +41,6 @@ export class Authorization {
     const decision = policies.connect(principal, target, circumstances);
     return decision.allows('connect', principal, target.name)
       ? new Authorization(principal, target.name, decision.policies)
-      : { denied: true, policies: decision.policies };
+      : { denied: true, policies: decision.policies, stepUp: decision.stepUp };
   }
 }

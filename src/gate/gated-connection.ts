@@ -6,6 +6,7 @@ import { unknownFacts } from '../model/command-facts.ts';
 import type { CommandFacts } from '../model/command-facts.ts';
 import type { Outcome } from '../model/outcome.ts';
 import type { ExecuteDecision } from '../policy/execute-decision.ts';
+import { stepUpHint } from '../policy/step-up.ts';
 import type {
   ConnectionGate,
   FinalVerdict,
@@ -377,11 +378,10 @@ export class GatedConnection implements ConnectionGate {
   }
 }
 
-const denialBy = ({ policies }: ExecuteDecision): FinalVerdict => ({
-  kind: 'deny',
-  policies,
-  hint: policies.length === 0 ? unpermitted : forbidden,
-});
+function denialBy({ policies, stepUp }: ExecuteDecision): FinalVerdict {
+  if (stepUp !== null) return { kind: 'deny', policies, hint: `You have to ${stepUpHint(stepUp)}` };
+  return { kind: 'deny', policies, hint: policies.length === 0 ? unpermitted : forbidden };
+}
 
 const sameNeeds = (a: ExecuteDecision, b: ExecuteDecision): boolean =>
   a.needed.length === b.needed.length &&

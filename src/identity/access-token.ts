@@ -86,7 +86,13 @@ export class AccessTokens {
     return new AccessTokens(options, await importOkp(parsed.data), await importOkp(publicJwk));
   }
 
-  issue(principal: Principal, login: LoginId, jkt: string): Promise<string> {
+  /** @param lifetimeSeconds at most `lifetimeSeconds` of this */
+  issue(
+    principal: Principal,
+    login: LoginId,
+    jkt: string,
+    lifetimeSeconds = this.lifetimeSeconds,
+  ): Promise<string> {
     const now = Math.floor(this.#clock.wallMs() / 1000);
     return new SignJWT({ idp: principal.issuer, login, cnf: { jkt }, jti: randomUUID() })
       .setProtectedHeader({ typ: 'at+jwt', alg: 'EdDSA' })
@@ -94,7 +100,7 @@ export class AccessTokens {
       .setAudience(this.#relay)
       .setSubject(principal.subject)
       .setIssuedAt(now)
-      .setExpirationTime(now + this.lifetimeSeconds)
+      .setExpirationTime(now + Math.min(lifetimeSeconds, this.lifetimeSeconds))
       .sign(this.#privateKey);
   }
 

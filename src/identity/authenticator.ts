@@ -2,6 +2,7 @@
  * Who makes this request? The one answer for every route and for the tunnel's upgrade:
  * scheme DPoP → access token of this relay → proof by the key the token names → the login still lives.
  */
+import type { Authentication } from '../model/authentication.ts';
 import type { LoginId } from '../model/ids.ts';
 import type { Principal } from '../model/principal.ts';
 import type { AccessTokens } from './access-token.ts';
@@ -10,11 +11,22 @@ import { IdentityError } from './error.ts';
 import type { PublicJwk } from './login-key.ts';
 import { mintPrincipal, type VerifiedPrincipal } from './verified-principal.ts';
 
-/** A login as stored when its ID token was verified. */
+/** What a login is limited to beside policy: an agent's, by the person for whom it acts. */
+export interface LoginScope {
+  /** Null: every target. */
+  readonly targets: readonly string[] | null;
+  /** The task that its sessions must name; null: any, or none. */
+  readonly task: string | null;
+}
+
+/** A login as stored when its proof was verified. */
 export interface StoredLogin {
+  /** Null: nothing but policy. */
+  readonly scope: LoginScope | null;
   readonly principal: Principal;
   readonly jkt: string;
   readonly publicJwk: PublicJwk;
+  readonly authentication: Authentication;
 }
 
 /** Where logins are kept; the store is trusted. */
@@ -36,6 +48,8 @@ export interface Authenticated {
   readonly login: LoginId;
   readonly jkt: string;
   readonly publicJwk: PublicJwk;
+  readonly scope: LoginScope | null;
+  readonly authentication: Authentication;
 }
 
 export interface AuthenticatorOptions extends ProofVerification {
@@ -85,6 +99,8 @@ export class Authenticator {
       login: claims.login,
       jkt: claims.jkt,
       publicJwk: login.publicJwk,
+      scope: login.scope,
+      authentication: login.authentication,
     };
   }
 

@@ -12,6 +12,12 @@ export type IdentityErrorCode =
   | 'login-ended' // logout, not renewed in time, user disabled or removed
   | 'id-token-invalid'
   | 'id-token-expired'
+  | 'assertion-invalid' // of a machine: not of a trusted issuer, forged, for another audience, malformed
+  | 'assertion-expired'
+  | 'assertion-replayed'
+  | 'assertion-unmatched' // genuine, and no rule, or more than one, is about it
+  | 'service-account-refused' // no such account, wrong credential, disabled, expired
+  | 'delegation-ended'
   | 'issuer-unreachable'
   | 'issuer-invalid' // its discovery document or keys are not what the specification says
   | 'signed-request-missing'

@@ -1,19 +1,21 @@
 /**
- * ID tokens of the configured issuer (OpenID Connect Core 1.0 §3.1.3.7), in the shapes that Okta, Entra ID, Keycloak
- * and Google give them, to a verified principal.
+ * ID tokens of the configured issuer (OpenID Connect Core 1.0 §3.1.3.7), in the shapes that Okta, Entra ID, Keycloak,
+ * Google and GitLab give them, to a verified principal.
  */
 import { hash } from 'node:crypto';
 import { createLocalJWKSet, errors, jwtVerify, type JWTPayload, type ProtectedHeaderParameters } from 'jose';
 import { decodeProtectedHeader } from 'jose';
 import { z } from 'zod';
+import type { Authentication } from '../model/authentication.ts';
 import type { Clock } from '../system/clock.ts';
 import { IdentityError } from './error.ts';
+import { groupsOf, type GroupRules } from './groups.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
 import { PublicJwk, thumbprint } from './login-key.ts';
 import { mintPrincipal, type VerifiedPrincipal } from './verified-principal.ts';
 
 /** Signatures with a public key only: never `none`, never a shared secret. */
-const algorithms = [
+export const algorithms = [
   'ES256',
   'ES384',
   'ES512',
@@ -27,46 +29,33 @@ const algorithms = [
   'RS512',
 ];
 
-const clockToleranceSeconds = 60;
+const text = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .regex(/^[^\p{Cc}]*$/u);
 
 const Claims = z.object({
-  sub: z
-    .string()
-    .min(1)
-    .max(255)
-    .regex(/^[^\p{Cc}]*$/u),
+  sub: text(255).min(1),
   aud: z.union([z.string(), z.array(z.string())]),
   azp: z.string().optional(),
   iat: z.number(),
   nonce: z.string().optional(),
-  email: z
-    .string()
-    .max(320)
-    .regex(/^[^\p{Cc}]*$/u)
-    .optional(),
+  auth_time: z.number().nonnegative().optional(),
+  acr: text(256).optional(),
+  email: text(320).optional(),
   email_verified: z.union([z.boolean(), z.string()]).optional(),
-  amr: z.array(z.string().max(64)).max(16).optional(),
+  amr: z.array(text(64)).max(16).optional(),
   cnf: z.looseObject({ jkt: z.string().optional(), jwk: z.unknown().optional() }).optional(),
 });
+type Claims = z.infer<typeof Claims>;
 
-const Groups = z
-  .array(
-    z
-      .string()
-      .min(1)
-      .max(256)
-      .regex(/^[^\p{Cc}]*$/u),
-  )
-  .max(2000);
-
-export interface IdTokenOptions {
+export interface IdTokenOptions extends GroupRules {
   readonly issuer: string;
   /** Our client id there. */
   readonly clientId: string;
-  /**
-   * Claim that holds the names of the groups: its exact name, else a path with dots (`realm_access.roles`).
-   */
-  readonly groupsClaim: string;
+  /** How far the issuer's clock may be from ours. */
+  readonly clockSkewSeconds: number;
   readonly keys: IssuerKeys;
   readonly clock: Clock;
 }
@@ -79,13 +68,13 @@ export interface VerifiedIdToken {
   readonly digest: string;
   /** Digest of the key set that verified it. */
   readonly keysDigest: string;
-  /** How the person proved who they are, as the issuer says (RFC 8176); may be empty. */
-  readonly methods: readonly string[];
+  readonly authentication: Authentication;
   /** Thumbprint of the key that the issuer itself bound into the token (`cnf`, RFC 7800); null when it did not. */
   readonly boundJkt: string | null;
   /** Whole seconds: the issuer's clock, up to a second early. */
   readonly issuedAtMs: number;
-  readonly expiresAtMs: number;
+  /** From then on it is refused: `exp`, and the difference of clocks that is allowed. */
+  readonly refusedFromMs: number;
 }
 
 export class IdTokens {
@@ -101,59 +90,109 @@ export class IdTokens {
    * @throws IdentityError `id-token-invalid`, `id-token-expired`, `issuer-unreachable`, `issuer-invalid`
    */
   async verify(token: string, nonce: string | null = null): Promise<VerifiedIdToken> {
-    const { issuer, clientId, groupsClaim, keys, clock } = this.#options;
+    const { issuer, keys, clockSkewSeconds } = this.#options;
     const header = headerOf(token);
     const keyBound = header.typ !== undefined && boundType.test(header.typ);
     const seen = await keys.get(typeof header.kid === 'string' ? header.kid : null);
     const payload = await this.#verifySignature(token, createLocalJWKSet(seen.jwks));
     const parsed = Claims.safeParse(payload);
-    if (!parsed.success) throw invalid('a claim is missing or malformed');
+    if (!parsed.success) {
+      const claim = String(parsed.error.issues[0]?.path[0] ?? 'claims');
+      throw invalid(`its ${claim} is missing or malformed`, 'the operator of the provider finds out why');
+    }
     const claims = parsed.data;
-    const audiences = typeof claims.aud === 'string' ? [claims.aud] : claims.aud;
-    if (audiences.length > 1 && claims.azp === undefined)
-      throw invalid('it has several audiences and no azp');
-    if (claims.azp !== undefined && claims.azp !== clientId) throw invalid('it was issued to another client');
-    if (claims.iat * 1000 > clock.wallMs() + clockToleranceSeconds * 1000)
-      throw invalid('it is from the future');
-    if (nonce !== null && claims.nonce !== nonce) throw invalid('its nonce is another');
-    const verifiedEmail = claims.email_verified !== false && claims.email_verified !== 'false';
+    this.#checkAudience(claims);
+    this.#checkTimes(claims);
+    if (nonce !== null && claims.nonce !== nonce)
+      throw invalid('its nonce is another', 'sign in again: hoop login');
+    const { email } = claims;
+    const refused = claims.email_verified === false || claims.email_verified === 'false';
     return {
       principal: mintPrincipal({
         kind: 'person',
         issuer,
         subject: claims.sub,
-        email: claims.email !== undefined && claims.email !== '' && verifiedEmail ? claims.email : null,
-        groups: groupsOf(payload, groupsClaim),
+        email: email !== undefined && email !== '' && !refused ? email : null,
+        groups: groupsOf(payload, this.#options),
       }),
-      audience: clientId,
+      audience: this.#options.clientId,
       digest: hash('sha256', token, 'hex'),
       keysDigest: seen.digest,
-      methods: claims.amr ?? [],
+      authentication: {
+        timeMs: claims.auth_time === undefined ? null : Math.floor(claims.auth_time) * 1000,
+        acr: claims.acr ?? null,
+        amr: claims.amr ?? [],
+      },
       boundJkt: await boundThumbprint(claims.cnf, keyBound),
       issuedAtMs: claims.iat * 1000,
-      expiresAtMs: (payload.exp ?? 0) * 1000,
+      refusedFromMs: ((payload.exp ?? 0) + clockSkewSeconds) * 1000,
     };
   }
 
+  #checkAudience({ aud, azp }: Claims): void {
+    const { clientId } = this.#options;
+    if (Array.isArray(aud) && aud.length > 1 && azp === undefined)
+      throw invalid('it has several audiences and no azp', otherClient);
+    if (azp !== undefined && azp !== clientId) throw invalid('it was issued to another client', otherClient);
+  }
+
+  #checkTimes({ iat, auth_time: authTime = 0 }: Claims): void {
+    const { clock, clockSkewSeconds } = this.#options;
+    const latest = clock.wallMs() / 1000 + clockSkewSeconds;
+    if (iat > latest) throw invalid('it is from the future', clocksDiffer);
+    if (authTime > latest) throw invalid('its auth_time is in the future', clocksDiffer);
+  }
+
   async #verifySignature(token: string, keys: ReturnType<typeof createLocalJWKSet>): Promise<JWTPayload> {
-    const { issuer, clientId, clock } = this.#options;
+    const { issuer, clientId, clock, clockSkewSeconds } = this.#options;
     const options = {
       algorithms,
       issuer,
       audience: clientId,
       requiredClaims: ['exp', 'iat', 'sub'],
-      clockTolerance: clockToleranceSeconds,
+      clockTolerance: clockSkewSeconds,
       currentDate: new Date(clock.wallMs()),
     };
     try {
       return (await jwtVerify(token, keys, options)).payload;
     } catch (cause) {
-      if (cause instanceof errors.JWTExpired)
-        throw new IdentityError('id-token-expired', 'The ID token has expired.', { cause });
-      if (cause instanceof errors.JWTClaimValidationFailed)
-        throw invalid(`its ${cause.claim} is not the expected one`);
-      throw new IdentityError('id-token-invalid', 'The ID token is not signed by the issuer.', { cause });
+      throw unverified(cause);
     }
+  }
+}
+
+const clocksDiffer =
+  'compare the clocks of provider and relay; the operator may allow more with identity.clockSkew';
+const otherClient = 'the operator compares identity.clientId with the client at the provider';
+
+/** What jose says, in words of ours: which claim, and who has to do what. */
+function unverified(cause: unknown): IdentityError {
+  if (cause instanceof errors.JWTExpired)
+    return new IdentityError('id-token-expired', 'The ID token has expired.', {
+      hint: `sign in again: hoop login; if that does not help, ${clocksDiffer}`,
+      cause,
+    });
+  if (!(cause instanceof errors.JWTClaimValidationFailed))
+    return new IdentityError(
+      'id-token-invalid',
+      'The ID token is not signed by a key that the issuer publishes.',
+      {
+        hint: 'sign in again in a minute; if it stays so, the operator compares jwks_uri of identity.issuer with the keys that the provider signs with',
+        cause,
+      },
+    );
+  if (cause.reason === 'missing')
+    return invalid(`its ${cause.claim} is missing`, 'the operator of the provider finds out why');
+  switch (cause.claim) {
+    case 'iss':
+      return invalid(
+        'it is from another issuer than the configured one',
+        'the operator sets identity.issuer to what the provider writes into iss, letter by letter (Entra ID: with the id of the tenant; Okta: with the authorization server)',
+      );
+    case 'aud':
+      return invalid('it is for another client', otherClient);
+    default:
+      return invalid(`its ${cause.claim} is not the expected one`, clocksDiffer);
   }
 }
 
@@ -162,8 +201,15 @@ function headerOf(token: string): ProtectedHeaderParameters {
     const header = decodeProtectedHeader(token);
     // An access token of the same issuer is no ID token (RFC 9068 §4).
     if (header.typ !== undefined && !/^(application\/)?jwt$/i.test(header.typ) && !boundType.test(header.typ))
-      throw invalid('its type is not that of an ID token');
-    if (!algorithms.includes(header.alg ?? '')) throw invalid('its algorithm is not allowed');
+      throw invalid(
+        'its type is not that of an ID token',
+        'an ID token is expected, no other token of the provider',
+      );
+    if (!algorithms.includes(header.alg ?? ''))
+      throw invalid(
+        'its algorithm is not allowed',
+        'the operator lets the provider sign the ID tokens of this client with RS256, PS256, ES256 or EdDSA',
+      );
     return header;
   } catch (cause) {
     if (cause instanceof IdentityError) throw cause;
@@ -177,6 +223,8 @@ const BoundJwk = z.object(PublicJwk.shape);
 /** Type of a token that is bound by OpenID Connect Key Binding 1.0. */
 const boundType = /^(application\/)?dpop\+id_token$/i;
 
+const boundHint = 'the provider binds ID tokens to the DPoP key of the sign-in, or to none';
+
 /**
  * `jkt` as RFC 9449 has it, or the key itself (OpenID Connect Key Binding 1.0 §4). A token that is bound in any other way is
  * refused: it is not for whoever holds a login's key.
@@ -188,38 +236,13 @@ async function boundThumbprint(
 ): Promise<string | null> {
   if (cnf === undefined && !promised) return null;
   const jwk = BoundJwk.safeParse(cnf?.jwk);
-  if (cnf?.jwk !== undefined && !jwk.success) throw invalid('it is bound to another kind of key');
+  if (cnf?.jwk !== undefined && !jwk.success) throw invalid('it is bound to another kind of key', boundHint);
   const ofKey = jwk.success ? await thumbprint(jwk.data) : undefined;
   const bound = cnf?.jkt ?? ofKey;
-  if (bound === undefined) throw invalid('it is bound in a way that cannot be proven here');
-  if (ofKey !== undefined && ofKey !== bound) throw invalid('it is bound to two keys');
+  if (bound === undefined) throw invalid('it is bound in a way that cannot be proven here', boundHint);
+  if (ofKey !== undefined && ofKey !== bound) throw invalid('it is bound to two keys', boundHint);
   return bound;
 }
 
-function groupsOf(payload: JWTPayload, claim: string): readonly string[] {
-  const value = Object.hasOwn(payload, claim) ? payload[claim] : atPath(payload, claim.split('.'));
-  if (value === undefined || value === null) {
-    const elsewhere = payload['_claim_names'];
-    if (typeof elsewhere === 'object' && elsewhere !== null && Object.hasOwn(elsewhere, claim))
-      throw invalid(
-        'the issuer left the groups out because there are too many',
-        'let the issuer put only the groups assigned to this application into the token',
-      );
-    return [];
-  }
-  const parsed = Groups.safeParse(typeof value === 'string' ? [value] : value);
-  if (!parsed.success) throw invalid('its groups are not a list of names');
-  return parsed.data;
-}
-
-function atPath(value: unknown, path: readonly string[]): unknown {
-  const [head, ...rest] = path;
-  if (head === undefined) return value;
-  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, head)) return undefined;
-  return atPath((value as Record<string, unknown>)[head], rest);
-}
-
-function invalid(why: string, hint?: string): IdentityError {
-  const options = hint === undefined ? {} : { hint };
-  return new IdentityError('id-token-invalid', `The ID token is not valid: ${why}.`, options);
-}
+const invalid = (why: string, hint: string): IdentityError =>
+  new IdentityError('id-token-invalid', `The ID token is not valid: ${why}.`, { hint });

@@ -2,7 +2,7 @@
  * The signing keys of an OpenID provider: discovery (OpenID Connect Discovery 1.0), its JWKS, rotation.
  *
  * Keys are fetched again when they are older than ten minutes or a token names a key that is not among them, but never
- * more often than every 30 seconds: a stranger's tokens cannot make the relay flood the issuer. When the issuer is
+ * more often than every five seconds: a stranger's tokens cannot make the relay flood the issuer. When the issuer is
  * away, keys it once gave stay good for an hour, then sign-in fails.
  */
 import { hash } from 'node:crypto';
@@ -38,7 +38,7 @@ export interface IssuerKeysOptions {
 
 const freshMs = 600_000;
 const staleMs = 3_600_000;
-const coolDownMs = 30_000;
+const coolDownMs = 5000;
 
 export class IssuerKeys {
   readonly #options: IssuerKeysOptions;
@@ -91,7 +91,7 @@ export class IssuerKeys {
         'issuer-invalid',
         'The discovery document is not one of the configured issuer.',
         {
-          hint: 'compare identity.issuer with the "issuer" of its /.well-known/openid-configuration, letter by letter',
+          hint: 'the operator sets identity.issuer to the "issuer" of its /.well-known/openid-configuration, letter by letter (Entra ID: with the id of the tenant)',
         },
       );
     const keysUrl = new URL(metadata.data.jwks_uri);

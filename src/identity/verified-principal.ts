@@ -8,9 +8,15 @@
  * Invariant: only this folder makes a `VerifiedPrincipal`, and only after a signature was verified. What is not one
  * never reaches policy.
  */
-import type { Principal } from '../model/principal.ts';
+import type { ActedFor, Principal } from '../model/principal.ts';
 
-let make: (principal: Principal) => VerifiedPrincipal;
+/** As the verified token says it; only an agent acts for somebody. */
+export type NewPrincipal = Omit<Principal, 'actsFor'> & { readonly actsFor?: ActedFor | null };
+
+let make: (principal: NewPrincipal) => VerifiedPrincipal;
+
+const sorted = (groups: readonly string[]): readonly string[] =>
+  Object.freeze([...new Set(groups)].toSorted());
 
 /** A principal whose issuer vouched for it; there is no other way to get one than through this folder. */
 export class VerifiedPrincipal implements Principal {
@@ -19,14 +25,17 @@ export class VerifiedPrincipal implements Principal {
   readonly subject: string;
   readonly email: string | null;
   readonly groups: readonly string[];
+  readonly actsFor: ActedFor | null;
   readonly #verified = true;
 
-  private constructor(principal: Principal) {
+  private constructor(principal: NewPrincipal) {
     this.kind = principal.kind;
     this.issuer = principal.issuer;
     this.subject = principal.subject;
     this.email = principal.email;
-    this.groups = Object.freeze([...new Set(principal.groups)].toSorted());
+    this.groups = sorted(principal.groups);
+    const person = principal.kind === 'agent' ? (principal.actsFor ?? null) : null;
+    this.actsFor = person === null ? null : Object.freeze({ ...person, groups: sorted(person.groups) });
     Object.freeze(this);
   }
 
@@ -41,4 +50,4 @@ export class VerifiedPrincipal implements Principal {
 }
 
 /** For this folder alone (a test enforces it): call it after the signature was verified. */
-export const mintPrincipal = (principal: Principal): VerifiedPrincipal => make(principal);
+export const mintPrincipal = (principal: NewPrincipal): VerifiedPrincipal => make(principal);

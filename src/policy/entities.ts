@@ -1,6 +1,6 @@
 /** hoop's nouns as Cedar entities. Groups and target groups need no entity of their own: a parent's id is enough. */
 import type { CedarValueJson, EntityJson, TypeAndId } from '@cedar-policy/cedar-wasm/nodejs';
-import type { Principal } from '../model/principal.ts';
+import type { Identity, Party, Principal } from '../model/principal.ts';
 import type { SessionId, TargetName } from '../model/ids.ts';
 import { relayId } from './schema.ts';
 
@@ -16,7 +16,7 @@ export interface TargetResource {
 export interface SessionResource {
   readonly session: SessionId;
   readonly target: TargetResource;
-  readonly owner: Pick<Principal, 'issuer' | 'subject'>;
+  readonly owner: Party;
 }
 
 const principalTypes = { person: 'Person', service: 'Service', agent: 'Agent' } as const;
@@ -25,15 +25,27 @@ const principalTypes = { person: 'Person', service: 'Service', agent: 'Agent' } 
  * @throws TypeError when the issuer could make two principals look alike (a `#` in it); the caller turns it into deny
  */
 export function principalEntity(principal: Principal): EntityJson {
-  if (principal.issuer === '' || principal.issuer.includes('#') || principal.subject === '')
-    throw new TypeError('an issuer has no fragment, and issuer and subject are not empty');
+  const { kind, actsFor, groups } = principal;
+  const uid = { type: principalTypes[kind], id: idOf(principal) };
   const attrs: Record<string, CedarValueJson> = { issuer: principal.issuer, subject: principal.subject };
   if (principal.email !== null) attrs['email'] = principal.email;
-  return {
-    uid: { type: principalTypes[principal.kind], id: `${principal.issuer}#${principal.subject}` },
-    attrs,
-    parents: principal.groups.map((id) => ({ type: 'Group', id })),
-  };
+  if (kind === 'agent' && actsFor !== null)
+    attrs['actsFor'] = { __entity: { type: principalTypes.person, id: idOf(actsFor) } };
+  return { uid, attrs, parents: groups.map((id) => ({ type: 'Group', id })) };
+}
+
+/** The principal, and the person for whom it acts: both have groups that policies may ask about. */
+export function principalEntities(principal: Principal): readonly [EntityJson, ...EntityJson[]] {
+  const own = principalEntity(principal);
+  const { actsFor } = principal;
+  if (actsFor === null) return [own];
+  return [own, principalEntity({ ...actsFor, kind: 'person', actsFor: null })];
+}
+
+function idOf({ issuer, subject }: Identity): string {
+  if (issuer === '' || issuer.includes('#') || subject === '')
+    throw new TypeError('an issuer has no fragment, and issuer and subject are not empty');
+  return `${issuer}#${subject}`;
 }
 
 /** A target as entity, in its target groups. */

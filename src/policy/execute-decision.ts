@@ -1,3 +1,4 @@
+import type { StepUp } from '../model/authentication.ts';
 import type { NeededGroup } from '../model/review.ts';
 
 /** Only this folder can make a decision: what holds one was answered by the policies. */
@@ -10,6 +11,7 @@ interface Answer {
   readonly policies: readonly string[];
   readonly needed?: readonly NeededGroup[];
   readonly errors?: readonly string[];
+  readonly stepUp?: StepUp | null;
 }
 
 /**
@@ -24,6 +26,8 @@ export class ExecuteDecision {
   readonly needed: readonly NeededGroup[];
   /** Policies that failed to evaluate, by id, or `engine`; not empty means deny. For the operator's log. */
   readonly errors: readonly string[];
+  /** Of a denial that a fresh sign-in would lift: what it has to bring. */
+  readonly stepUp: StepUp | null;
 
   private constructor(answer: Answer) {
     this.errors = Object.freeze([...(answer.errors ?? none)].toSorted());
@@ -32,6 +36,7 @@ export class ExecuteDecision {
     const spoke = this.errors.length > 0 && answer.kind === 'allow' ? none : answer.policies;
     this.policies = Object.freeze([...spoke].toSorted());
     this.needed = this.#answer === 'review' ? (answer.needed ?? none) : none;
+    this.stepUp = this.#answer === 'deny' && this.errors.length === 0 ? (answer.stepUp ?? null) : null;
     Object.freeze(this);
   }
 

@@ -2,6 +2,7 @@
  * Policy on the commands of one session. After the first time an answer is one look-up by the identity of the facts (equal
  * facts are one object), without allocation: it stands on the data path.
  */
+import { sameAuthentication, type Authentication } from '../model/authentication.ts';
 import type { CommandFacts } from '../model/command-facts.ts';
 import type { Principal } from '../model/principal.ts';
 import type { TargetResource } from './entities.ts';
@@ -17,7 +18,9 @@ export interface ExecutePolicyOptions {
   readonly sourceAddress: string;
   readonly reason: string | null;
   readonly task: string | null;
-  /** Wall clock; read only while some policy on commands depends on the time. */
+  /** Of whoever opened the session. */
+  readonly authentication: Authentication;
+  /** Wall clock; read only while some policy on commands depends on the time, or on an age. */
   readonly wallMs: () => number;
 }
 
@@ -28,17 +31,26 @@ const mostNames = 2048;
 
 export class ExecutePolicy {
   readonly #options: ExecutePolicyOptions;
-  /** Given by `#policies` at `#timeMs`. */
+  /** Given by `#policies` at `#timeMs`, for `#authentication`. */
   readonly #answers = new Map<CommandFacts, ExecuteDecision>();
   #policies: Policies;
+  #authentication: Authentication;
   #timeMs = 0;
 
   constructor(options: ExecutePolicyOptions) {
     this.#options = options;
     this.#policies = options.policies();
+    this.#authentication = options.authentication;
   }
 
-  /** Never throws. Where policies read the time they see whole seconds, so that an answer holds for one. */
+  /** The person has signed in again, in another way or at another time. */
+  authenticated(authentication: Authentication): void {
+    if (sameAuthentication(authentication, this.#authentication)) return;
+    this.#authentication = authentication;
+    this.#answers.clear();
+  }
+
+  /** Never throws. Where policies read the time, or an age, they see whole seconds, so that an answer holds for one. */
   decide(facts: CommandFacts): ExecuteDecision {
     const policies = this.#options.policies();
     if (policies !== this.#policies) {
@@ -59,7 +71,8 @@ export class ExecutePolicy {
 
   #ask(facts: CommandFacts): ExecuteDecision {
     const { principal, target, sourceAddress, reason, task } = this.#options;
-    const circumstances = { timeMs: this.#timeMs, sourceAddress, reason, task, facts };
+    const authentication = this.#authentication;
+    const circumstances = { timeMs: this.#timeMs, sourceAddress, authentication, reason, task, facts };
     const decision = this.#policies.execute(principal, target, circumstances);
     if (decision.errors.length > 0 || lengthOf(facts) > mostNames) return decision;
     if (this.#answers.size >= mostAnswers) this.#answers.clear();

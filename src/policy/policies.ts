@@ -10,6 +10,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { Authentication, StepUp } from '../model/authentication.ts';
 import type { CommandFacts } from '../model/command-facts.ts';
 import type { Principal } from '../model/principal.ts';
 import { decide } from './decision.ts';
@@ -23,11 +24,12 @@ import { decideExecute } from './execute-decision.ts';
 import type { ExecuteDecision } from './execute-decision.ts';
 import { cedarRequest, shapeOf } from './request.ts';
 import type { CedarRequest, Circumstances, ConnectCircumstances, ExecuteCircumstances } from './request.ts';
-import type { PolicyRequest } from './request.ts';
+import type { DelegateCircumstances, PolicyRequest } from './request.ts';
 import { unionOfNeeds } from './review-rule.ts';
-import type { Action } from './schema.ts';
+import { actions, type Action } from './schema.ts';
 import { splitPolicies } from './source.ts';
 import type { PolicyText, SourcePolicy } from './source.ts';
+import { mentionedFor, stepUpThatLifts, type Mentioned } from './step-up.ts';
 import { invalid, repeatedIds, validateAll } from './validation.ts';
 
 /** Decisions kept; far more than live principals × targets × actions of one relay. */
@@ -47,14 +49,18 @@ export class Policies {
   readonly #policies: ReadonlyMap<string, SourcePolicy>;
   readonly #decisions = new Map<string, Decision>();
   readonly #executions = new Map<string, ExecuteDecision>();
-  /** Actions whose decisions hold for an instant only: some policy for them reads the time. */
+  /** Actions whose decisions hold for an instant only: some policy for them reads the time, or an age that grows with it. */
   readonly #timed: ReadonlySet<Action>;
+  /** Actions on which a fresh sign-in may change the answer. */
+  readonly #mentioned: ReadonlyMap<Action, Mentioned>;
   /** What a decision on a command depends on, of the facts; null: on all of them. */
   readonly #factsRead: ReadonlySet<string> | null;
   /** SHA-256 of each file's bytes, hex, in the order given. */
   readonly files: readonly PolicyFileDigest[];
   /** What is no error but hardly meant; Cedar's own remarks as `file:line:column: …`. */
   readonly warnings: readonly string[];
+  /** Some policy looks at how or when the person was authenticated. */
+  readonly readsAuthentication: boolean;
 
   private constructor(
     files: readonly PolicyText[],
@@ -66,8 +72,19 @@ export class Policies {
       sha256: createHash('sha256').update(text).digest('hex'),
     }));
     this.#policies = new Map(policies.map((policy) => [policy.id, policy]));
-    const timed = policies.filter(({ reads }) => reads === null || reads.has('time'));
-    this.#timed = new Set(timed.flatMap(({ actions }) => actions));
+    const timed = policies.filter(
+      ({ reads }) => reads === null || reads.has('time') || reads.has('authAgeSeconds'),
+    );
+    this.#timed = new Set(timed.flatMap((policy) => policy.actions));
+    this.#mentioned = new Map(
+      actions.flatMap((action) => {
+        const mentioned = mentionedFor(action, policies);
+        return mentioned === null ? [] : [[action, mentioned]];
+      }),
+    );
+    this.readsAuthentication = ['authAgeSeconds', 'acr', 'amr'].some((attribute) =>
+      policies.some(({ reads }) => reads === null || reads.has(attribute)),
+    );
     this.#factsRead = readToExecute(policies);
     this.warnings = nobodyExecutes(policies) ? [...warnings, connectWithoutExecute] : warnings;
     this.#engine = new PolicyEngine(policies);
@@ -120,10 +137,11 @@ export class Policies {
   /** Answers one question. Never throws. */
   evaluate(request: PlainRequest): Decision {
     if (this.#timed.has(request.action)) return this.#decide(request);
-    const shape = shapeOf(request);
+    const lasting = withoutAge(request);
+    const shape = shapeOf(lasting);
     const known = this.#decisions.get(shape);
     if (known !== undefined) return known;
-    const decision = this.#decide(request);
+    const decision = this.#decide(lasting);
     if (decision.errors.length === 0) remember(this.#decisions, shape, decision);
     return decision;
   }
@@ -157,6 +175,11 @@ export class Policies {
     return this.evaluate({ action: 'readEvidence', principal, session, circumstances });
   }
 
+  /** May this person let this agent act for them? */
+  delegate(principal: Principal, agent: Principal, circumstances: DelegateCircumstances): Decision {
+    return this.evaluate({ action: 'delegate', principal, agent, circumstances });
+  }
+
   /** May this principal administer the relay? */
   administer(principal: Principal, circumstances: Circumstances): Decision {
     return this.evaluate({ action: 'administer', principal, circumstances });
@@ -171,17 +194,18 @@ export class Policies {
     target: TargetResource,
     circumstances: ExecuteCircumstances,
   ): ExecuteDecision {
-    const request: PolicyRequest = {
+    const request: ExecuteRequest = {
       action: circumstances.facts.effects.includes('forward') ? 'forward' : 'execute',
       principal,
       target,
       circumstances: { ...circumstances, facts: this.#relevant(circumstances.facts) },
     };
     if (this.timedExecute) return this.#decideExecute(request);
-    const shape = shapeOf(request);
+    const lasting = withoutAge(request);
+    const shape = shapeOf(lasting);
     const known = this.#executions.get(shape);
     if (known !== undefined) return known;
-    const decision = this.#decideExecute(request);
+    const decision = this.#decideExecute(lasting);
     if (decision.errors.length === 0) remember(this.#executions, shape, decision);
     return decision;
   }
@@ -211,20 +235,46 @@ export class Policies {
   #decide(request: PlainRequest): Decision {
     const asked = cedarRequestOf(request);
     const { principal, action } = request;
-    if (asked === null) return decide({ principal, action, resource: '' }, engineFailed);
-    return decide({ principal, action, resource: asked.id }, this.#engine.ask(asked));
+    if (asked === null) return decide({ principal, action, resource: '' }, { ...engineFailed, stepUp: null });
+    const answer = this.#engine.ask(asked);
+    const stepUp = this.#stepUpFor(request, answer.decision, (again) => {
+      const repeated = cedarRequestOf(again);
+      return repeated !== null && isAllow(this.#engine.ask(repeated));
+    });
+    return decide({ principal, action, resource: asked.id }, { ...answer, stepUp });
   }
 
-  #decideExecute(request: PolicyRequest): ExecuteDecision {
+  #decideExecute(request: ExecuteRequest): ExecuteDecision {
+    const decision = this.#answerExecute(request, null);
+    const lifted = (again: ExecuteRequest): boolean => this.#answerExecute(again, null).kind !== 'deny';
+    const stepUp = this.#stepUpFor(request, decision.kind, lifted);
+    return stepUp === null ? decision : this.#answerExecute(request, stepUp);
+  }
+
+  /** Of a denial: what a fresh sign-in would have to bring to lift it. A program cannot sign in again. */
+  #stepUpFor<Request extends PolicyRequest>(
+    request: Request,
+    decision: string,
+    lifted: (again: Request) => boolean,
+  ): StepUp | null {
+    const mentioned = this.#mentioned.get(request.action);
+    if (decision !== 'deny' || mentioned === undefined || request.principal.kind !== 'person') return null;
+    return stepUpThatLifts(mentioned, request.circumstances, (authentication: Authentication) =>
+      lifted({ ...request, circumstances: { ...request.circumstances, authentication } }),
+    );
+  }
+
+  #answerExecute(request: ExecuteRequest, stepUp: StepUp | null): ExecuteDecision {
     const asked = cedarRequestOf(request);
     const answer = asked === null ? engineFailed : this.#engine.ask(asked);
     if (asked === null || answer.errors.length > 0 || answer.decision === 'allow')
-      return decideExecute({ kind: answer.decision, ...answer });
+      return decideExecute({ kind: answer.decision, ...answer, stepUp });
     const needs = this.#needsOf(answer);
-    if (needs === null || this.#withoutReviews === null) return decideExecute({ kind: 'deny', ...answer });
+    if (needs === null || this.#withoutReviews === null)
+      return decideExecute({ kind: 'deny', ...answer, stepUp });
     // Lifting the forbids does not help where nothing permits, and asking people would mislead them.
     const lifted = this.#withoutReviews.ask(asked);
-    if (lifted.decision === 'deny') return decideExecute({ kind: 'deny', ...lifted });
+    if (lifted.decision === 'deny') return decideExecute({ kind: 'deny', ...lifted, stepUp });
     const { policies } = answer;
     return decideExecute({ kind: 'review', policies, errors: lifted.errors, needed: unionOfNeeds(needs) });
   }
@@ -268,6 +318,17 @@ function nobodyExecutes(policies: readonly SourcePolicy[]): boolean {
   const permits = policies.filter(({ effect }) => effect === 'permit');
   const permitted = (action: Action): boolean => permits.some(({ actions }) => actions.includes(action));
   return permitted('connect') && !permitted('execute');
+}
+
+type ExecuteRequest = Extract<PolicyRequest, { action: 'execute' | 'forward' }>;
+
+const isAllow = ({ decision, errors }: EngineAnswer): boolean => decision === 'allow' && errors.length === 0;
+
+/** For answers that are remembered: no policy reads the age, and if one did it would find none. */
+function withoutAge<Request extends PolicyRequest>(request: Request): Request {
+  const { circumstances } = request;
+  const authentication = { ...circumstances.authentication, timeMs: null };
+  return { ...request, circumstances: { ...circumstances, authentication } };
 }
 
 /** Null for values that cannot be asked about; that is a denial. */

@@ -18,6 +18,7 @@ export const actions = [
   'readEvidence',
   'unseal',
   'administer',
+  'delegate',
 ] as const;
 export type Action = (typeof actions)[number];
 
@@ -26,10 +27,17 @@ export const relayId = 'this';
 
 export const schema = `
 entity Group;
-entity Person, Service, Agent in [Group] {
+entity Person, Service in [Group] {
   issuer: String,
   subject: String,
   email?: String,
+};
+// "actsFor": the person on whose behalf it acts, in that person's groups; the agent itself is in its own alone.
+entity Agent in [Group] {
+  issuer: String,
+  subject: String,
+  email?: String,
+  actsFor?: Person,
 };
 
 entity TargetGroup;
@@ -45,10 +53,21 @@ entity Session in [Target] {
 };
 entity Relay;
 
+// How the person was authenticated, as the provider says: authAgeSeconds (whole seconds since auth_time) and acr are
+// absent where it does not say.
 action connect appliesTo {
   principal: [Person, Service, Agent],
   resource: [Target],
-  context: { time: datetime, sourceAddress: ipaddr, durationSeconds: Long, reason?: String, task?: String },
+  context: {
+    time: datetime,
+    sourceAddress: ipaddr,
+    authAgeSeconds?: Long,
+    acr?: String,
+    amr: Set<String>,
+    durationSeconds: Long,
+    reason?: String,
+    task?: String,
+  },
 };
 
 // forward: a way through the target for other connections (ports, agents, X11); nothing that permits execute permits it.
@@ -58,6 +77,9 @@ action execute, forward appliesTo {
   context: {
     time: datetime,
     sourceAddress: ipaddr,
+    authAgeSeconds?: Long,
+    acr?: String,
+    amr: Set<String>,
     // Names of effects are checked when policies are loaded (model/command-facts.ts lists them).
     effects: Set<String>,
     relations: Set<String>,
@@ -73,23 +95,30 @@ action execute, forward appliesTo {
   },
 };
 
-// "own": the session belongs to the principal who asks.
+// "own": the session belongs to the principal who asks, or to an agent that acts for that person.
 action kill, unseal, review appliesTo {
   principal: [Person, Service, Agent],
   resource: [Session],
-  context: { time: datetime, sourceAddress: ipaddr, own: Bool },
+  context: { time: datetime, sourceAddress: ipaddr, authAgeSeconds?: Long, acr?: String, amr: Set<String>, own: Bool },
 };
 
 // On the relay: everything it ever recorded, sign-ins included.
 action readEvidence appliesTo {
   principal: [Person, Service, Agent],
   resource: [Session, Relay],
-  context: { time: datetime, sourceAddress: ipaddr, own: Bool },
+  context: { time: datetime, sourceAddress: ipaddr, authAgeSeconds?: Long, acr?: String, amr: Set<String>, own: Bool },
 };
 
 action administer appliesTo {
   principal: [Person, Service, Agent],
   resource: [Relay],
-  context: { time: datetime, sourceAddress: ipaddr },
+  context: { time: datetime, sourceAddress: ipaddr, authAgeSeconds?: Long, acr?: String, amr: Set<String> },
+};
+
+// A person lets an agent act for them; the resource is the agent as it is without anybody.
+action delegate appliesTo {
+  principal: [Person],
+  resource: [Agent],
+  context: { time: datetime, sourceAddress: ipaddr, durationSeconds: Long },
 };
 `;

@@ -12,7 +12,7 @@ import type { NeededGroup } from '../model/review.ts';
 import type { PolicyProblem } from './error.ts';
 import { parseReviewRule } from './review-rule.ts';
 import type { Action } from './schema.ts';
-import { actionsOf, contextReads, unknownEffects } from './syntax.ts';
+import { acrsNamed, actionsOf, agesNamed, contextReads, unknownEffects } from './syntax.ts';
 
 /** A policy file as read. */
 export interface PolicyText {
@@ -33,6 +33,10 @@ export interface SourcePolicy {
   readonly actions: readonly Action[];
   /** Attributes of the context that it looks at; null when it uses the context as a whole. */
   readonly reads: ReadonlySet<string> | null;
+  /** Numbers that it compares the age of the sign-in with, in seconds. */
+  readonly ages: readonly number[];
+  /** Authentication classes that it looks for and that a provider can be asked for. */
+  readonly acrs: readonly string[];
   readonly file: PolicyText;
   /** Index of `text` in the file, in UTF-16 units. */
   readonly offset: number;
@@ -90,6 +94,8 @@ function readPolicy(
     review,
     actions: actionsOf(json),
     reads: contextReads(json),
+    ages: agesNamed(json),
+    acrs: acrsNamed(json),
     file,
     offset: piece.offset,
   };

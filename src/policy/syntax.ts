@@ -42,39 +42,56 @@ function readsWhole(node: unknown, parent: unknown, reads: Set<string>): boolean
  * `forbid` on a misspelt effect would protect nothing.
  */
 export function unknownEffects(policy: PolicyJson): readonly string[] {
-  const found = new Set<string>();
-  collectEffects(policy.conditions, found);
   const known: readonly string[] = effects;
-  return [...found].filter((effect) => !known.includes(effect));
+  return namedWith(policy, 'effects').filter(
+    (effect): effect is string => typeof effect === 'string' && !known.includes(effect),
+  );
 }
 
-function collectEffects(node: unknown, found: Set<string>): void {
+/** Numbers that a policy compares `context.authAgeSeconds` with. */
+export const agesNamed = (policy: PolicyJson): readonly number[] =>
+  namedWith(policy, 'authAgeSeconds').filter((value) => typeof value === 'number');
+
+/** Classes that a policy looks for in `context.acr`, as far as they can stand in `acr_values`, which blanks divide. */
+export const acrsNamed = (policy: PolicyJson): readonly string[] =>
+  namedWith(policy, 'acr').filter(
+    (value): value is string => typeof value === 'string' && /^[\w.:/+~@-]{1,256}$/.test(value),
+  );
+
+/** Literals that a policy compares an attribute of the context with, each once. */
+function namedWith(policy: PolicyJson, attribute: string): readonly unknown[] {
+  const found = new Set<unknown>();
+  collectCompared(policy.conditions, attribute, found);
+  return [...found];
+}
+
+function collectCompared(node: unknown, attribute: string, found: Set<unknown>): void {
   if (typeof node !== 'object' || node === null) return;
   for (const [operator, child] of Object.entries(node)) {
-    if (/^(contains(All|Any)?|==|!=)$/.test(operator) && isBinary(child)) {
-      if (isEffects(child.left)) collectTexts(child.right, found);
-      if (isEffects(child.right)) collectTexts(child.left, found);
+    if (/^(contains(All|Any)?|[=!]=|[<>]=?)$/.test(operator) && isBinary(child)) {
+      if (isContext(child.left, attribute)) collectLiterals(child.right, found);
+      if (isContext(child.right, attribute)) collectLiterals(child.left, found);
     }
-    collectEffects(child, found);
+    collectCompared(child, attribute, found);
   }
 }
 
 const isBinary = (node: unknown): node is { left: unknown; right: unknown } =>
   typeof node === 'object' && node !== null && 'left' in node && 'right' in node;
 
-function isEffects(node: unknown): boolean {
+function isContext(node: unknown, attribute: string): boolean {
   if (typeof node !== 'object' || node === null || !('.' in node)) return false;
   const access = node['.'];
   if (typeof access !== 'object' || access === null || !('attr' in access) || !('left' in access))
     return false;
   const { attr, left } = access;
   return (
-    attr === 'effects' && typeof left === 'object' && left !== null && 'Var' in left && left.Var === 'context'
+    attr === attribute && typeof left === 'object' && left !== null && 'Var' in left && left.Var === 'context'
   );
 }
 
-function collectTexts(node: unknown, found: Set<string>): void {
+function collectLiterals(node: unknown, found: Set<unknown>): void {
   if (typeof node !== 'object' || node === null) return;
-  if ('Value' in node && typeof node.Value === 'string') found.add(node.Value);
-  if ('Set' in node && Array.isArray(node.Set)) for (const item of node.Set) collectTexts(item, found);
+  if ('Value' in node) found.add(node.Value);
+  if ('Set' in node && Array.isArray(node.Set)) for (const item of node.Set) collectLiterals(item, found);
 }

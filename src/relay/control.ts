@@ -1,7 +1,7 @@
 /**
- * The relay's control socket, `relay.sock` in its data directory: `hoop relay reload` asks there, and gets the answer that
- * a signal could not give. Mode 0600: who may use it is who may read the relay's keys (its user, and root); it can do
- * nothing but reload. A socket of a relay that died is replaced, one that answers never.
+ * The relay's control socket, `relay.sock` in its data directory: `hoop relay reload` and `rotate-log-key` ask there, and
+ * get the answer that a signal could not give. Mode 0600: who may use it is who may read the relay's keys (its user, and
+ * root); it can do nothing else. A socket of a relay that died is replaced, one that answers never.
  */
 import { chmod, unlink } from 'node:fs/promises';
 import net from 'node:net';
@@ -14,8 +14,11 @@ import { problemLines } from './problem-lines.ts';
  * - `relay-not-running`: nothing answers at the relay's control socket.
  * - `relay-control-taken`: another relay answers there already.
  * - `reload-refused`: the relay could not reload; the message is its own.
+ * - `log-key-not-rotated`: the relay could not hand its log over; the message is its own.
  */
-export class ControlError extends HoopError<'relay-not-running' | 'relay-control-taken' | 'reload-refused'> {}
+export class ControlError extends HoopError<
+  'relay-not-running' | 'relay-control-taken' | 'reload-refused' | 'log-key-not-rotated'
+> {}
 
 /** `sun_path` holds 108 bytes on Linux, 104 elsewhere, with the final NUL. */
 const longestPathBytes = 103;
@@ -23,7 +26,7 @@ const requestTimeoutMs = 5000;
 const answerTimeoutMs = 60_000;
 const longestLine = 1024 * 1024;
 
-const Request = z.strictObject({ v: z.literal(1), do: z.literal('reload') });
+const Request = z.strictObject({ v: z.literal(1), do: z.enum(['reload', 'rotate-log-key']) });
 
 /** What the socket answers. */
 const Reloaded = z.object({
@@ -34,14 +37,31 @@ const Reloaded = z.object({
   sessionsEnded: z.number(),
   warnings: z.array(z.string()).readonly(),
 });
+const Rotated = z.object({
+  /** Place of the entry that says so. */
+  entry: z.number(),
+  /** Verifier keys. */
+  from: z.string(),
+  to: z.string(),
+  /** `log.nextKey` is in force: it should become `log.key`. */
+  configurationBehind: z.boolean(),
+});
 const Answer = z.union([
   z.object({ reloaded: Reloaded }),
+  z.object({ rotated: Rotated }),
   z.object({
     refused: z.object({ code: z.string(), message: z.string(), problems: z.array(z.string()) }),
   }),
 ]);
 type Answer = z.infer<typeof Answer>;
 export type ReloadAnswer = z.infer<typeof Reloaded>;
+export type RotationAnswer = z.infer<typeof Rotated>;
+
+/** What can be asked for. */
+export interface ControlActions {
+  reload(): Promise<ReloadAnswer>;
+  rotateLogKey(): Promise<RotationAnswer>;
+}
 
 export const controlSocket = (dataDir: string): string => path.join(dataDir, 'relay.sock');
 
@@ -55,10 +75,7 @@ export interface ControlServer {
  * @returns null where the directory's name is too long for a socket; SIGHUP still works
  * @throws ControlError `relay-control-taken`; Error of a system call
  */
-export async function serveControl(
-  dataDir: string,
-  reload: () => Promise<ReloadAnswer>,
-): Promise<ControlServer | null> {
+export async function serveControl(dataDir: string, actions: ControlActions): Promise<ControlServer | null> {
   const file = controlSocket(dataDir);
   if (Buffer.byteLength(file) > longestPathBytes) return null;
   const there = await connect(file);
@@ -73,7 +90,7 @@ export async function serveControl(
   const server = net.createServer((socket) => {
     open.add(socket);
     socket.once('close', () => open.delete(socket));
-    void answer(socket, reload);
+    void answer(socket, actions);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject).listen(file, resolve);
@@ -88,11 +105,14 @@ export async function serveControl(
   };
 }
 
-async function answer(socket: net.Socket, reload: () => Promise<ReloadAnswer>): Promise<void> {
+async function answer(socket: net.Socket, actions: ControlActions): Promise<void> {
   try {
     const request = Request.safeParse(await readLine(socket, requestTimeoutMs));
     if (!request.success) throw new ControlError('reload-refused', 'the relay is of another version');
-    const told: Answer = { reloaded: await reload() };
+    const told: Answer =
+      request.data.do === 'reload'
+        ? { reloaded: await actions.reload() }
+        : { rotated: await actions.rotateLogKey() };
     socket.end(`${JSON.stringify(told)}\n`);
   } catch (error) {
     const refused =
@@ -108,6 +128,43 @@ async function answer(socket: net.Socket, reload: () => Promise<ReloadAnswer>): 
  * @throws ControlError `relay-not-running`, `reload-refused`; Error of a system call
  */
 export async function askReload(dataDir: string): Promise<ReloadAnswer> {
+  const answer = await ask(dataDir, 'reload');
+  if (answer !== null && 'reloaded' in answer) return answer.reloaded;
+  if (answer !== null && 'refused' in answer) {
+    const { code, message, problems } = answer.refused;
+    throw new ControlError('reload-refused', `the relay keeps its policies: ${message} (${code})`, {
+      ...(problems.length > 1 && { hint: problems.join('; ') }),
+    });
+  }
+  throw new ControlError('reload-refused', 'the relay did not answer as this version expects', {
+    hint: 'its log says whether it reloaded',
+  });
+}
+
+/**
+ * Asks the relay of a data directory to hand its log over to the next key.
+ * @throws ControlError `relay-not-running`, `log-key-not-rotated`; Error of a system call
+ */
+export async function askRotation(dataDir: string): Promise<RotationAnswer> {
+  const answer = await ask(dataDir, 'rotate-log-key');
+  if (answer !== null && 'rotated' in answer) return answer.rotated;
+  if (answer !== null && 'refused' in answer) {
+    const { code, message } = answer.refused;
+    throw new ControlError(
+      'log-key-not-rotated',
+      `the relay did not rotate its log’s key: ${message} (${code})`,
+      {
+        hint: 'its log says more; what was begun is finished at its next start at the latest',
+      },
+    );
+  }
+  throw new ControlError('log-key-not-rotated', 'the relay did not answer as this version expects', {
+    hint: 'its log says whether the key was rotated',
+  });
+}
+
+/** Null when the answer is none of this version. @throws ControlError `relay-not-running`; Error of a system call */
+async function ask(dataDir: string, action: z.infer<typeof Request>['do']): Promise<Answer | null> {
   const file = controlSocket(dataDir);
   const socket = Buffer.byteLength(file) > longestPathBytes ? null : await connect(file);
   if (socket === null)
@@ -115,17 +172,8 @@ export async function askReload(dataDir: string): Promise<ReloadAnswer> {
       hint: 'is it running, with this configuration? Its next start reads the policies; SIGHUP asks it to reload as well',
     });
   try {
-    socket.write(`${JSON.stringify({ v: 1, do: 'reload' })}\n`);
-    const told = Answer.safeParse(await readLine(socket, answerTimeoutMs));
-    if (!told.success)
-      throw new ControlError('reload-refused', 'the relay did not answer as this version expects', {
-        hint: 'its log says whether it reloaded',
-      });
-    if ('reloaded' in told.data) return told.data.reloaded;
-    const { code, message, problems } = told.data.refused;
-    throw new ControlError('reload-refused', `the relay keeps its policies: ${message} (${code})`, {
-      ...(problems.length > 1 && { hint: problems.join('; ') }),
-    });
+    socket.write(`${JSON.stringify({ v: 1, do: action })}\n`);
+    return Answer.safeParse(await readLine(socket, answerTimeoutMs)).data ?? null;
   } finally {
     socket.destroy();
   }

@@ -6,13 +6,13 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { relayActor } from '../evidence/entry.ts';
 import { Log } from '../evidence/log/log.ts';
-import type { NoteSigner } from '../evidence/log/note.ts';
 import { unfinishedSessions } from '../evidence/log/read.ts';
 import { recover, recoveryEntries } from '../evidence/recording/recover.ts';
 import { Sealer } from '../evidence/recording/sealer.ts';
 import { isSessionId, type SessionId } from '../model/ids.ts';
 import type { Clock } from '../system/clock.ts';
 import type { RelayConfig } from './config/config.ts';
+import type { LogKeys } from './log-keys.ts';
 import type { RelayLogger } from './logging.ts';
 import type { RelayMetrics } from './metrics.ts';
 
@@ -27,7 +27,9 @@ export interface RelayEvidence {
 
 export interface EvidenceOptions {
   readonly config: RelayConfig;
-  readonly signer: NoteSigner;
+  readonly logKeys: LogKeys;
+  /** A checkpoint was published. */
+  readonly onPublished: () => void;
   readonly clock: Clock;
   readonly logger: RelayLogger;
   readonly metrics: RelayMetrics;
@@ -38,13 +40,19 @@ export interface EvidenceOptions {
 
 /** @throws EvidenceError `log-locked`, `log-damaged`, `log-write-failed`; Error of a system call */
 export async function openEvidence(options: EvidenceOptions): Promise<RelayEvidence> {
-  const { config, signer, clock, logger, metrics } = options;
+  const { config, logKeys, clock, logger, metrics } = options;
   const { directory, backlogBytes } = config.evidence;
   await mkdir(directory, { recursive: true, mode: 0o700 });
   const log = await Log.open({
     directory: path.join(directory, 'log'),
-    signer,
+    signer: logKeys.signer,
+    successors: logKeys.successors,
     clock,
+    onPublished: options.onPublished,
+    onUnsigned: (error) => {
+      metrics.failed(error.code);
+      logger.error('checkpoint not signed', {}, error);
+    },
     onFailure: (error) => {
       metrics.failed(error.code);
       logger.error('log write failed', {}, error);
@@ -58,6 +66,7 @@ export async function openEvidence(options: EvidenceOptions): Promise<RelayEvide
       metrics.logAppended((clock.monotonicMs() - startedMs) / 1000);
       return appended;
     };
+    if (await logKeys.settle(log)) logger.warn('log.nextKey is in force', { reason: 'make it log.key' });
     const unfinished = await unfinishedSessions(path.join(directory, 'log'));
     const recovery = await recover({ directory, unfinished, append });
     for (const entry of recoveryEntries(recovery, log.recovered.bytesCut)) await log.append(entry);

@@ -1,4 +1,5 @@
 /** Why policy decides as it does, for operators: the question that a session or a command would ask, asked without one. */
+import type { Authentication, StepUp } from '../model/authentication.ts';
 import type { CommandFacts } from '../model/command-facts.ts';
 import type { Principal } from '../model/principal.ts';
 import type { NeededGroup } from '../model/review.ts';
@@ -31,6 +32,10 @@ export interface Question {
   readonly duration?: string | undefined;
   readonly reason?: string | undefined;
   readonly task?: string | undefined;
+  /** How long ago the person was authenticated, such as `10m`; absent: the provider does not say. */
+  readonly authAge?: string | undefined;
+  readonly acr?: string | undefined;
+  readonly amr?: readonly string[] | undefined;
   /** The command; absent: may a session be opened? */
   readonly sql?: string | undefined;
 }
@@ -55,6 +60,8 @@ export interface Explanation {
   readonly errors: readonly string[];
   /** Who has to approve, all of them; empty unless `review`. */
   readonly needed: readonly NeededGroup[];
+  /** Of a denial that a fresh sign-in would lift: what it has to bring. */
+  readonly stepUp: StepUp | null;
   /** What the command does, as a whole and by statement; null without one. */
   readonly command: {
     readonly facts: CommandFacts;
@@ -98,8 +105,8 @@ export class Explainer {
     const connect = this.#policies.connect(principal, target, circumstances);
     const asked = { principal: nameOf(principal), command: null, needed: [] };
     if (question.sql === undefined || connect.decision === 'deny') {
-      const { decision, policies, errors } = connect;
-      return { ...asked, action: 'connect', decision, policies: this.#explained(policies), errors };
+      const { decision, policies, errors, stepUp } = connect;
+      return { ...asked, action: 'connect', decision, policies: this.#explained(policies), errors, stepUp };
     }
     return { ...asked, ...this.#explainCommand(principal, target, circumstances, question.sql) };
   }
@@ -117,7 +124,7 @@ export class Explainer {
     const bytes = Buffer.from(sql);
     const shell = target.protocol === 'ssh';
     const facts = (shell ? this.#shell : this.#classifier).classify(bytes);
-    const { kind, policies, needed, errors } = this.#policies.execute(principal, target, {
+    const { kind, policies, needed, errors, stepUp } = this.#policies.execute(principal, target, {
       ...circumstances,
       facts,
     });
@@ -127,6 +134,7 @@ export class Explainer {
       policies: this.#explained(policies),
       errors,
       needed,
+      stepUp,
       command: { facts, statements: shell ? [] : this.#classifier.describe(bytes) },
     };
   }
@@ -152,10 +160,20 @@ function circumstancesOf(config: RelayConfig, question: Question) {
   return {
     timeMs,
     sourceAddress: question.from,
+    authentication: authenticationOf(question, timeMs),
     durationSeconds: Math.floor(Math.min(durationMs, maxDurationMs) / 1000),
     reason: question.reason ?? null,
     task: question.task ?? null,
   };
+}
+
+function authenticationOf({ authAge, acr, amr }: Question, timeMs: number): Authentication {
+  const ageMs = authAge === undefined ? undefined : parseDurationMs(authAge);
+  if (ageMs === null)
+    throw new RelayError('request-invalid', 'the age of the sign-in is no duration', {
+      hint: 'for example 90s or 10m',
+    });
+  return { timeMs: ageMs === undefined ? null : timeMs - ageMs, acr: acr ?? null, amr: amr ?? [] };
 }
 
 function principalOf(config: RelayConfig, { user, as, email, group, kind }: Question): Principal {
@@ -167,6 +185,7 @@ function principalOf(config: RelayConfig, { user, as, email, group, kind }: Ques
     subject: user?.id ?? as ?? 'nobody',
     email: user?.email ?? email ?? null,
     groups,
+    actsFor: null,
   };
 }
 

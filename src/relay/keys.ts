@@ -5,14 +5,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { link, mkdir, open, unlink } from 'node:fs/promises';
+import { link, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import ssh2 from 'ssh2';
 import { z } from 'zod';
-import { HoopError, hasErrno } from '../errors.ts';
-import { EvidenceError } from '../evidence/error.ts';
-import { createSigner, readSigner } from '../evidence/log/key-file.ts';
-import type { NoteSigner } from '../evidence/log/note.ts';
+import { hasErrno } from '../errors.ts';
 import { generateTokenKey } from '../identity/access-token.ts';
 import type { TokenKeyJwk } from '../identity/access-token.ts';
 import { durableFiles } from '../system/durable-file.ts';
@@ -20,22 +17,13 @@ import { ensurePrivateDirectory, readPrivateFile } from '../system/private-file.
 import type { RelayConfig } from './config/config.ts';
 import { generateProviderKeys, parseProviderKeys } from './idp/keys.ts';
 import type { ProviderKeys } from './idp/keys.ts';
-
-/**
- * - `keys-invalid`: a key file is not what this relay wrote.
- * - `log-key-missing`: there is a log, but not the key that signed it.
- * - `log-key-mismatch`: the key is that of a log with another origin.
- */
-export type KeysErrorCode = 'keys-invalid' | 'log-key-missing' | 'log-key-mismatch';
-
-/** Keys that cannot be used. Texts name files, never what is in them. */
-export class KeysError extends HoopError<KeysErrorCode> {}
+import { KeysError } from './keys-error.ts';
+import { openLogKeys } from './log-keys.ts';
 
 const { utils } = ssh2;
 
-/** All secrets that the relay made for itself. Held in memory while it runs; never logged. */
+/** All secrets that the relay made for itself, but the log's key (log-keys.ts). Held in memory while it runs; never logged. */
 export interface RelayKeys {
-  readonly logSigner: NoteSigner;
   /** Signs access tokens. */
   readonly token: TokenKeyJwk;
   readonly provider: ProviderKeys;
@@ -77,7 +65,6 @@ export async function openKeys(config: KeysConfig): Promise<RelayKeys> {
     await readOrCreate(path.join(directory, sshHostKeyName), () => generateHostKey()),
   ];
   return {
-    logSigner: await openLogSigner(config),
     token: validate(TokenKey, jsonOf(token), path.join(directory, 'token.json')),
     provider: parseProviderKeys(provider),
     sshHostKey: validHostKey(sshHostKey, path.join(directory, sshHostKeyName)),
@@ -97,37 +84,27 @@ export async function checkKeys(config: KeysConfig): Promise<string[]> {
     ...['token.json', 'provider.json', 'nonce.key', 'masking.key', sshHostKeyName].map((name) =>
       path.join(directory, name),
     ),
-    config.log.keyFile,
+    ...[config.log.key, config.log.nextKey].flatMap((key) => (key?.kind === 'file' ? [key.file] : [])),
   ];
   const missing = files.filter((file) => !existsSync(file));
-  if (missing.length === 0) await openKeys(config);
-  else {
+  if (missing.length === 0) {
+    await openKeys(config);
+    await tryLogKeys(config);
+  } else {
     if (existsSync(directory)) await ensurePrivateDirectory(directory);
     for (const file of files) if (!missing.includes(file)) await readPrivateFile(file);
   }
   return missing;
 }
 
-async function openLogSigner({ log, evidence }: KeysConfig): Promise<NoteSigner> {
+/** What holds the log's keys signs, a text that is no checkpoint of any log. */
+async function tryLogKeys(config: KeysConfig): Promise<void> {
+  const keys = await openLogKeys(config);
   try {
-    const signer = await readSigner(log.keyFile);
-    if (signer.name === log.origin) return signer;
-    throw new KeysError('log-key-mismatch', `${log.keyFile} is the key of the log ${signer.name}`, {
-      hint: `the configuration says ${log.origin}: set log.origin, or start a new log with a new key and directory`,
-    });
-  } catch (error) {
-    if (!(error instanceof EvidenceError) || error.code !== 'evidence-not-found') throw error;
+    for (const signer of [keys.signer, ...keys.successors]) await signer.sign('hoop relay check\n');
+  } finally {
+    await keys.close();
   }
-  if (existsSync(path.join(evidence.directory, 'log', 'checkpoint')))
-    throw new KeysError(
-      'log-key-missing',
-      `${log.keyFile} is missing, and the log that it signed is still there`,
-      {
-        hint: 'restore the key from its backup; a new key needs a new evidence.directory',
-      },
-    );
-  await mkdir(path.dirname(log.keyFile), { recursive: true, mode: 0o700 });
-  return createSigner(log.keyFile, log.origin);
 }
 
 /** The file's text, made by `create` when there is none; two relays that start at once agree on one. */

@@ -16,6 +16,8 @@ export interface LogFields {
   readonly review?: string;
   readonly login?: string;
   readonly target?: string;
+  /** As the configuration calls it. */
+  readonly witness?: string;
   readonly connection?: number;
   readonly command?: number;
   /** Ids of policies. */
@@ -45,6 +47,7 @@ const allowed: ReadonlySet<string> = new Set<keyof LogFields>([
   'review',
   'login',
   'target',
+  'witness',
   'connection',
   'command',
   'policies',

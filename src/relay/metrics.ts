@@ -26,6 +26,21 @@ export interface MetricSources {
   readonly logEntries: () => number;
   /** True while the log refuses entries. */
   readonly logFailing: () => boolean;
+  /** How long the oldest entry without a checkpoint has waited. */
+  readonly checkpointLagSeconds: () => number;
+  readonly witnesses: () => readonly WitnessMetrics[];
+  /** Entries that the quorum of witnesses vouches for. */
+  readonly witnessedEntries: () => number;
+}
+
+/** One witness of `log.witnesses`. */
+export interface WitnessMetrics {
+  readonly name: string;
+  /** Entries of the last checkpoint that it cosigned. */
+  readonly size: number;
+  /** Since the oldest checkpoint that it has not cosigned; 0 when there is none. */
+  readonly lagSeconds: number;
+  readonly failures: number;
 }
 
 type Names = readonly string[];
@@ -72,6 +87,12 @@ export class RelayMetrics {
       ['hoop_connections_live', 'connections open now', sources.liveConnections],
       ['hoop_sealer_backlog_bytes', 'closed segments that wait to be compressed', sources.sealerBacklogBytes],
       ['hoop_log_entries', 'entries in the log', sources.logEntries],
+      [
+        'hoop_log_checkpoint_lag_seconds',
+        'age of the oldest entry that no checkpoint names',
+        sources.checkpointLagSeconds,
+      ],
+      ['hoop_log_witnessed_entries', 'entries that the witnesses vouch for', sources.witnessedEntries],
       ['hoop_log_failing', '1 while the log refuses entries', () => (sources.logFailing() ? 1 : 0)],
     ];
     for (const [name, help, value] of asked)
@@ -85,6 +106,33 @@ export class RelayMetrics {
           },
         }),
       );
+    this.#observeWitnesses(sources.witnesses);
+  }
+
+  #observeWitnesses(witnesses: () => readonly WitnessMetrics[]): void {
+    const figures: [string, string, (view: WitnessMetrics) => number][] = [
+      ['hoop_witness_size', 'entries of the last checkpoint that the witness cosigned', ({ size }) => size],
+      [
+        'hoop_witness_lag_seconds',
+        'age of the oldest checkpoint that it has not',
+        ({ lagSeconds }) => lagSeconds,
+      ],
+    ];
+    for (const [name, help, value] of figures)
+      this.registry.registerMetric(
+        new Gauge({
+          name,
+          help,
+          labelNames: ['witness'],
+          registers: [],
+          collect() {
+            for (const view of witnesses()) this.set({ witness: view.name }, value(view));
+          },
+        }),
+      );
+    this.#sum('hoop_witness_failures_total', 'requests that a witness did not cosign', ['witness'], () =>
+      witnesses().map(({ name, failures }) => [{ witness: name }, failures]),
+    );
   }
 
   sessionOpened(target: string): void {

@@ -23,6 +23,9 @@ const Expectation = z.strictObject({
   duration: text.optional(),
   reason: text.optional(),
   task: text.optional(),
+  authAge: text.optional(),
+  acr: text.optional(),
+  amr: z.array(text).default([]),
   target: text,
   /** Absent: may a session be opened? */
   sql: z.string().optional(),

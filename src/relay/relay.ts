@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { keepProof } from '../evidence/logins/archive.ts';
+import type { SeenKeys } from '../identity/issuer-keys.ts';
 import { openClassifier, type SqlClassifier } from '../protocols/postgres/sql/classifier.ts';
 import { systemClock } from '../system/clock.ts';
 import path from 'node:path';
@@ -13,6 +14,7 @@ import { evidenceReaders } from './api/evidence-readers.ts';
 import { logRoutes } from './api/log.ts';
 import { createIdentity, type RelayIdentity } from './api/identity.ts';
 import { authenticate, loginRoutes, offerNonces, presentedBy } from './api/login.ts';
+import { delegationRoutes } from './api/delegations.ts';
 import { discoveryRoutes } from './api/discovery.ts';
 import { reviewRoutes } from './api/reviews.ts';
 import { sessionRoutes } from './api/sessions.ts';
@@ -33,7 +35,10 @@ import {
 } from './idp/provider.ts';
 import { tellIssuerKeys } from './issuer-keys.ts';
 import { openKeys, type RelayKeys } from './keys.ts';
+import { openLogKeys, type LogKeys } from './log-keys.ts';
 import { createLogger, type RelayLogger } from './logging.ts';
+import { openMachines } from './machines/open.ts';
+import type { MachineSignIns } from './machines/sign-in.ts';
 import { RelayMetrics } from './metrics.ts';
 import type { ReviewDesk } from './reviews/desk.ts';
 import { PoliciesInForce, digestOf, loadPolicies, type Reloaded } from './policies-in-force.ts';
@@ -43,6 +48,7 @@ import { openShellClassifier } from './shell-grammar.ts';
 import type { ShellClassifier } from '../protocols/ssh/shell/classifier.ts';
 import { sshProtocol } from './sessions/ssh.ts';
 import { SessionRegistry } from './sessions/registry.ts';
+import { handOver } from './rotate.ts';
 import { createServer, listen } from './server.ts';
 import { State } from './state/state.ts';
 import { tellEnds } from './told-ends.ts';
@@ -50,6 +56,7 @@ import { tellingLogins } from './told-logins.ts';
 import { ExecService } from './exec/service.ts';
 import { TunnelService } from './tunnel.ts';
 import { UpgradeServer } from './upgrade.ts';
+import { openWitnesses, type Witnesses } from './witness/witnesses.ts';
 import type { LiveSession } from './sessions/live-session.ts';
 import { version } from '../system/version.ts';
 
@@ -75,12 +82,14 @@ export async function startRelay(config: RelayConfig): Promise<Relay> {
   const loaded = loadPolicies(config);
   for (const warning of loaded.warnings) logger.warn('policy warning', { reason: warning });
   const keys = await openKeys(config);
+  const logKeys = await openLogKeys(config);
   const clock = systemClock;
   const state = await State.open(stateLocation(config), {
     clock,
     onError: (error) => logger.error('state failed', {}, error),
   });
   try {
+    let witnesses: Witnesses | null = null;
     const evidence = await openEvidence({
       config,
       clock,
@@ -88,9 +97,11 @@ export async function startRelay(config: RelayConfig): Promise<Relay> {
       metrics,
       version,
       configDigest: digestOf(config, loaded),
-      signer: keys.logSigner,
+      logKeys,
+      onPublished: () => witnesses?.wake(),
     });
     try {
+      witnesses = openWitnesses(config, { log: evidence.log, logger });
       const append = tellingLogins(evidence.append, state.logins);
       const policies = new PoliciesInForce(loaded, { config, logger, append });
       return await serve({
@@ -99,15 +110,19 @@ export async function startRelay(config: RelayConfig): Promise<Relay> {
         metrics,
         policies,
         keys,
+        logKeys,
+        witnesses,
         state,
         evidence: { ...evidence, append },
       });
     } catch (error) {
+      witnesses?.close();
       await evidence.log.close();
       throw error;
     }
   } catch (error) {
     await state.close();
+    await logKeys.close();
     throw error;
   }
 }
@@ -118,13 +133,16 @@ interface Parts {
   readonly metrics: RelayMetrics;
   readonly policies: PoliciesInForce;
   readonly keys: RelayKeys;
+  readonly logKeys: LogKeys;
+  /** Null: none is configured. */
+  readonly witnesses: Witnesses | null;
   readonly state: State;
   readonly evidence: RelayEvidence;
 }
 
 async function serve(parts: Parts): Promise<Relay> {
   const { config, logger, metrics, state, evidence } = parts;
-  const { provider, identity } = await openIdentity(parts);
+  const { provider, identity, machines } = await openIdentity(parts);
   const processId = randomUUID();
   const reviews = await openReviews({ ...parts, processId });
   const [classifier, shell] = await Promise.all([openClassifier(), openShellClassifier()]);
@@ -132,10 +150,15 @@ async function serve(parts: Parts): Promise<Relay> {
   parts.policies.onReplaced = () => registry.endUnauthorized();
   const upgrades = openUpgrades(registry, identity);
   const app = createServer(parts);
-  await addRoutes(app, parts, { provider, identity, registry, reviews });
+  await addRoutes(app, parts, { provider, identity, machines, registry, reviews });
   let draining = false;
   healthRoutes(app, {
-    checks: { admission: () => !draining, log: () => evidence.log.ready, state: () => state.ready() },
+    checks: {
+      admission: () => !draining,
+      log: () => evidence.log.ready,
+      signer: () => evidence.log.checkpointLagMs < longestUnsignedMs,
+      state: () => state.ready(),
+    },
     metrics,
     metricsAllow: config.metrics.allow,
   });
@@ -145,6 +168,9 @@ async function serve(parts: Parts): Promise<Relay> {
     sealerBacklogBytes: () => evidence.sealer.backlog.bytes,
     logEntries: () => evidence.log.size,
     logFailing: () => !evidence.log.ready,
+    checkpointLagSeconds: () => evidence.log.checkpointLagMs / 1000,
+    witnesses: () => parts.witnesses?.views() ?? [],
+    witnessedEntries: () => parts.witnesses?.witnessedSize() ?? 0,
   });
   await state.sessions.closeInterrupted(evidence.interrupted);
   const ends = tellEnds(evidence.append, state.logins, (error) =>
@@ -170,7 +196,9 @@ async function serve(parts: Parts): Promise<Relay> {
       await app.close();
       await ends.close();
       await within(closingMs, evidence.sealer.drain()).finally(() => evidence.sealer.close());
+      parts.witnesses?.close();
       await evidence.log.close();
+      await parts.logKeys.close();
       await state.close();
       logger.info('stopped');
     },
@@ -185,9 +213,16 @@ async function serve(parts: Parts): Promise<Relay> {
 }
 
 /** Without it the relay works, and SIGHUP reloads. */
-async function openControl({ config, logger, policies }: Parts) {
+async function openControl({ config, logger, policies, evidence, logKeys }: Parts) {
   try {
-    const control = await serveControl(config.dataDir, () => policies.reload());
+    const control = await serveControl(config.dataDir, {
+      reload: () => policies.reload(),
+      rotateLogKey: async () => {
+        const rotated = await handOver(evidence.log, logKeys);
+        logger.info('log key rotated', { entry: rotated.entry });
+        return rotated;
+      },
+    });
     if (control === null) logger.warn('no control socket', { reason: 'dataDir is too long for its name' });
     return control;
   } catch (error) {
@@ -195,6 +230,9 @@ async function openControl({ config, logger, policies }: Parts) {
     return null;
   }
 }
+
+/** Entries are durable all the while; new sessions should go where their checkpoints are signed. */
+const longestUnsignedMs = 60_000;
 
 /** A disk that refuses must not keep the process for ever: what is left open is recovered at the next start. */
 const closingMs = 15_000;
@@ -215,7 +253,7 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
 const stateLocation = ({ state }: RelayConfig): string =>
   state.kind === 'sqlite' ? state.file : state.url.resolve();
 
-async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
+async function openIdentity({ config, keys, state, evidence, logger, policies }: Parts) {
   const onError = (error: Error): void => logger.error('provider failed', {}, error);
   const provider =
     config.identity.kind === 'embedded'
@@ -237,17 +275,26 @@ async function openIdentity({ config, keys, state, evidence, logger }: Parts) {
           fetchJson: (url: string) => provider!.fetchJson(url),
         };
   const record = { evidence: config.evidence.directory, append: evidence.append };
+  const onIssuerKeys = (seenAt: string, seen: SeenKeys): Promise<void> =>
+    tellIssuerKeys(record, seenAt, seen);
   const identity = await createIdentity({
     relay: config.publicUrl,
     state,
     clock: systemClock,
     issuer,
-    onIssuerKeys: (seen) => tellIssuerKeys(record, issuer.url, seen),
+    onIssuerKeys: (seen) => onIssuerKeys(issuer.url, seen),
     tokenKey: keys.token,
     nonceSecret: keys.nonceSecret,
     tokenLifetimeSeconds: config.tokens.lifetimeMs / 1000,
   });
-  return { provider, identity };
+  const machines = openMachines({
+    config,
+    state,
+    clock: systemClock,
+    policies: () => policies.current,
+    onIssuerKeys,
+  });
+  return { provider, identity, machines };
 }
 
 function openRegistry(
@@ -325,15 +372,17 @@ function openUpgrades(registry: SessionRegistry, identity: RelayIdentity): Upgra
 
 async function addRoutes(
   app: FastifyInstance,
-  { config, policies, evidence, state, keys }: Parts,
+  { config, policies, evidence, state, logger }: Parts,
   {
     provider,
     identity,
+    machines,
     registry,
     reviews,
   }: {
     provider: EmbeddedProvider | null;
     identity: RelayIdentity;
+    machines: MachineSignIns;
     registry: SessionRegistry;
     reviews: OpenedReviews;
   },
@@ -346,7 +395,7 @@ async function addRoutes(
     append: evidence.append,
   };
   offerNonces(app, identity);
-  discoveryRoutes(app, {
+  discoveryRoutes(app, () => ({
     version: 1,
     relay: config.publicUrl,
     ...(config.identity.kind === 'embedded'
@@ -354,24 +403,38 @@ async function addRoutes(
       : {
           issuer: config.identity.issuer,
           clientId: config.identity.clientId,
+          ...(config.identity.clientSecret !== null && {
+            clientSecret: config.identity.clientSecret.resolve(),
+          }),
           scopes: [...config.identity.scopes],
         }),
     log: {
       origin: config.log.origin,
-      vkey: keys.logSigner.verifier.toString(),
+      vkey: evidence.log.signer.verifier.toString(),
       url: `${config.publicUrl}/log`,
     },
-  });
+  }));
   loginRoutes(app, {
     ...shared,
     state,
     keepProof: (...proof) => keepProof(config.evidence.directory, ...proof),
+    machines,
+    onRenewed: () =>
+      registry
+        .authenticateAgain()
+        .catch((error: unknown) => logger.error('trouble', { reason: 'state' }, error)),
     vouchesFor: provider === null ? undefined : (...token) => provider.accounts.vouchesFor(...token),
   });
   sessionRoutes(app, {
     ...shared,
     registry,
     state: state.sessions,
+    replay: state.replay,
+    authenticate: (request) => authenticate(identity, request),
+  });
+  delegationRoutes(app, {
+    ...shared,
+    state,
     replay: state.replay,
     authenticate: (request) => authenticate(identity, request),
   });

@@ -5,7 +5,7 @@
 import type { NewEntry } from '../evidence/entry.ts';
 import type { Appended } from '../evidence/log/log.ts';
 import type { LoginId } from '../model/ids.ts';
-import type { Logins } from './state/logins.ts';
+import type { LoginEntry, Logins } from './state/logins.ts';
 
 export type Append = (entry: NewEntry) => Promise<Appended>;
 
@@ -14,36 +14,43 @@ const remembered = 10_000;
 
 /** @param append to this process's log */
 export function tellingLogins(append: Append, logins: Pick<Logins, 'entryOf'>): Append {
-  /** By login, the groups that the log has of it. */
+  /** By login, what the log has of it that may change. */
   const told = new Map<string, string>();
-  const remember = (login: string, groups: string): void => {
+  const remember = (login: string, content: string): void => {
     told.delete(login);
-    told.set(login, groups);
+    told.set(login, content);
     if (told.size > remembered) told.delete(told.keys().next().value!);
   };
-  return async (entry) => {
+  const tell: Append = async (entry) => {
     const login = loginNamedBy(entry);
     const known = login === null ? undefined : told.get(login);
-    // Whose say counts rests on the groups, which another relay may have renewed.
+    // Whose say counts rests on the groups and the authentication, which another relay may have renewed.
     if (login !== null && (known === undefined || entry.kind === 'review.decided')) {
       const telling = await logins.entryOf(login as LoginId);
-      const groups = JSON.stringify(telling?.groups ?? []);
-      if (telling !== null && groups !== known) await append({ ...telling, renews: login });
-      remember(login, groups);
+      const content = changing(telling);
+      // By the same way: an agent's login names that of the person for whom it acts.
+      if (telling !== null && content !== known) await tell({ ...telling, renews: login });
+      remember(login, content);
     }
     const appended = await append(entry);
-    if (entry.kind === 'login') remember(entry.login, JSON.stringify(entry.groups));
+    if (entry.kind === 'login') remember(entry.login, changing(entry));
     return appended;
   };
+  return tell;
 }
 
+const changing = (entry: LoginEntry | null): string =>
+  JSON.stringify([entry?.groups ?? [], entry?.authTime ?? null, entry?.acr ?? null, entry?.amr ?? []]);
+
 function loginNamedBy(entry: NewEntry): string | null {
+  if (entry.kind === 'login') return entry.delegation?.login ?? null;
   const names = [
     'session.opened',
     'session.killed',
     'review.decided',
     'evidence.read',
     'login.ended',
+    'agent.delegated',
   ] as const;
   return names.some((kind) => kind === entry.kind) && 'login' in entry ? (entry.login ?? null) : null;
 }

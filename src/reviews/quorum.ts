@@ -3,10 +3,10 @@
  * in: who is both a DBA and in security speaks for both. Two people are asked for by a number, not by two names of groups.
  */
 import type { NeededGroup } from '../model/review.ts';
-import type { Principal } from '../model/principal.ts';
+import { answerable, type Principal } from '../model/principal.ts';
 
-/** Issuer and subject are who it is; groups are those of the moment of the decision. */
-export type Reviewer = Pick<Principal, 'issuer' | 'subject' | 'groups'>;
+/** Issuer and subject are who it is, and for whom it acts; groups are those of the moment of the decision. */
+export type Reviewer = Pick<Principal, 'issuer' | 'subject' | 'groups' | 'actsFor'>;
 
 export interface GroupCount extends NeededGroup {
   /** People of the group who approved. */
@@ -23,7 +23,8 @@ export function countApprovals(
 ): readonly GroupCount[] {
   return needed.map(({ group, count }) => {
     const people = approvers.filter(({ groups }) => groups.includes(group));
-    const approvals = new Set(people.map(({ issuer, subject }) => JSON.stringify([issuer, subject]))).size;
+    const names = people.map(answerable).map(({ issuer, subject }) => JSON.stringify([issuer, subject]));
+    const approvals = new Set(names).size;
     return { group, count, approvals };
   });
 }

@@ -9,6 +9,7 @@
  *
  * Invariant: what is not `pending` is never decided, what is not `approved` is never used, and nothing is used twice.
  */
+import { isOneParty, type Party } from '../model/principal.ts';
 import type { NeededGroup } from '../model/review.ts';
 import type { ReviewState } from '../wire/reviews.ts';
 import type { ReviewErrorCode } from './error.ts';
@@ -21,7 +22,7 @@ export interface Decision {
 
 export interface Review {
   readonly state: ReviewState;
-  readonly requester: Pick<Reviewer, 'issuer' | 'subject'>;
+  readonly requester: Party;
   readonly needed: readonly NeededGroup[];
   /** Those that counted, in order. */
   readonly decisions: readonly Decision[];
@@ -75,8 +76,9 @@ function stepPending(review: Review, event: ReviewEvent): Review | null {
   }
 }
 
-const same = (a: Pick<Reviewer, 'issuer' | 'subject'>, b: Pick<Reviewer, 'issuer' | 'subject'>): boolean =>
-  a.issuer === b.issuer && a.subject === b.subject;
+/** An agent and the person for whom it acts have one say between them. */
+export const hasDecided = (review: Pick<Review, 'decisions'>, reviewer: Party): boolean =>
+  review.decisions.some((decision) => isOneParty(decision.reviewer, reviewer));
 
 /**
  * Why this person may not decide this review now; null when they may. The person comes first, so that who has no say learns
@@ -88,11 +90,11 @@ export function refusal(
   reviewer: Reviewer,
   { permitted, nowMs }: { permitted: boolean; nowMs: number },
 ): ReviewErrorCode | null {
-  if (same(review.requester, reviewer)) return 'review-own-request';
+  if (isOneParty(review.requester, reviewer)) return 'review-own-request';
   if (!permitted || groupsOf(review.needed, reviewer).length === 0) return 'review-denied';
   if (review.state === 'expired') return 'review-expired';
   if (review.state !== 'pending') return 'review-not-pending';
   if (review.expiresAtMs <= nowMs) return 'review-expired';
-  if (review.decisions.some((decision) => same(decision.reviewer, reviewer))) return 'review-decided-before';
+  if (hasDecided(review, reviewer)) return 'review-decided-before';
   return null;
 }

@@ -24,6 +24,8 @@ export const Discovery = z.object({
   /** OpenID provider to sign in at, its client id and scopes for the device grant. */
   issuer: z.url(),
   clientId: z.string().min(1),
+  /** Where the provider gives even public clients one (Google): no secret, but asked for. */
+  clientSecret: z.string().min(1).max(4096).optional(),
   scopes: z.array(z.string()).min(1),
   log: z.object({ origin: z.string(), vkey: z.string(), url: z.url() }),
 });
@@ -35,14 +37,35 @@ export const PrincipalView = z.object({
   subject: z.string(),
   email: z.string().nullable(),
   groups: z.array(z.string()),
+  /** The person on whose behalf an agent acts. */
+  actsFor: z
+    .object({
+      issuer: z.string(),
+      subject: z.string(),
+      email: z.string().nullable(),
+      groups: z.array(z.string()).default([]),
+    })
+    .nullable()
+    .default(null),
 });
+export type PrincipalView = z.infer<typeof PrincipalView>;
 
-/** `POST /v1/login`: an ID token against the relay's own token, bound to the key of the DPoP proof. */
-export const LoginRequest = z.strictObject({
-  idToken: z.string().max(65_536),
-  /** The login that this one renews; absent at the first sign-in. When it lapsed meanwhile the answer names a new one. */
-  renews: ulid.optional(),
-});
+/** The login that this one renews; absent at the first sign-in. When it lapsed meanwhile the answer names a new one. */
+const renews = ulid.optional();
+const token = z.string().min(1).max(65_536);
+
+/**
+ * `POST /v1/login`: a proof of who one is against the relay's own token, bound to the key of the DPoP proof. A person brings
+ * an ID token; a machine an assertion (the JWT of a trusted issuer; of a service account by its key, RFC 7523; the token of
+ * a delegation), or a service account's name and secret.
+ */
+export const IdTokenLogin = z.strictObject({ idToken: token, renews });
+export const MachineLogin = z.union([
+  z.strictObject({ assertion: token, renews }),
+  z.strictObject({ account: name, clientSecret: z.string().min(1).max(256), renews }),
+]);
+export type MachineLogin = z.infer<typeof MachineLogin>;
+export const LoginRequest = z.union([IdTokenLogin, MachineLogin]);
 export type LoginRequest = z.infer<typeof LoginRequest>;
 export const LoginAnswer = z.object({
   login: ulid,
@@ -60,6 +83,11 @@ export const MeAnswer = z.object({
   /** The key of the login (RFC 7638), and who says that it is the person's: the issuer's token, or the relay alone. */
   key: z
     .object({ thumbprint: z.string(), binding: z.enum(['cnf-by-issuer', 'bound-by-relay']) })
+    .nullable()
+    .default(null),
+  /** When and how the person proved who they are, as the provider says; null: an older relay. */
+  authentication: z
+    .object({ time: rfc3339.nullable(), acr: z.string().nullable(), amr: z.array(z.string()) })
     .nullable()
     .default(null),
 });
@@ -104,7 +132,37 @@ export const SessionKillClaims = z.strictObject({
 });
 export type SessionKillClaims = z.infer<typeof SessionKillClaims>;
 
-/** Body of `POST /v1/sessions` and `POST /v1/sessions/:id/kill`. */
+/** What a person signs to let an agent act for them. */
+export const AgentDelegateClaims = z.strictObject({
+  v: z.literal(1),
+  action: z.literal('agent.delegate'),
+  relay: z.url(),
+  /** Name of a service account of kind `agent`. */
+  agent: name,
+  durationSeconds: z.int().min(60).max(3600),
+  /** Where the agent may open sessions; absent: wherever policy lets it. */
+  targets: z.array(name).min(1).max(50).optional(),
+  /** The task that its sessions must name; absent: any, or none. */
+  task: printable(128).min(1).optional(),
+  reason: printable(1024).min(1).optional(),
+  iat: z.int(),
+  jti: z.string().min(16).max(64),
+});
+export type AgentDelegateClaims = z.infer<typeof AgentDelegateClaims>;
+
+/** `POST /v1/delegations`, body `SignedRequest` of `AgentDelegateClaims`. */
+export const DelegationAnswer = z.object({
+  /** For the agent alone; the relay keeps its digest. */
+  token: z.string(),
+  agent: PrincipalView,
+  expiresAt: rfc3339,
+});
+export type DelegationAnswer = z.infer<typeof DelegationAnswer>;
+
+/** Beginning of the token of a delegation, for scanners of secrets too. */
+export const delegationPrefix = 'hoop_dlg_';
+
+/** Body of `POST /v1/delegations`, `POST /v1/sessions` and `POST /v1/sessions/:id/kill`. */
 export const SignedRequest = z.strictObject({ request: z.string().max(16_384) });
 
 export const SessionAnswer = z.object({
@@ -137,6 +195,12 @@ export const LiveSessionView = z.object({
 });
 export const LiveSessionList = z.object({ sessions: z.array(LiveSessionView) });
 
+/** `maxAgeSeconds` null: of any age; `acr` null: of any class. */
+export const StepUpView = z.object({
+  maxAgeSeconds: z.int().nonnegative().nullable(),
+  acr: z.string().max(256).nullable(),
+});
+
 /** RFC 9457 problem document; `code` is one of docs/errors.md. */
 export const Problem = z.object({
   type: z.string().optional(),
@@ -144,5 +208,7 @@ export const Problem = z.object({
   status: z.int(),
   code: z.string(),
   hint: z.string().optional(),
+  /** Of `step-up-required`: what the sign-in has to bring. */
+  stepUp: StepUpView.optional(),
 });
 export type Problem = z.infer<typeof Problem>;

@@ -93,11 +93,19 @@ export const isAskedFor = (claims: EvidenceReadClaims, action: ReadAction, asked
 
 const count = z.int().nonnegative();
 
+/** Who did it, as the record has it. */
+const WhoView = PrincipalView.extend({
+  actsFor: z
+    .object({ issuer: z.string(), subject: z.string(), email: z.string().nullable() })
+    .nullable()
+    .default(null),
+});
+
 export const SessionSummaryView = z.object({
   session: ulid,
   target: name,
   protocol: z.string(),
-  principal: PrincipalView,
+  principal: WhoView,
   reason: z.string().nullable(),
   task: z.string().nullable(),
   openedAt: z.string(),
@@ -129,7 +137,7 @@ export const EventView = z.object({
   time: z.string(),
   kind: z.string(),
   logIndex: numberOrNull,
-  principal: PrincipalView.nullable(),
+  principal: WhoView.nullable(),
   session: textOrNull,
   target: textOrNull,
   task: textOrNull,

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { signInEndMs } from '../../src/agent/credentials.ts';
 import { openAccount } from '../../src/agent/account.ts';
+import { directories } from '../../src/agent/directories.ts';
 import type { Account } from '../../src/agent/account.ts';
 import { login } from '../../src/agent/login.ts';
 import { ScriptedRelay } from './scripted-relay.ts';
@@ -49,13 +50,13 @@ async function open(name: string | null = relay.url): Promise<Account> {
 async function signIn(
   more: { acceptNewLogKey?: boolean; signal?: AbortSignal; onPrompt?: (prompt: unknown) => void } = {},
 ) {
-  const { profile, signIn: signedIn, caFile, store, settings } = await open();
+  const { profile, caFile, store, settings } = await open();
   return login({
     profile,
     caFile,
     store,
     settings,
-    exclusively: signedIn.exclusively.bind(signedIn),
+    directory: directories(environment).config,
     acceptNewLogKey: more.acceptNewLogKey ?? false,
     prompt: (prompt) => more.onPrompt?.(prompt),
     signal: more.signal ?? new AbortController().signal,

@@ -1,5 +1,6 @@
 /** Decisions as real policies make them, for tests of the gate. */
 import assert from 'node:assert/strict';
+import { unknownAuthentication } from '../../src/model/authentication.ts';
 import { isTargetName } from '../../src/model/ids.ts';
 import type { CommandFacts } from '../../src/model/command-facts.ts';
 import type { Principal } from '../../src/model/principal.ts';
@@ -12,6 +13,7 @@ export const ana: Principal = {
   subject: 'u1',
   email: 'ana@example.com',
   groups: ['engineering'],
+  actsFor: null,
 };
 
 /** What these policies say to Ana at `db-prod`. */
@@ -23,6 +25,7 @@ export function decideBy(cedar: string): (facts: CommandFacts) => ExecuteDecisio
   const circumstances = {
     timeMs: Date.UTC(2026, 10, 20, 12),
     sourceAddress: '192.0.2.7',
+    authentication: unknownAuthentication,
     reason: null,
     task: null,
   };

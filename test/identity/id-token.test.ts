@@ -2,6 +2,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWTPayload } from 'jose';
+import { groupsOf } from '../../src/identity/groups.ts';
 import { IdTokens } from '../../src/identity/id-token.ts';
 import { IssuerKeys, type SeenKeys } from '../../src/identity/issuer-keys.ts';
 import { VerifiedPrincipal } from '../../src/identity/verified-principal.ts';
@@ -43,6 +44,8 @@ class TestIssuer {
       issuer: url,
       clientId: 'hoop',
       groupsClaim,
+      groupsMap: new Map(),
+      clockSkewSeconds: 60,
       keys: this.keys,
       clock: this.clock,
     });
@@ -71,7 +74,7 @@ const refused = (issuer: TestIssuer, token: Promise<string> | string, code = 'id
 
 test('the shapes of Okta, Entra ID, Keycloak and Google become a principal', async () => {
   const okta = new TestIssuer([rsa]);
-  const { principal, methods, boundJkt } = await okta.tokens.verify(
+  const { principal, authentication, boundJkt } = await okta.tokens.verify(
     await okta.token({
       email: 'ana@example.com',
       email_verified: true,
@@ -90,7 +93,7 @@ test('the shapes of Okta, Entra ID, Keycloak and Google become a principal', asy
       groups: ['a', 'b'],
     },
   );
-  assert.deepEqual(methods, ['pwd', 'mfa']);
+  assert.deepEqual(authentication.amr, ['pwd', 'mfa']);
   assert.equal(boundJkt, null);
   const keycloak = new TestIssuer([rsa], 'realm_access.roles');
   const roles = await keycloak.tokens.verify(
@@ -105,6 +108,103 @@ test('the shapes of Okta, Entra ID, Keycloak and Google become a principal', asy
   );
   assert.equal(google.principal.email, null);
   assert.deepEqual(google.principal.groups, []);
+});
+
+test('groups by a map: verified addresses, domains, subjects; at Google only those it vouches for', async () => {
+  const map = new Map([
+    ['ana@example.com', ['dba']],
+    ['@example.com', ['staff']],
+    ['sub:u-1', ['leads']],
+  ]);
+  const groups = (claims: object) =>
+    groupsOf({ sub: 'u-2', ...claims }, { groupsClaim: 'groups', groupsMap: map });
+  const email = 'Ana@Example.com';
+  assert.deepEqual(groups({ email, email_verified: true }), ['dba', 'staff']);
+  assert.deepEqual(groups({ email, email_verified: true, groups: ['own'] }), ['own', 'dba', 'staff']);
+  for (const email_verified of [false, 'false', undefined, 1, 'yes'])
+    assert.deepEqual(groups({ email, email_verified }), []);
+  assert.deepEqual(groups({ sub: 'u-1' }), ['leads']);
+  assert.deepEqual(groups({ email: 'x@example.com@evil.example', email_verified: true }), []);
+  assert.deepEqual(groups({ email: 'x@evil.example', email_verified: true }), []);
+  const google = { iss: 'https://accounts.google.com', email, email_verified: true };
+  assert.deepEqual(groups(google), []);
+  assert.deepEqual(groups({ ...google, hd: 'example.com' }), ['dba', 'staff']);
+});
+
+const at = (claims: object, groupsClaim: string) =>
+  groupsOf({ sub: 'u', ...claims }, { groupsClaim, groupsMap: new Map() });
+
+test('a path to the groups may hold names with dots; nothing inherited is found', async () => {
+  const claims = { resource_access: { 'my.client': { roles: ['ops'] }, my: { client: {} } } };
+  assert.deepEqual(at(claims, 'resource_access.my.client.roles'), ['ops']);
+  assert.deepEqual(at({ 'a.b': ['exact'], a: { b: ['path'] } }, 'a.b'), ['exact']);
+  assert.deepEqual(at({}, 'constructor.name'), []);
+  assert.throws(() => at({ hasgroups: true }, 'groups'), /too many/);
+});
+
+test('when and how the person signed in, as far as the issuer says it', async () => {
+  const issuer = new TestIssuer([rsa]);
+  const now = Math.floor(issuer.clock.nowMs / 1000);
+  const told = await issuer.tokens.verify(
+    await issuer.token({ auth_time: now - 30, acr: 'urn:mfa', amr: ['pwd', 'otp'] }),
+  );
+  assert.deepEqual(told.authentication, { timeMs: (now - 30) * 1000, acr: 'urn:mfa', amr: ['pwd', 'otp'] });
+  const untold = await issuer.tokens.verify(await issuer.token());
+  assert.deepEqual(untold.authentication, { timeMs: null, acr: null, amr: [] });
+  // A clock that is a little ahead may be; what is longer than that in the future may not.
+  await issuer.tokens.verify(await issuer.token({ auth_time: now + 59 }));
+  for (const claims of [
+    { auth_time: now + 61 },
+    { auth_time: '1' },
+    { auth_time: -1 },
+    { acr: 2 },
+    { amr: 'pwd' },
+  ])
+    await refused(issuer, issuer.token(claims as unknown as JWTPayload));
+});
+
+test('the difference of clocks that is allowed counts for exp, iat and auth_time, and no longer', async () => {
+  const issuer = new TestIssuer([rsa]);
+  const { keys, clock } = issuer;
+  const strict = new IdTokens({
+    issuer: url,
+    clientId: 'hoop',
+    groupsClaim: 'groups',
+    groupsMap: new Map(),
+    clockSkewSeconds: 0,
+    keys,
+    clock,
+  });
+  const now = Math.floor(clock.nowMs / 1000);
+  const late = await issuer.token({ exp: now - 30 });
+  await issuer.tokens.verify(late);
+  await assert.rejects(strict.verify(late), { code: 'id-token-expired' });
+  await assert.rejects(async () => strict.verify(await issuer.token({ iat: now + 1 })), {
+    code: 'id-token-invalid',
+  });
+  const { refusedFromMs } = await issuer.tokens.verify(await issuer.token({ exp: now + 10 }));
+  assert.equal(refusedFromMs, (now + 70) * 1000);
+});
+
+test('each refusal says who has to do what', async () => {
+  const issuer = new TestIssuer([rsa]);
+  const now = Math.floor(issuer.clock.nowMs / 1000);
+  const cases: [JWTPayload | object, RegExp][] = [
+    [{ iss: 'https://other.example' }, /identity\.issuer/],
+    [{ aud: 'other' }, /identity\.clientId/],
+    [{ aud: ['hoop', 'other'] }, /identity\.clientId/],
+    [{ azp: 'other' }, /identity\.clientId/],
+    [{ exp: now - 100 }, /clocks/],
+    [{ iat: now + 100 }, /clockSkew/],
+    [{ auth_time: now + 100 }, /clockSkew/],
+    [{ groups: 7 }, /identity\.groupsClaim/],
+    [{ hasgroups: true }, /assigned to this application/],
+  ];
+  for (const [claims, hint] of cases)
+    await assert.rejects(
+      async () => issuer.tokens.verify(await issuer.token(claims as JWTPayload)),
+      (error: { hint?: string }) => hint.test(error.hint ?? ''),
+    );
 });
 
 test('Entra ID leaves groups out when there are many: said, not taken for none', async () => {
@@ -190,7 +290,7 @@ test('none, HMAC with the published key, a key of another kind, a stranger with 
   for (const bad of ['', 'x', 'a.b.c', 'e30.e30.e30']) await refused(issuer, bad);
 });
 
-test('new keys are fetched when a token names one, at most every half minute', async () => {
+test('new keys are fetched when a token names one, at most every five seconds', async () => {
   const issuer = new TestIssuer([rsa]);
   await issuer.tokens.verify(await issuer.token());
   assert.equal(issuer.fetched.length, 2);
@@ -200,7 +300,7 @@ test('new keys are fetched when a token names one, at most every half minute', a
   issuer.signers = [next];
   await refused(issuer, issuer.token({}, {}, next)); // within the cool-down
   assert.equal(issuer.fetched.length, 2);
-  issuer.clock.nowMs += 31_000;
+  issuer.clock.nowMs += 5001;
   const { keysDigest } = await issuer.tokens.verify(await issuer.token({}, {}, next));
   assert.equal(issuer.fetched.length, 4);
   assert.deepEqual(
@@ -256,6 +356,8 @@ test('when the keys cannot be put on record no token is accepted by them', async
     issuer: url,
     clientId: 'hoop',
     groupsClaim: 'groups',
+    groupsMap: new Map(),
+    clockSkewSeconds: 60,
     keys,
     clock: issuer.clock,
   });

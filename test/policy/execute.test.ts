@@ -1,6 +1,7 @@
 /** Policy on commands: allowed, denied, or held for people. */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { unknownAuthentication } from '../../src/model/authentication.ts';
 import { ExecuteDecision } from '../../src/policy/execute-decision.ts';
 import { ExecutePolicy } from '../../src/policy/execute-policy.ts';
 import { Policies } from '../../src/policy/policies.ts';
@@ -16,12 +17,19 @@ const ana: Principal = {
   subject: 'u1',
   email: 'ana@example.com',
   groups: ['engineering'],
+  actsFor: null,
 };
 const name = 'db-prod';
 assert.ok(isTargetName(name));
 const target: TargetResource = { name, protocol: 'postgres', groups: ['prod'] };
 const noon = Date.UTC(2026, 10, 20, 12);
-const circumstances = { timeMs: noon, sourceAddress: '192.0.2.7', reason: null, task: null };
+const circumstances = {
+  timeMs: noon,
+  sourceAddress: '192.0.2.7',
+  authentication: unknownAuthentication,
+  reason: null,
+  task: null,
+};
 
 const parse = (text: string): Policies => Policies.parse([{ name: 'p.cedar', text }]);
 const permit = `@id("engineers") permit(principal in Group::"engineering", action == Action::"execute", resource);\n`;
@@ -161,6 +169,7 @@ function session(policies: () => Policies, wallMs = () => noon, principal = ana)
     principal,
     target,
     sourceAddress: '192.0.2.7',
+    authentication: unknownAuthentication,
     reason: null,
     task: null,
     wallMs,
@@ -176,7 +185,7 @@ test('a session asks once for the same facts; facts that no policy looks at make
   assert.equal(session(() => policies).decide(read), first);
   assert.equal(policy.decide(facts(['read'], { relations: ['t'] })), first);
   assert.equal(policy.decide(drop).kind, 'review');
-  const mallory = session(() => policies, undefined, { ...ana, subject: 'u2', groups: [] });
+  const mallory = session(() => policies, undefined, { ...ana, subject: 'u2', groups: [], actsFor: null });
   assert.equal(mallory.decide(read).kind, 'deny');
   assert.equal(policy.decide(read), first);
 });

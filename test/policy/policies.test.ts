@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { unknownAuthentication } from '../../src/model/authentication.ts';
 import { Policies } from '../../src/policy/policies.ts';
 import { PolicyError } from '../../src/policy/error.ts';
 import { Decision } from '../../src/policy/decision.ts';
@@ -18,6 +19,7 @@ const ana: Principal = {
   subject: 'u1',
   email: 'ana@example.com',
   groups: ['engineering'],
+  actsFor: null,
 };
 
 function target(name = 'db-prod', groups: string[] = ['prod']): TargetResource {
@@ -28,6 +30,7 @@ function target(name = 'db-prod', groups: string[] = ['prod']): TargetResource {
 const noon: ConnectCircumstances = {
   timeMs: Date.UTC(2026, 10, 20, 12),
   sourceAddress: '192.0.2.7',
+  authentication: unknownAuthentication,
   durationSeconds: 3600,
   reason: null,
   task: null,
@@ -73,7 +76,13 @@ test('a decision answers for its own principal, action and resource only, and ca
   assert.equal(decision.allows('execute', ana, 'db-prod'), false);
   const forged = { principal: ana, action: 'connect', resource: 'db-prod' } as const;
   assert.throws(
-    () => Decision.mint(Symbol('decision'), forged, { decision: 'allow', policies: [], errors: [] }),
+    () =>
+      Decision.mint(Symbol('decision'), forged, {
+        decision: 'allow',
+        policies: [],
+        errors: [],
+        stepUp: null,
+      }),
     /only policy\/ decides/,
   );
   assert.throws(() => Object.assign(decision, { decision: 'allow' }), TypeError);
@@ -119,7 +128,7 @@ test('sessions: their owner, those who look after the target, and nobody else', 
   const id = '01JD0000000000000000000000';
   assert.ok(isSessionId(id));
   const session = { session: id, target: target(), owner: ana };
-  const bob: Principal = { ...ana, subject: 'u2', email: 'ana@example.com', groups: [] };
+  const bob: Principal = { ...ana, subject: 'u2', email: 'ana@example.com', groups: [], actsFor: null };
   const seen = (principal: Principal) =>
     [
       policies.kill(principal, session, noon),
@@ -352,4 +361,52 @@ test('whoever may connect and run nothing is a likely mistake: a warning, not an
   assert.deepEqual(parse(`permit(principal, ${both}, resource);`).warnings, []);
   assert.deepEqual(parse('permit(principal, action, resource);').warnings, []);
   assert.deepEqual(parse('forbid(principal, action == Action::"connect", resource);').warnings, []);
+});
+
+test('an agent is in its own groups, the person for whom it acts in theirs, and policy tells them apart', () => {
+  const { issuer, subject, email, groups } = ana;
+  const agent: Principal = {
+    kind: 'agent',
+    issuer: 'https://relay.example',
+    subject: 'assistant:1',
+    email: null,
+    groups: ['assistants'],
+    actsFor: { issuer, subject, email, groups },
+  };
+  const policies = Policies.parse([
+    {
+      name: 'p.cedar',
+      text: `
+    @id("people") permit(principal in Group::"engineering", action == Action::"connect", resource);
+    @id("agents") permit(principal is Agent in Group::"assistants", action == Action::"connect", resource)
+      when { principal has actsFor && principal.actsFor in Group::"engineering" };
+    @id("delegate") permit(principal in Group::"engineering", action == Action::"delegate", resource in Group::"assistants")
+      when { context.durationSeconds <= 1800 };
+    @id("own") permit(principal, action == Action::"kill", resource is Session) when { context.own };`,
+    },
+  ]);
+  const by = (who: Principal) => policies.connect(who, target(), noon).policies;
+  assert.deepEqual(by(ana), ['people']);
+  assert.deepEqual(by(agent), ['agents'], 'never by the rule for people');
+  assert.deepEqual(by({ ...agent, actsFor: null }), []);
+  assert.deepEqual(by({ ...agent, groups: [] }), []);
+  assert.deepEqual(by({ ...agent, actsFor: { issuer, subject, email, groups: ['sales'] } }), []);
+  const alone = { ...agent, actsFor: null };
+  const delegates = (who: Principal, to: Principal, durationSeconds: number) =>
+    policies.delegate(who, to, { ...noon, durationSeconds }).decision;
+  assert.equal(delegates(ana, alone, 1800), 'allow');
+  assert.equal(delegates(ana, alone, 3600), 'deny');
+  assert.equal(delegates(ana, { ...alone, groups: [] }, 60), 'deny');
+  assert.equal(delegates({ ...agent, groups: ['engineering'] }, alone, 60), 'deny', 'an agent has no agent');
+  const id = '01JD0000000000000000000001';
+  assert.ok(isSessionId(id));
+  const kills = (who: Principal) =>
+    policies.kill(who, { session: id, target: target(), owner: agent }, noon).decision;
+  assert.equal(kills(agent), 'allow');
+  assert.equal(kills(ana), 'allow', 'what her agent does is hers to end');
+  const forBen = { issuer, subject: 'ben', email: null, groups: [] };
+  assert.equal(kills({ ...agent, actsFor: forBen }), 'deny', 'the same agent for somebody else');
+  const decision = policies.connect(agent, target(), noon);
+  assert.ok(decision.allows('connect', agent, 'db-prod'));
+  assert.ok(!decision.allows('connect', { ...agent, actsFor: forBen }, 'db-prod'));
 });

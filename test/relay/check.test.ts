@@ -11,6 +11,7 @@ import { checkRelay } from '../../src/relay/check.ts';
 import type { CheckResult } from '../../src/relay/check.ts';
 import { parseConfig } from '../../src/relay/config/config.ts';
 import { openKeys } from '../../src/relay/keys.ts';
+import { openLogKeys } from '../../src/relay/log-keys.ts';
 import { makeAuthority } from '../support/certificates.ts';
 import type { Authority, Certificate } from '../support/certificates.ts';
 
@@ -134,6 +135,7 @@ test('keys that are there are looked at as the start would', async (context) => 
   const directory = directoryOf(context);
   const config = parseConfig(path.join(directory, 'relay.yaml'), 'dataDir: data\n');
   await openKeys(config);
+  await openLogKeys(config);
   assert.match(seen(await check(directory, ''), 'keys'), /^ok: present/);
   const file = path.join(directory, 'data/keys/token.json');
   chmodSync(file, 0o604);

@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseConfig } from '../../src/relay/config/config.ts';
 import { openKeys } from '../../src/relay/keys.ts';
+import { openLogKeys } from '../../src/relay/log-keys.ts';
 
 function install(context: TestContext, extra = '') {
   const directory = mkdtempSync(path.join(tmpdir(), 'hoop-keys-'));
@@ -26,6 +27,7 @@ function install(context: TestContext, extra = '') {
 test('made once, for the owner alone, and the same at the next start', async (context) => {
   const { config, keys } = install(context);
   const made = await openKeys(config);
+  const log = await openLogKeys(config);
   assert.equal(statSync(keys).mode & 0o777, 0o700);
   assert.deepEqual(readdirSync(keys).toSorted(), [
     'log.key',
@@ -37,7 +39,7 @@ test('made once, for the owner alone, and the same at the next start', async (co
   ]);
   for (const name of readdirSync(keys))
     assert.equal(statSync(path.join(keys, name)).mode & 0o777, 0o600, name);
-  assert.equal(made.logSigner.name, 'localhost:7443/log');
+  assert.equal(log.signer.verifier.name, 'localhost:7443/log');
   assert.equal(made.nonceSecret.length, 32);
   assert.equal(made.maskingKey.length, 32);
   assert.notDeepEqual(made.maskingKey, made.nonceSecret);
@@ -46,14 +48,18 @@ test('made once, for the owner alone, and the same at the next start', async (co
     [again.token, again.provider, again.nonceSecret, again.maskingKey],
     [made.token, made.provider, made.nonceSecret, made.maskingKey],
   );
-  assert.equal(again.logSigner.exportSecret(), made.logSigner.exportSecret());
+  const logAgain = await openLogKeys(config);
+  assert.equal(logAgain.signer.verifier.toString(), log.signer.verifier.toString());
+  assert.deepEqual(logAgain.successors, []);
 });
 
 test('relays that start at once agree on the shared keys', async (context) => {
   const { directory, config } = install(context);
-  const { keys, evidence } = config;
-  const relay = (log: string) =>
-    openKeys({ keys, evidence, log: { ...config.log, keyFile: path.join(directory, log) } });
+  const relay = async (log: string) => {
+    const file = path.join(directory, log);
+    const own = { ...config, log: { ...config.log, key: { kind: 'file' as const, file } } };
+    return { ...(await openKeys(own)), log: (await openLogKeys(own)).signer.verifier.toString() };
+  };
   const all = await Promise.all([relay('1.key'), relay('2.key'), relay('3.key')]);
   for (const each of all) {
     assert.deepEqual(
@@ -61,12 +67,16 @@ test('relays that start at once agree on the shared keys', async (context) => {
       [all[0]!.token, all[0]!.provider, all[0]!.nonceSecret],
     );
   }
-  assert.equal(new Set(all.map((each) => each.logSigner.exportSecret())).size, 3);
+  assert.equal(new Set(all.map(({ log }) => log)).size, 3);
 });
 
 test('a key that others could read, or that is no key, stops the start and is never replaced', async (context) => {
   const { config, keys } = install(context);
-  await openKeys(config);
+  const openAll = async () => {
+    await openKeys(config);
+    await openLogKeys(config);
+  };
+  await openAll();
   const cases: [string, string][] = [
     ['token.json', 'keys-invalid'],
     ['nonce.key', 'keys-invalid'],
@@ -79,11 +89,11 @@ test('a key that others could read, or that is no key, stops the start and is ne
     const file = path.join(keys, name);
     const before = readFileSync(file, 'utf8');
     writeFileSync(file, '{"x":1}');
-    await assert.rejects(openKeys(config), { code }, name);
+    await assert.rejects(openAll(), { code }, name);
     assert.equal(readFileSync(file, 'utf8'), '{"x":1}');
     writeFileSync(file, before);
     chmodSync(file, 0o640);
-    await assert.rejects(openKeys(config), {
+    await assert.rejects(openAll(), {
       code: name === 'log.key' ? 'log-key-exposed' : 'private-path-unsafe',
     });
     chmodSync(file, 0o600);
@@ -95,14 +105,15 @@ test('a key that others could read, or that is no key, stops the start and is ne
 test('a log whose key is gone is not continued with a new one; a key of another log is refused', async (context) => {
   const { directory, config, keys } = install(context);
   await openKeys(config);
+  await openLogKeys(config);
   const other = parseConfig(
     path.join(directory, 'relay.yaml'),
     'dataDir: .\nlog: { origin: other.example/log }\n',
   );
-  await assert.rejects(openKeys(other), { code: 'log-key-mismatch' });
+  await assert.rejects(openLogKeys(other), { code: 'log-key-mismatch' });
   mkdirSync(path.join(directory, 'evidence/log'), { recursive: true });
   writeFileSync(path.join(directory, 'evidence/log/checkpoint'), 'x');
   rmSync(path.join(keys, 'log.key'));
-  await assert.rejects(openKeys(config), { code: 'log-key-missing' });
+  await assert.rejects(openLogKeys(config), { code: 'log-key-missing' });
   assert.ok(!readdirSync(keys).includes('log.key'));
 });

@@ -32,6 +32,9 @@ test('what happened is counted, and what the data path tallied shows at the scra
     sealerBacklogBytes: () => 11,
     logEntries: () => 13,
     logFailing: () => true,
+    checkpointLagSeconds: () => 7.5,
+    witnesses: () => [{ name: 'w1', size: 9, lagSeconds: 2, failures: 3 }],
+    witnessedEntries: () => 9,
   });
   const first = await samples(metrics);
   const expected: Record<string, number> = {
@@ -51,6 +54,11 @@ test('what happened is counted, and what the data path tallied shows at the scra
     hoop_sealer_backlog_bytes: 11,
     hoop_log_entries: 13,
     hoop_log_failing: 1,
+    hoop_log_checkpoint_lag_seconds: 7.5,
+    hoop_log_witnessed_entries: 9,
+    'hoop_witness_size{witness="w1"}': 9,
+    'hoop_witness_lag_seconds{witness="w1"}': 2,
+    'hoop_witness_failures_total{witness="w1"}': 3,
   };
   for (const [name, value] of Object.entries(expected)) assert.equal(first.get(name), value, name);
   live = 0;

@@ -6,10 +6,11 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeF
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { unknownAuthentication } from '../../src/model/authentication.ts';
 import type { NewEntry } from '../../src/evidence/entry.ts';
 import { isTargetName } from '../../src/model/ids.ts';
 import type { Principal } from '../../src/model/principal.ts';
-import { askReload, controlSocket, serveControl } from '../../src/relay/control.ts';
+import { askReload, controlSocket, serveControl, type ControlActions } from '../../src/relay/control.ts';
 import { createLogger } from '../../src/relay/logging.ts';
 import { PoliciesInForce, loadPolicies } from '../../src/relay/policies-in-force.ts';
 
@@ -21,12 +22,20 @@ const second = path.join(directory, 'b.cedar');
 const permit = `@id("all") permit(principal, action == Action::"connect", resource);\n`;
 const forbid = `@id("none") forbid(principal, action == Action::"connect", resource);\n`;
 
-const ana: Principal = { kind: 'person', issuer: 'https://i', subject: 'u', email: null, groups: [] };
+const ana: Principal = {
+  kind: 'person',
+  issuer: 'https://i',
+  subject: 'u',
+  email: null,
+  groups: [],
+  actsFor: null,
+};
 const name = 'db';
 assert.ok(isTargetName(name));
 const circumstances = {
   timeMs: 0,
   sourceAddress: '::1',
+  authentication: unknownAuthentication,
   durationSeconds: 1,
   reason: null,
   task: null,
@@ -158,14 +167,25 @@ test('a relay.yaml that changed is told: the rest of it waits for the next start
 
 const answer = { changed: true, digest: 'd', files: ['f'], policies: 1, sessionsEnded: 0, warnings: [] };
 
+const actions = (reload: ControlActions['reload']): ControlActions => ({
+  reload,
+  rotateLogKey: () => Promise.reject(new Error('not asked for')),
+});
+
 test('the control socket: its owner’s alone, answers, and is gone afterwards', async () => {
   const dataDir = mkdtempSync(path.join(directory, 'data-'));
   await assert.rejects(askReload(dataDir), { code: 'relay-not-running' });
-  const server = await serveControl(dataDir, () => Promise.resolve(answer));
+  const server = await serveControl(
+    dataDir,
+    actions(() => Promise.resolve(answer)),
+  );
   assert.equal(statSync(controlSocket(dataDir)).mode & 0o777, 0o600);
   assert.deepEqual(await askReload(dataDir), answer);
   await assert.rejects(
-    serveControl(dataDir, () => Promise.reject(new Error())),
+    serveControl(
+      dataDir,
+      actions(() => Promise.reject(new Error())),
+    ),
     { code: 'relay-control-taken' },
   );
   assert.deepEqual(await askReload(dataDir), answer);
@@ -179,7 +199,10 @@ test('a socket that a killed relay left is replaced', async () => {
   const listenAndDie = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`;
   const { signal } = spawnSync(process.execPath, ['-e', listenAndDie, controlSocket(dataDir)]);
   assert.deepEqual([signal, existsSync(controlSocket(dataDir))], ['SIGKILL', true]);
-  const server = await serveControl(dataDir, () => Promise.resolve(answer));
+  const server = await serveControl(
+    dataDir,
+    actions(() => Promise.resolve(answer)),
+  );
   assert.deepEqual(await askReload(dataDir), answer);
   await server!.close();
 });
@@ -191,10 +214,13 @@ test('a refusal is the relay’s own; a fault of it shows nothing; other request
   const { policies } = start();
   let reload: () => Promise<typeof answer> = failing;
   let asked = 0;
-  const server = await serveControl(dataDir, () => {
-    asked++;
-    return reload();
-  });
+  const server = await serveControl(
+    dataDir,
+    actions(() => {
+      asked++;
+      return reload();
+    }),
+  );
   await assert.rejects(askReload(dataDir), (error: Error) => {
     assert.match(error.message, /the relay failed; its log says more \(internal\)/);
     assert.doesNotMatch(error.message, /secret/);
@@ -225,6 +251,12 @@ test('a refusal is the relay’s own; a fault of it shows nothing; other request
 test('a data directory whose name is too long for a socket: none, and no failure', async () => {
   const dataDir = path.join(directory, 'x'.repeat(100));
   mkdirSync(dataDir);
-  assert.equal(await serveControl(dataDir, () => Promise.resolve(answer)), null);
+  assert.equal(
+    await serveControl(
+      dataDir,
+      actions(() => Promise.resolve(answer)),
+    ),
+    null,
+  );
   await assert.rejects(askReload(dataDir), { code: 'relay-not-running' });
 });

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { unknownAuthentication } from '../../src/model/authentication.ts';
 import { EvidenceError } from '../../src/evidence/error.ts';
 import type { NewEntry } from '../../src/evidence/entry.ts';
 import { Log } from '../../src/evidence/log/log.ts';
@@ -73,6 +74,7 @@ async function relay(groups: string[] = ['engineering']) {
         return true;
       },
       due: () => script.due(),
+      authentications: async () => new Map(),
     },
     tally: {
       commands: { succeeded: 0, failed: 0, blocked: 0, cancelled: 0, unknown: 0 },
@@ -111,7 +113,9 @@ async function relay(groups: string[] = ['engineering']) {
     }),
     login: ulid(Date.now()) as LoginId,
     jkt: key.jkt,
+    scope: null,
     publicJwk: key.publicJwk,
+    authentication: unknownAuthentication,
   };
   const open = (target = 'db', durationSeconds = 60) =>
     registry.open({

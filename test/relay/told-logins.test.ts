@@ -64,3 +64,17 @@ test('a login that nobody knows is named all the same: the entry counts more tha
   await append(killed);
   assert.deepEqual(kinds(), ['session.killed']);
 });
+
+test('the login of a person is told before that of an agent who acts for them, also when it is told here late', async () => {
+  const agent = '01ARYZ6S41TSV4RRFFQ69G5FAW';
+  const acting: LoginEntry = { ...telling, login: agent, delegation: { login, request: 'a.b.c' } };
+  const entries: NewEntry[] = [];
+  const append = tellingLogins(async (entry) => ({ index: entries.push(entry) - 1, time: '' }), {
+    entryOf: async (id) => (id === agent ? acting : telling),
+  });
+  await append({ ...killed, login: agent });
+  assert.deepEqual(
+    entries.map((entry) => ('login' in entry ? `${entry.kind} ${entry.login}` : entry.kind)),
+    [`login ${login}`, `login ${agent}`, `session.killed ${agent}`],
+  );
+});

@@ -2,12 +2,17 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { countApprovals, isMet } from '../../src/reviews/quorum.ts';
+import { countApprovals, isMet, type Reviewer } from '../../src/reviews/quorum.ts';
 import { refusal, step, type Review, type ReviewEvent } from '../../src/reviews/review.ts';
 import { boundDigest } from '../../src/wire/review-binding.ts';
 import { reviewStates } from '../../src/wire/reviews.ts';
 
-const person = (subject: string, ...groups: string[]) => ({ issuer: 'https://idp.example', subject, groups });
+const person = (subject: string, ...groups: string[]) => ({
+  issuer: 'https://idp.example',
+  subject,
+  groups,
+  actsFor: null,
+});
 const ana = person('ana', 'engineering', 'dba-leads');
 const ben = person('ben', 'dba-leads');
 const cleo = person('cleo', 'security');
@@ -133,4 +138,30 @@ test('the bound digest is one for one binding, and another when any part is anot
   assert.equal(changes.length, Object.keys(binding).length, 'every part is tried');
   const digests = changes.map((change) => boundDigest({ ...binding, ...change }));
   assert.equal(new Set([boundDigest(binding), ...digests]).size, changes.length + 1);
+});
+
+const mayNot = (of: Review, who: Reviewer) => refusal(of, who, { permitted: true, nowMs: 0 });
+
+test('an agent and its person are one: neither approves for the other, and together they count once', () => {
+  const agent = (name: string, person: typeof ana): Reviewer => ({
+    ...person,
+    issuer: 'https://relay.example',
+    subject: name,
+    actsFor: { issuer: person.issuer, subject: person.subject, email: null, groups: [] },
+  });
+  assert.equal(mayNot(review(), agent('bot', ana)), 'review-own-request');
+  assert.equal(mayNot(review(), agent('bot', ben)), null);
+  const byAgent = review({ requester: agent('bot', ana) });
+  assert.equal(mayNot(byAgent, ana), 'review-own-request');
+  assert.equal(mayNot(byAgent, agent('other-bot', ana)), 'review-own-request');
+  assert.equal(
+    mayNot(byAgent, agent('bot', ben)),
+    'review-own-request',
+    'the agent itself, for somebody else',
+  );
+  assert.equal(mayNot(byAgent, ben), null);
+  const decided = review({ decisions: [{ reviewer: agent('bot', ben), decision: 'approve' }] });
+  assert.equal(mayNot(decided, ben), 'review-decided-before');
+  const needed = [{ group: 'dba-leads', count: 2 }];
+  assert.equal(countApprovals(needed, [ben, agent('bot', ben)])[0]?.approvals, 1);
 });

@@ -63,6 +63,11 @@ export const programs = {
     purpose: 'a playbook over SSH through the relay',
     needs: ['ansible-playbook'],
   },
+  softhsm: {
+    packages: ['softhsm2', 'openssl'],
+    purpose: 'the log’s key on a real PKCS#11 token',
+    needs: ['softhsm2-util', 'openssl', '/usr/lib/softhsm/libsofthsm2.so'],
+  },
   age: { packages: ['age'], purpose: 'sealed originals are opened by age itself', needs: ['age'] },
   sftp: {
     packages: ['openssh-client', 'openssh-sftp-server'],
@@ -78,6 +83,11 @@ export const programs = {
     packages: ['chromium'],
     purpose: 'the pages of a device sign-in in a real browser: keyboard, contrast, phone, no script',
     needs: ['chromium'],
+  },
+  glewlwyd: {
+    packages: ['glewlwyd', 'sqlite3'],
+    purpose: 'a real OpenID provider of somebody else: device grant, DPoP',
+    needs: ['glewlwyd', 'sqlite3', '/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3'],
   },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;

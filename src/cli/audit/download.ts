@@ -12,10 +12,11 @@ import { buffer } from 'node:stream/consumers';
 import { RelayProblem } from '../../agent/problem.ts';
 import { EvidenceClient, type EvidenceAccount } from '../../agent/evidence-client.ts';
 import { parseCheckpoint } from '../../evidence/log/checkpoint.ts';
+import { handoverPath } from '../../evidence/log/handover.ts';
 import { parseNote } from '../../evidence/log/note.ts';
 import { parseTilePath, splitBundle, frameEntry, tilePath, tileWidth } from '../../evidence/log/tile.ts';
 import { hashBytes } from '../../evidence/log/tlog.ts';
-import { isAct } from '../../evidence/entry.ts';
+import { isAct, sessionOf } from '../../evidence/entry.ts';
 import { keySetPath, proofPaths, proofsOf } from '../../evidence/logins/layout.ts';
 import { readEntries } from '../../evidence/read/entries.ts';
 import { parseEvidencePath, segmentPaths, tilesOf } from '../../evidence/read/files.ts';
@@ -45,6 +46,9 @@ export async function downloadEvidence(
   await store(path.join(directory, 'log', 'checkpoint'), checkpoint);
   const { size } = parseCheckpoint(parseNote(checkpoint).text);
   await each(tilesOf(size), (tile) => fetchTile(files, path.join(directory, 'log'), tile));
+  await each(proofsOfLog(files, directory), async (file) => {
+    await fetchFile(files, file, directory);
+  });
   const chosen = await choose();
   let segments = 0;
   await each(segmentsOf(directory, chosen), async (file) => {
@@ -95,6 +99,14 @@ class EvidenceFiles {
   }
 }
 
+/** How the log's key was handed over, by the entries that say so; what witnesses said, by the relay's list. */
+async function* proofsOfLog(files: EvidenceFiles, directory: string): AsyncGenerator<string> {
+  for await (const { entry } of readEntries(directory))
+    if (entry.kind === 'log.key-rotated') yield `log/${handoverPath(entry.from)}`;
+  const witnessed = (await files.whole('log/witnessed'))?.toString().split('\n') ?? [];
+  for (const name of witnessed) if (/^[0-9a-f]{64}$/.test(name)) yield `log/witnessed/${name}`;
+}
+
 async function* segmentsOf(directory: string, chosen: ReadonlySet<string> | null): AsyncGenerator<string> {
   const opened = new Map<string, string>();
   for await (const { entry } of readEntries(directory)) {
@@ -119,7 +131,7 @@ async function* proofsOfActors(
   const acting = new Set<string>();
   for await (const { entry } of readEntries(directory))
     if (isAct(entry) && entry.login !== undefined)
-      if (chosen === null || (entry.session !== null && chosen.has(entry.session))) acting.add(entry.login);
+      if (chosen === null || chosen.has(sessionOf(entry) ?? '')) acting.add(entry.login);
   const fetched = new Set<string>();
   for await (const { entry } of readEntries(directory)) {
     if (entry.kind === 'issuer.keys' && entry.jwks === null) yield [keySetPath(entry.jwksDigest)];

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { directories } from '../../agent/directories.ts';
 import { SettingsFile } from '../../agent/settings.ts';
 import { parseCheckpoint } from '../../evidence/log/checkpoint.ts';
-import { parseNote } from '../../evidence/log/note.ts';
+import { parseNote, type NoteVerifier } from '../../evidence/log/note.ts';
 import { AuditError } from './source.ts';
 
 /** Origin that the checkpoint in this evidence directory claims; null when there is no readable one. */
@@ -34,4 +34,10 @@ export async function pinnedKey(directory: string, relay: string | null): Promis
   throw new AuditError('vkey-unknown', 'there is no key to verify this log with', {
     hint: 'name it with --vkey or --vkey-file; get it from the relay’s operator, not from whoever sent the files',
   });
+}
+
+/** The key that a policy of logs and witnesses names for this evidence; null when it names none. */
+export async function logOfPolicy(directory: string, logs: readonly NoteVerifier[]): Promise<string | null> {
+  const origin = await claimedOrigin(directory);
+  return logs.find(({ name }) => name === origin)?.toString() ?? null;
 }

@@ -1,11 +1,15 @@
 /** A verification report for people. */
 import { colour, visible } from '../colour.ts';
 import { attributionLines } from './attribution.ts';
+import type { WitnessReport } from '../../evidence/verify/index.ts';
 import type { Verified } from './verification.ts';
 
 export function* reportLines({ report, sessions }: Verified): Generator<string> {
-  const { checkpoint, counts, failures, warnings, findings } = report;
+  const { checkpoint, counts, failures, warnings, findings, witnessed } = report;
   if (checkpoint !== null) yield `  log         ${visible(checkpoint.origin)}, ${checkpoint.size} entries`;
+  for (const { vkey, since } of report.keys.length > 1 ? report.keys : [])
+    yield `  key         ${visible(vkey)}${since === null ? '' : `, handed over to in entry ${since}`}`;
+  if (witnessed !== null) yield* witnessLines(witnessed, checkpoint?.size ?? 0);
   if (report.from !== null && report.to !== null) yield `  from, to    ${report.from}, ${report.to}`;
   const scope = sessions === null ? '' : ` (recordings of ${sessions} were looked for)`;
   yield `  sessions    ${counts.sessions}, ${counts.unfinishedSessions} unfinished${scope}`;
@@ -21,4 +25,17 @@ export function* reportLines({ report, sessions }: Verified): Generator<string> 
   yield report.verified
     ? colour.green('  verified: nothing was changed, removed or reordered')
     : colour.red(`  NOT verified: ${failures} ${failures === 1 ? 'failure' : 'failures'}`);
+}
+
+function* witnessLines({ witnesses, size }: WitnessReport, entries: number): Generator<string> {
+  const upTo =
+    size === null ? 'the policy holds for no entry' : `the policy holds for ${size} of ${entries} entries`;
+  yield `  witnessed   ${upTo}`;
+  for (const { name, size: vouched, seconds } of witnesses) {
+    const said =
+      vouched === null || seconds === null
+        ? 'nothing'
+        : `${vouched} entries, ${new Date(seconds * 1000).toISOString()}`;
+    yield `              ${visible(name)}: ${said}`;
+  }
 }

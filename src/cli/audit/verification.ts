@@ -7,13 +7,20 @@ import path from 'node:path';
 import type { Account } from '../../agent/account.ts';
 import { directories } from '../../agent/directories.ts';
 import { hasErrno } from '../../errors.ts';
-import { verify, type AttributionOptions, type Report } from '../../evidence/verify/index.ts';
+import type { NoteVerifier } from '../../evidence/log/note.ts';
+import { parsePolicy } from '../../evidence/log/policy.ts';
+import {
+  verify,
+  type AttributionOptions,
+  type Report,
+  type VerifyOptions,
+} from '../../evidence/verify/index.ts';
 import { readPrivateFile, writePrivateFile } from '../../system/private-file.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { endingSignals } from '../signals.ts';
 import { downloadEvidence } from './download.ts';
 import { Scope, scopeName } from './export-directory.ts';
-import { pinnedKey } from './log-key.ts';
+import { logOfPolicy, pinnedKey } from './log-key.ts';
 import { namedDirectory, namedFile } from './source.ts';
 
 export interface KeySource {
@@ -28,30 +35,53 @@ export interface Verified {
   readonly sessions: number | null;
 }
 
-export interface VerifyWish {
-  /** File of a signed checkpoint that the log must extend. */
-  readonly since: string | undefined;
-  /** Follow each act to the identity provider's signature. */
-  readonly attribution: AttributionOptions | undefined;
-}
-
 const keyOf = async ({ vkey, file }: KeySource): Promise<string | null> =>
   vkey ?? (file === undefined ? null : (await namedFile(file)).toString('utf8').trim());
 
+export interface Asked {
+  readonly key: KeySource;
+  /** File of a checkpoint that the log must extend. */
+  readonly since: string | undefined;
+  /** Follow each act to the identity provider's signature. */
+  readonly attribution: AttributionOptions | undefined;
+  readonly witnesses: {
+    readonly vkeys: readonly string[];
+    /** How many of `vkeys`; all when undefined. */
+    readonly quorum: number | undefined;
+    /** File of a policy, instead. */
+    readonly policy: string | undefined;
+  };
+}
+
+/** What `verify` is asked about witnesses, and the logs that the policy trusts. */
+async function witnessesOf({ witnesses: { vkeys, quorum, policy } }: Asked): Promise<{
+  readonly options: Pick<VerifyOptions, 'policy' | 'witnesses'>;
+  readonly logs: readonly NoteVerifier[];
+}> {
+  if (policy !== undefined) {
+    const bytes = await namedFile(policy);
+    return { options: { policy: bytes }, logs: parsePolicy(bytes).logs };
+  }
+  if (vkeys.length === 0) return { options: {}, logs: [] };
+  return { options: { witnesses: { vkeys, threshold: quorum ?? vkeys.length } }, logs: [] };
+}
+
 export async function verifyDirectory(
   directory: string,
-  key: KeySource,
-  { partial, since, attribution }: VerifyWish & { readonly partial: boolean },
+  asked: Asked & { readonly partial: boolean },
 ): Promise<Verified> {
   await namedDirectory(directory);
-  const vkey = (await keyOf(key)) ?? (await pinnedKey(directory, null));
-  const sessions = partial ? await scopeOf(directory) : null;
+  const { options, logs } = await witnessesOf(asked);
+  const vkey =
+    (await keyOf(asked.key)) ?? (await logOfPolicy(directory, logs)) ?? (await pinnedKey(directory, null));
+  const sessions = asked.partial ? await scopeOf(directory) : null;
   const report = await verify({
     directory,
     vkey,
+    ...options,
     ...(sessions !== null && { sessions }),
-    ...(since !== undefined && { since: await namedFile(since) }),
-    ...(attribution !== undefined && { attribution }),
+    ...(asked.since !== undefined && { since: await namedFile(asked.since) }),
+    ...(asked.attribution !== undefined && { attribution: asked.attribution }),
   });
   return { report, sessions: sessions?.size ?? null };
 }
@@ -60,23 +90,27 @@ export async function verifyDirectory(
  * Fetches everything from the relay and verifies it with the key pinned at sign-in. Remembers the checkpoint, so that
  * the next time a log that was rolled back or forked is found out. A checkpoint that is named must be extended too.
  */
-export async function verifyRelay(
-  account: Account,
-  key: KeySource,
-  { since: named, attribution }: VerifyWish,
-): Promise<Verified> {
-  const given = named === undefined ? null : await namedFile(named);
+export async function verifyRelay(account: Account, asked: Asked): Promise<Verified> {
+  const given = asked.since === undefined ? null : await namedFile(asked.since);
+  const { options: witnesses, logs } = await witnessesOf(asked);
+  const { attribution } = asked;
+  const options = { ...witnesses, ...(attribution !== undefined && { attribution }) };
   const directory = mkdtempSync(path.join(tmpdir(), 'hoop-verify-'));
   const keep = removeAtExit(directory);
   try {
-    const proofs = attribution !== undefined;
-    await downloadEvidence(account, directory, { choose: async () => null, proofs });
-    const vkey = (await keyOf(key)) ?? (await pinnedKey(directory, account.relay));
+    await downloadEvidence(account, directory, {
+      choose: async () => null,
+      proofs: attribution !== undefined,
+    });
+    const vkey =
+      (await keyOf(asked.key)) ??
+      (await logOfPolicy(directory, logs)) ??
+      (await pinnedKey(directory, account.relay));
     const seen = await seenFile(vkey);
     const since = await readPrivateFile(seen);
-    const options = { directory, vkey, ...(attribution !== undefined && { attribution }) };
-    let report = await verify({ ...options, ...(since !== null && { since }) });
-    if (report.verified && given !== null) report = await verify({ ...options, since: given });
+    let report = await verify({ directory, vkey, ...options, ...(since !== null && { since }) });
+    if (report.verified && given !== null)
+      report = await verify({ directory, vkey, ...options, since: given });
     if (report.verified && report.checkpoint !== null) await writePrivateFile(seen, report.checkpoint.note);
     return { report, sessions: null };
   } finally {

@@ -1,4 +1,5 @@
 /** An explained decision for people. */
+import type { StepUp } from '../../model/authentication.ts';
 import type { CommandFacts } from '../../model/command-facts.ts';
 import type { Explanation } from '../../relay/explain.ts';
 import { colour, visible } from '../colour.ts';
@@ -16,7 +17,7 @@ export function* explanationLines(
   target: string,
   surface: TextSurface,
 ): Generator<string> {
-  const { decision, action, principal, policies, errors, command, needed } = explanation;
+  const { decision, action, principal, policies, errors, command, needed, stepUp } = explanation;
   yield `  ${marks[decision]}: ${visible(principal)} → ${visible(target)}`;
   if (action === 'connect' && decision === 'deny') yield '  to connect; no command comes so far';
   for (const { text, facts } of command?.statements ?? []) {
@@ -25,6 +26,7 @@ export function* explanationLines(
     yield* factLines(facts);
   }
   if (needed.length > 0) yield `\n  waits for: ${formatNeeded(needed)}; nobody approves their own`;
+  if (stepUp !== null) yield `\n  a fresh sign-in lifts it: ${formatStepUp(stepUp)}`;
   for (const policy of policies) {
     yield `\n  ${policy.effect} ${visible(policy.id)} (${visible(policy.file)}:${policy.line})`;
     for (const line of policy.text.split('\n')) yield `    ${visible(line)}`;
@@ -71,6 +73,11 @@ const dangerous = new Set([
 ]);
 const painted = (effect: string): string =>
   dangerous.has(effect) ? colour.red(visible(effect)) : visible(effect);
+
+function formatStepUp({ maxAgeSeconds, acr }: StepUp): string {
+  const age = maxAgeSeconds === null ? [] : [`at most ${maxAgeSeconds} s old`];
+  return [...age, ...(acr === null ? [] : [`acr ${visible(acr)}`])].join(', ');
+}
 
 export const formatNeeded = (needed: readonly { group: string; count: number }[]): string =>
   needed.map(({ group, count }) => `${visible(group)} (${count})`).join(', ');

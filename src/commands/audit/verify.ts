@@ -12,6 +12,7 @@ export default class AuditVerify extends RelayCommand {
     '<%= config.bin %> audit verify   # what the relay shows you, with the key pinned at sign-in',
     '<%= config.bin %> audit verify evidence --vkey-file relay.vkey   # offline',
     '<%= config.bin %> audit verify evidence --attribution --session 01JD0M3V6S9J2Q4W8X5Y7Z1ABC   # who, step by step',
+    '<%= config.bin %> audit verify evidence --policy policy.txt   # as far as its witnesses have cosigned',
   ];
   static override args = {
     dir: Args.string({ description: 'evidence directory or export; none: the relay’s' }),
@@ -24,6 +25,21 @@ export default class AuditVerify extends RelayCommand {
     'vkey-file': Flags.string({ description: 'file that holds it', helpValue: 'FILE' }),
     since: Flags.string({
       description: 'a checkpoint seen earlier, which the log must extend',
+      helpValue: 'FILE',
+    }),
+    witness: Flags.string({
+      description: 'verifier key of a witness that must have cosigned the log; repeat for several',
+      multiple: true,
+      helpValue: 'VKEY',
+      exclusive: ['policy'],
+    }),
+    quorum: Flags.integer({
+      description: 'how many of them are enough; all otherwise',
+      min: 1,
+      dependsOn: ['witness'],
+    }),
+    policy: Flags.string({
+      description: 'policy of logs and witnesses (C2SP tlog-policy)',
       helpValue: 'FILE',
     }),
     partial: Flags.boolean({
@@ -42,12 +58,14 @@ export default class AuditVerify extends RelayCommand {
     const { args, flags } = await this.parse(AuditVerify);
     const key = { vkey: flags.vkey, file: flags['vkey-file'] };
     const { dir } = args;
-    const { since, partial, session } = flags;
+    const { since, partial, policy, quorum, session } = flags;
     const attribution = flags.attribution ? { ...(session !== undefined && { session }) } : undefined;
+    const witnesses = { vkeys: flags.witness ?? [], quorum, policy };
+    const asked = { key, since, attribution, witnesses };
     const verified =
       dir === undefined
-        ? await this.withAccount(flags, (account) => verifyRelay(account, key, { since, attribution }))
-        : await verifyDirectory(dir, key, { partial, since, attribution });
+        ? await this.withAccount(flags, (account) => verifyRelay(account, asked))
+        : await verifyDirectory(dir, { ...asked, partial });
     for (const line of reportLines(verified)) this.print(line);
     if (session !== undefined && verified.report.attribution?.chains.length === 0)
       this.note(`  nobody did anything about a session ${session} in this log`);

@@ -34,6 +34,13 @@ export default class PolicyCheck extends OperatorCommand {
     duration: Flags.string({ description: 'duration asked for, such as 1h', helpValue: 'TIME' }),
     reason: Flags.string({ description: 'reason given', helpValue: 'TEXT' }),
     task: Flags.string({ description: 'task given', helpValue: 'NAME' }),
+    'auth-age': Flags.string({ description: 'age of the sign-in, such as 10m', helpValue: 'TIME' }),
+    acr: Flags.string({ description: 'authentication class of the sign-in' }),
+    amr: Flags.string({
+      description: 'authentication methods of the sign-in; repeat for several',
+      multiple: true,
+      multipleNonGreedy: true,
+    }),
   };
 
   async run(): Promise<unknown> {
@@ -46,7 +53,13 @@ export default class PolicyCheck extends OperatorCommand {
     const config = await this.relayConfig(flags);
     const user = await this.personAs(flags, flags.as ?? null);
     const explainer = await Explainer.open(config);
-    const explanation = explainer.explain({ ...flags, target: args.target, user, sql });
+    const explanation = explainer.explain({
+      ...flags,
+      authAge: flags['auth-age'],
+      target: args.target,
+      user,
+      sql,
+    });
     for (const line of explanationLines(explanation, args.target, textSurface())) this.print(line);
     if (explanation.decision !== 'allow') process.exitCode = exitCodes.denied;
     return explanation;

@@ -20,12 +20,13 @@ export default class ProfilesRemove extends HoopCommand {
       profile: args.profile,
       relay: null,
       caFile: null,
+      machine: null,
       warn,
       choose: (_, settings) => choose(settings),
     });
     try {
       const { name, relay } = account.profile;
-      const { notDone } = await logout(account, directories().runtime);
+      const { notDone } = await logout(account, directories());
       for (const { what, why } of notDone) warn(`${what} at ${relay}: not ended: ${why}`);
       await account.settings.change((content) => forgetProfile(content, name));
       this.print(`  Forgot ${name}`);

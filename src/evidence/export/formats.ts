@@ -62,6 +62,9 @@ const csvColumns: readonly (readonly [string, (event: EvidenceEvent) => Cell])[]
   ['destinations', (event) => json(event.destinations)],
   ['parent', (event) => event.parent],
   ['how', (event) => event.how],
+  ['acts_for_issuer', (event) => event.principal?.actsFor?.issuer ?? null],
+  ['acts_for_subject', (event) => event.principal?.actsFor?.subject ?? null],
+  ['acts_for_email', (event) => event.principal?.actsFor?.email ?? null],
 ];
 
 /** RFC 4180: CRLF, quotes doubled. */

@@ -3,7 +3,7 @@
  * a line; lines after these three are extensions, kept in the signed text and not interpreted.
  */
 import { EvidenceError } from '../error.ts';
-import { openNote, type Note, type NoteSigner, type NoteVerifier } from './note.ts';
+import { openNote, type Note, type NoteVerifier } from './note.ts';
 import { hashBytes, type TreeHead } from './tlog.ts';
 
 export interface Checkpoint extends TreeHead {
@@ -31,8 +31,10 @@ export function parseCheckpoint(text: string): Checkpoint {
   return { origin, size: Number(size), root: hash };
 }
 
-export const signCheckpoint = (checkpoint: Checkpoint, signer: NoteSigner): string =>
-  signer.sign(formatCheckpoint(checkpoint));
+export const signCheckpoint = <Signed extends string | Promise<string>>(
+  checkpoint: Checkpoint,
+  signer: { sign(text: string): Signed },
+): Signed => signer.sign(formatCheckpoint(checkpoint));
 
 /**
  * @param bytes of any origin
@@ -47,4 +49,27 @@ export function openCheckpoint(
   if (checkpoint.origin !== verifier.name)
     throw new EvidenceError('note-unverified', 'the checkpoint is of another log than the key');
   return { note, checkpoint };
+}
+
+/**
+ * The first of the keys that signed a checkpoint, each tried in turn.
+ * @throws EvidenceError `note-malformed`, `note-unverified` when none did
+ */
+export function openCheckpointByAny<Key extends { readonly verifier: NoteVerifier }>(
+  bytes: Uint8Array,
+  keys: readonly Key[],
+): { readonly checkpoint: Checkpoint; readonly key: Key } {
+  let refusal: unknown = new EvidenceError(
+    'note-unverified',
+    'there is no key to verify the checkpoint with',
+  );
+  for (const key of keys) {
+    try {
+      return { checkpoint: openCheckpoint(bytes, key.verifier).checkpoint, key };
+    } catch (error) {
+      if (!(error instanceof EvidenceError) || error.code !== 'note-unverified') throw error;
+      refusal = error;
+    }
+  }
+  throw refusal;
 }

@@ -1,16 +1,18 @@
-/** The log's signing key in a file of its own, C2SP text form, mode 0600. Kept apart from the log that it signs. */
+/** The signing key of a log, or of a witness, in a file of its own, C2SP text form, mode 0600. Kept apart from the log. */
 import { constants } from 'node:fs';
-import { link, open } from 'node:fs/promises';
+import { link, mkdir, open } from 'node:fs/promises';
 import path from 'node:path';
 import { hasErrno } from '../../errors.ts';
 import { durableFiles } from '../../system/durable-file.ts';
 import { EvidenceError } from '../error.ts';
-import { NoteSigner } from './note.ts';
+import { Cosigner, NoteSigner } from './note.ts';
 
 /**
  * @throws EvidenceError `evidence-not-found`, `log-key-exposed` when others may read the file, `note-malformed`
  */
-export async function readSigner(file: string): Promise<NoteSigner> {
+export const readSigner = async (file: string): Promise<NoteSigner> => NoteSigner.parse(await readKey(file));
+
+async function readKey(file: string): Promise<string> {
   let handle;
   try {
     handle = await open(file, constants.O_RDONLY);
@@ -24,7 +26,7 @@ export async function readSigner(file: string): Promise<NoteSigner> {
         hint: `run: chmod 600 ${file}; if others may have read it, start a new log with a new key`,
       });
     }
-    return NoteSigner.parse(await handle.readFile('utf8'));
+    return await handle.readFile('utf8');
   } finally {
     await handle.close();
   }
@@ -37,11 +39,34 @@ export async function readSigner(file: string): Promise<NoteSigner> {
  */
 export async function createSigner(file: string, name: string): Promise<NoteSigner> {
   const signer = NoteSigner.generate(name);
+  await writeKey(file, signer.exportSecret());
+  return signer;
+}
+
+/**
+ * The key of a witness, made at its first start.
+ * @throws EvidenceError `log-key-exposed`, `note-malformed` (also when it is of a witness with another name)
+ */
+export async function openWitnessKey(file: string, name: string): Promise<Cosigner> {
+  let cosigner: Cosigner;
+  try {
+    cosigner = Cosigner.parse(await readKey(file));
+  } catch (error) {
+    if (!(error instanceof EvidenceError) || error.code !== 'evidence-not-found') throw error;
+    cosigner = Cosigner.generate(name);
+    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+    await writeKey(file, cosigner.exportSecret());
+  }
+  if (cosigner.verifier.name === name) return cosigner;
+  throw new EvidenceError('note-malformed', `${file} is the key of the witness ${cosigner.verifier.name}`);
+}
+
+async function writeKey(file: string, secret: string): Promise<void> {
   // Whole or not at all: half a key would keep the relay from starting. Unlike rename, link never replaces.
   const temporary = `${file}.${process.pid}.tmp`;
   const handle = await open(temporary, 'wx', 0o600);
   try {
-    await handle.writeFile(`${signer.exportSecret()}\n`);
+    await handle.writeFile(`${secret}\n`);
     await handle.sync();
     await link(temporary, file);
   } finally {
@@ -50,5 +75,4 @@ export async function createSigner(file: string, name: string): Promise<NoteSign
   }
   // A checkpoint must never outlive the only key that verifies it.
   await durableFiles.syncDirectory(path.dirname(file));
-  return signer;
 }

@@ -19,24 +19,29 @@
  */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { hasErrno } from '../../errors.ts';
 import type { Clock } from '../../system/clock.ts';
 import { durableFiles, type DurableFiles } from '../../system/durable-file.ts';
 import { tryLock, type FileLock } from '../../system/file-lock.ts';
-import { encodeEntry, relayActor, type NewEntry } from '../entry.ts';
+import { encodeEntry, relayActor, type NewEntry, type UnstampedEntry } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
+import { Checkpoints } from './checkpoints.ts';
+import { isUnsigned, reasonOf, Unsigned, writeFailed, type Reason } from './failure.ts';
 import { History } from './history.ts';
 import { JournalFile } from './journal-file.ts';
-import type { NoteSigner } from './note.ts';
+import type { CheckpointSigner, NoteSignature } from './note.ts';
 import { Publisher } from './publication.ts';
 import { recover, type Recovered } from './recovery.ts';
+import { keysOf, rotationIn } from './rotation.ts';
+import { Signing, type SignedCheckpoint } from './signing.ts';
 import { TreeEdge } from './tile.ts';
 
 export interface LogOptions {
   /** Holds `checkpoint`, `tile/…`, `journal` and `lock`; made when absent, in a directory that exists. */
   readonly directory: string;
-  /** Its name is the log's origin. */
-  readonly signer: NoteSigner;
+  /** The log's key: the name of its verifier is the log's origin. */
+  readonly signer: CheckpointSigner;
+  /** Keys that the log may have been handed over to. The log's own entries say which key is in force. */
+  readonly successors?: readonly CheckpointSigner[];
   readonly clock: Clock;
   readonly files?: DurableFiles;
   /** Longest wait from an acknowledged entry to the start of its publication. Default 800. */
@@ -47,6 +52,12 @@ export interface LogOptions {
   readonly retryMs?: number;
   /** The journal is replaced once it is longer and published. Default 1 MiB. */
   readonly journalBytes?: number;
+  /** Entries beyond it that no checkpoint names stop the log, as a disk that is full does. Default 64 MiB. */
+  readonly unsignedBytes?: number;
+  /** A checkpoint was published: signed by the log, not by witnesses yet. Must not throw. */
+  readonly onPublished?: (checkpoint: SignedCheckpoint) => void;
+  /** The key did not sign; called at each attempt. */
+  readonly onUnsigned?: (error: EvidenceError) => void;
   /** For the operator's log and metrics: the log refuses entries from now on. */
   readonly onFailure?: (error: EvidenceError) => void;
   /** The log takes entries again. */
@@ -61,17 +72,20 @@ export interface Appended {
 
 interface Waiting extends Appended {
   readonly bytes: Buffer;
+  /** With the entry that hands the log over to it. */
+  readonly next: CheckpointSigner | null;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: EvidenceError) => void;
 }
 
-type Settings = LogOptions & Required<Omit<LogOptions, 'onFailure' | 'onRepaired'>>;
+type Settings = LogOptions &
+  Required<Omit<LogOptions, 'onFailure' | 'onRepaired' | 'onPublished' | 'onUnsigned'>>;
 
 export class Log {
   readonly #options: Settings;
   readonly #lock: FileLock;
   readonly #history: History;
-  readonly #publisher: Publisher;
+  readonly #checkpoints: Checkpoints;
   #journal: JournalFile;
   #state: 'ready' | 'failed' | 'closed' = 'ready';
   #lastTimeMs: number;
@@ -79,11 +93,9 @@ export class Log {
   #inFlight: readonly Waiting[] = [];
   #journalBusy = false;
   #journalWork: Promise<void> = Promise.resolve();
-  #publication: Promise<void> = Promise.resolve();
-  #publicationTimer: NodeJS.Timeout | null = null;
   #repairTimer: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
-  #refused = { count: 0, from: '', reason: '' };
+  #refused: { count: number; from: string; reason: Reason } = { count: 0, from: '', reason: 'write-failed' };
   readonly #listeners = new Set<(index: number, entry: Buffer) => void>();
 
   /** What the last run left: entries beyond its checkpoint, and bytes of torn writes that nobody was told of. */
@@ -93,12 +105,20 @@ export class Log {
     options: Settings,
     lock: FileLock,
     publisher: Publisher,
-    found: { history: History; journal: JournalFile; recovered: Recovered },
+    found: { history: History; journal: JournalFile; recovered: Recovered; signing: Signing },
   ) {
     this.#options = options;
     this.#lock = lock;
-    this.#publisher = publisher;
     this.#history = found.history;
+    this.#checkpoints = new Checkpoints({
+      ...options,
+      ...found,
+      publisher,
+      fail: (error) => this.#fail(error),
+      bounded: (work) => this.#bounded(work),
+      ready: () => this.#state === 'ready',
+      published: () => this.#workOnJournal(),
+    });
     this.#journal = found.journal;
     this.#lastTimeMs = found.recovered.lastTimeMs;
     this.recovered = { entries: found.recovered.entries.length, bytesCut: found.recovered.torn };
@@ -106,7 +126,8 @@ export class Log {
 
   /**
    * Opens the log as its one writer, and makes what the last run left whole.
-   * @throws EvidenceError `log-locked`, `log-damaged`, `log-write-failed`
+   * @throws EvidenceError `log-locked`, `log-damaged`, `log-write-failed`, `log-key-superseded`; `log-signing-failed`
+   * only when the log is new
    */
   static async open(given: LogOptions): Promise<Log> {
     const options = {
@@ -115,9 +136,11 @@ export class Log {
       stallMs: 10_000,
       retryMs: 1000,
       journalBytes: 1_048_576,
+      unsignedBytes: 64 * 1_048_576,
+      successors: [],
       ...given,
     };
-    const { files, directory, signer } = options;
+    const { files, directory, signer, successors } = options;
     let lock: FileLock | null = null;
     try {
       await files.makeDirectory(directory);
@@ -128,14 +151,21 @@ export class Log {
           hint: 'stop the other relay, or give this one an evidence directory of its own',
         });
       }
-      const publisher = new Publisher(files, directory, signer);
+      const publisher = new Publisher(files, directory);
+      const keys = [signer, ...successors];
       const recovered =
-        (await recover(files, directory, signer.verifier)) ?? (await begin(directory, publisher));
+        (await recover(files, directory, keys)) ?? (await begin(directory, publisher, signer));
+      const { inForce, renew } = keysOf(recovered, keys);
+      const signing = new Signing(inForce, { note: recovered.note, renew });
       const history = new History(recovered);
-      for (const entry of recovered.entries) history.append(entry);
+      const handover = history.take(recovered.entries, (entry) => rotationIn(entry, inForce.verifier, keys));
       const journal = await JournalFile.replace(files, directory, recovered.published, history.unpublished());
-      const log = new Log(options, lock, publisher, { history, journal, recovered });
-      await log.checkpoint();
+      const log = new Log(options, lock, publisher, { history, journal, recovered, signing });
+      log.#checkpoints.handover = handover;
+      // A log whose key is away goes on: what it holds is durable.
+      await log.checkpoint().catch((error: unknown) => {
+        if (!isUnsigned(error)) throw error;
+      });
       return log;
     } catch (error) {
       lock?.release();
@@ -158,12 +188,31 @@ export class Log {
     return this.#state === 'ready' && this.#closing === null;
   }
 
+  /** The key in force. */
+  get signer(): CheckpointSigner {
+    return this.#checkpoints.signer;
+  }
+
+  /** How long the oldest entry that no checkpoint names has waited, milliseconds; 0 when there is none. */
+  get checkpointLagMs(): number {
+    return this.#checkpoints.lagMs;
+  }
+
+  /** The checkpoint on disk, cosignatures included. */
+  get checkpointOnDisk(): SignedCheckpoint {
+    return { size: this.published, note: this.#checkpoints.note };
+  }
+
   /**
    * Resolves when the entry is on disk. Entries stand in the log in the order of the calls, with times that never
    * decrease, whatever the wall clock does.
    * @throws EvidenceError `entry-invalid`, `log-write-failed`, `log-closed` (as rejections)
    */
-  async append(entry: NewEntry): Promise<Appended> {
+  append(entry: NewEntry): Promise<Appended> {
+    return this.#append(entry, null);
+  }
+
+  async #append(entry: UnstampedEntry, next: CheckpointSigner | null): Promise<Appended> {
     if (this.#closing !== null) throw new EvidenceError('log-closed', 'the log is closed');
     const { bytes, time } = this.#stamp(entry);
     if (this.#state !== 'ready') {
@@ -171,7 +220,7 @@ export class Log {
       throw writeFailed(null, this.#refused.reason);
     }
     return await new Promise((resolve, reject) => {
-      this.#waiting.push({ index: -1, time, bytes, resolve, reject });
+      this.#waiting.push({ index: -1, time, bytes, next, resolve, reject });
       this.#workOnJournal();
     });
   }
@@ -182,11 +231,31 @@ export class Log {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Publishes tiles and a signed checkpoint of everything acknowledged before the call. @throws EvidenceError `log-write-failed` */
+  /**
+   * Publishes tiles and a signed checkpoint of everything acknowledged before the call.
+   * @throws EvidenceError `log-write-failed`, `log-signing-failed`
+   */
   checkpoint(): Promise<void> {
-    const turn = this.#publication.then(() => this.#publish());
-    this.#publication = turn.catch(() => undefined);
-    return turn;
+    return this.#checkpoints.next();
+  }
+
+  /**
+   * Hands the log over to another key of the same name: `log.key-rotated` is appended, the old key signs the tree that
+   * ends with it, and everything from there on is the new key's. The new key must be safe before the call: once the entry
+   * is on disk there is no way back, also when this rejects afterwards or the process dies.
+   * @throws EvidenceError `rotation-refused`, `log-signing-failed`, `log-write-failed`, `log-closed`
+   */
+  rotate(next: CheckpointSigner): Promise<Appended> {
+    return this.#checkpoints.rotate(next, (entry) => this.#append(entry, next));
+  }
+
+  /**
+   * Adds signatures of witnesses to the checkpoint on disk, if it is still this one.
+   * @param text of the checkpoint that they cosigned
+   * @returns whether it was
+   */
+  addCosignatures(text: string, lines: readonly NoteSignature[]): Promise<boolean> {
+    return this.#checkpoints.addCosignatures(text, lines);
   }
 
   /** Writes what waits, publishes it, and gives up the lock. What cannot be published now is at the next open. */
@@ -195,7 +264,7 @@ export class Log {
     return this.#closing;
   }
 
-  #stamp(entry: NewEntry): { bytes: Buffer; time: string } {
+  #stamp(entry: UnstampedEntry): { bytes: Buffer; time: string } {
     const now = this.#now();
     const time = now.toISOString();
     const bytes = encodeEntry({ ...entry, v: 1, time });
@@ -233,13 +302,16 @@ export class Log {
     // A group that came through after its bound was already refused; the repair writes a journal without it.
     if (this.#inFlight !== group) return;
     this.#inFlight = [];
-    for (const { bytes, time, resolve } of group) {
+    for (const { bytes, time, next, resolve } of group) {
       const index = this.size;
       this.#history.append(bytes);
+      if (next !== null)
+        this.#checkpoints.handover = { next, leaf: bytes, snapshot: this.#history.snapshot() };
       resolve({ index, time });
       for (const listener of this.#listeners) listener(index, bytes);
     }
-    this.#publishSoon();
+    if (this.#unsignedTooMuch) this.#fail(new Unsigned());
+    this.#checkpoints.soon();
   }
 
   async #shortenJournal(): Promise<void> {
@@ -260,29 +332,6 @@ export class Log {
     await old.close().catch(() => undefined);
   }
 
-  #publishSoon(): void {
-    if (this.#publicationTimer !== null || this.#closing !== null) return;
-    this.#publicationTimer = setTimeout(() => {
-      this.#publicationTimer = null;
-      if (this.#state === 'ready') this.checkpoint().catch(() => undefined); // #fail has told it
-    }, this.#options.checkpointMs).unref();
-  }
-
-  async #publish(): Promise<void> {
-    if (this.size === this.published) return;
-    const snapshot = this.#history.snapshot();
-    try {
-      await this.#bounded(this.#publisher.publish(snapshot));
-      this.#history.markPublished(snapshot);
-      await this.#bounded(this.#publisher.removePartials(snapshot));
-    } catch (error) {
-      this.#fail(error);
-      throw writeFailed(error);
-    }
-    if (this.#state === 'ready') this.#workOnJournal();
-    if (this.size > this.published) this.#publishSoon();
-  }
-
   /** Fails the log when `work` takes too long, and goes on waiting for it: two writers of one file must never be. */
   async #bounded(work: Promise<void>): Promise<void> {
     const stalled = () => this.#fail(new Error('a write stalled'));
@@ -297,7 +346,7 @@ export class Log {
   #fail(cause: unknown): void {
     if (this.#state !== 'ready') return;
     this.#state = 'failed';
-    const reason = hasErrno(cause, 'ENOSPC', 'EDQUOT') ? 'disk-full' : 'write-failed';
+    const reason = reasonOf(cause);
     const from = this.#now().toISOString();
     const refused = [...this.#inFlight, ...this.#waiting];
     this.#inFlight = [];
@@ -313,7 +362,7 @@ export class Log {
     if (this.#closing !== null) return;
     this.#repairTimer = setTimeout(() => {
       this.#repairTimer = null;
-      this.#publication = this.#publication.then(() => this.#repair());
+      void this.#checkpoints.inTurn(() => this.#repair());
     }, this.#options.retryMs).unref();
   }
 
@@ -321,7 +370,10 @@ export class Log {
   async #repair(): Promise<void> {
     try {
       await this.#journalWork;
-      await this.#publish();
+      await this.#checkpoints.publish().catch((error: unknown) => {
+        // The disk is what is repaired; a key that is away stops the log only when too much waits for it.
+        if (!isUnsigned(error) || this.#unsignedTooMuch) throw error;
+      });
       const { count } = this.#refused;
       const { bytes } = this.#stamp(this.#gap());
       await this.#replaceJournal([bytes]);
@@ -336,8 +388,12 @@ export class Log {
     if (this.#refused.count > 0 && this.#closing === null) this.append(this.#gap()).catch(() => undefined);
     this.#refused.count = 0;
     this.#options.onRepaired?.();
-    this.#publishSoon();
+    this.#checkpoints.soon();
     this.#workOnJournal();
+  }
+
+  get #unsignedTooMuch(): boolean {
+    return this.#history.unpublishedBytes > this.#options.unsignedBytes;
   }
 
   #gap(): NewEntry {
@@ -359,9 +415,9 @@ export class Log {
   }
 
   async #close(): Promise<void> {
-    for (const timer of [this.#publicationTimer, this.#repairTimer]) if (timer !== null) clearTimeout(timer);
+    if (this.#repairTimer !== null) clearTimeout(this.#repairTimer);
     await this.#journalWork;
-    await this.#publication;
+    await this.#checkpoints.settle();
     if (this.#state === 'failed') await this.#repair();
     await this.checkpoint().catch(() => undefined); // the journal has it
     await this.#journalWork;
@@ -371,21 +427,25 @@ export class Log {
   }
 }
 
-function writeFailed(cause: unknown, reason = 'write-failed'): EvidenceError {
-  return new EvidenceError('log-write-failed', 'the log could not be written', {
-    cause,
-    hint:
-      reason === 'disk-full' || hasErrno(cause, 'ENOSPC', 'EDQUOT')
-        ? 'free space where the evidence is stored; the relay goes on by itself'
-        : 'look at the disk where the evidence is stored; the relay goes on by itself once it can write',
-  });
-}
-
 /** The first checkpoint of a new log says that it is empty; only then come its journal and its tiles. */
-async function begin(directory: string, publisher: Publisher): Promise<Recovered> {
+async function begin(directory: string, publisher: Publisher, signer: CheckpointSigner): Promise<Recovered> {
   if (existsSync(path.join(directory, 'tile')))
     throw new EvidenceError('log-damaged', 'the log has tiles and no checkpoint');
   const edge = new TreeEdge();
-  await publisher.publish(new History({ published: 0, edge, framed: [] }).snapshot());
-  return { published: 0, edge, framed: [], entries: [], torn: 0, lastTimeMs: 0 };
+  const snapshot = new History({ published: 0, edge, framed: [] }).snapshot();
+  const note = await Signing.checkpoint(signer, snapshot).catch((cause: unknown) => {
+    throw new EvidenceError('log-signing-failed', 'the key of the new log does not sign', { cause });
+  });
+  await publisher.publish(snapshot, note);
+  return {
+    note,
+    signer,
+    lastPublished: null,
+    published: 0,
+    edge,
+    framed: [],
+    entries: [],
+    torn: 0,
+    lastTimeMs: 0,
+  };
 }

@@ -15,8 +15,8 @@ import {
 } from 'node:crypto';
 import { EvidenceError } from '../error.ts';
 
-const ed25519 = 0x01;
-const cosignatureV1 = 0x04;
+export const ed25519 = 0x01;
+export const cosignatureV1 = 0x04;
 /** A note is read whole; nobody needs a larger one. */
 export const maxNoteBytes = 65_536;
 const maxSignatures = 100;
@@ -56,6 +56,10 @@ function decodeBase64(text: string): Buffer | null {
   return bytes.toString('base64') === text ? bytes : null;
 }
 
+/** What a witness signs: a statement about the log at that time. https://c2sp.org/tlog-cosignature */
+const cosignedMessage = (seconds: number, text: string): Buffer =>
+  Buffer.from(`cosignature/v1\ntime ${seconds}\n${text}`);
+
 /** A public key that verifies notes (Ed25519) or checkpoints (cosignature/v1). */
 export class NoteVerifier {
   readonly name: string;
@@ -89,10 +93,27 @@ export class NoteVerifier {
     return verifier;
   }
 
-  /** @param publicKey 32 bytes of Ed25519 */
-  static ofPublicKey(name: string, publicKey: Uint8Array): NoteVerifier {
+  /**
+   * @param publicKey 32 bytes of Ed25519
+   * @param type what it signs: notes, or as a witness
+   */
+  static ofPublicKey(
+    name: string,
+    publicKey: Uint8Array,
+    type: typeof ed25519 | typeof cosignatureV1 = ed25519,
+  ): NoteVerifier {
     if (!isKeyName(name)) throw malformed('a key name is empty or has white space or a plus sign in it');
-    return new NoteVerifier(name, Buffer.concat([Buffer.of(ed25519), publicKey]));
+    return new NoteVerifier(name, Buffer.concat([Buffer.of(type), publicKey]));
+  }
+
+  /** A witness's key: what it signs is a cosignature with a time. */
+  get cosigns(): boolean {
+    return this.#type === cosignatureV1;
+  }
+
+  /** The same key under another name is the same key. */
+  samePublicKey(other: NoteVerifier): boolean {
+    return this.#encoded.subarray(1).equals(other.#encoded.subarray(1));
   }
 
   toString(): string {
@@ -115,28 +136,75 @@ export class NoteVerifier {
     }
     if (line.signature.length !== 8 + 64) return null;
     const seconds = Number(line.signature.readBigUInt64BE(0));
-    const message = Buffer.from(`cosignature/v1\ntime ${seconds}\n${text}`);
+    const message = cosignedMessage(seconds, text);
     return verify(null, message, this.#key, line.signature.subarray(8)) ? seconds : null;
   }
 }
 
-/** The private key of a log. Its text form is a secret. */
-export class NoteSigner {
+/** Whatever holds a log's private key: a file, a token, a program. */
+export interface CheckpointSigner {
   readonly verifier: NoteVerifier;
-  readonly #key: KeyObject;
-  readonly #seed: Buffer;
+  /**
+   * The signed note of a text that ends with a newline and has no empty line at its end. It may take long and it may
+   * reject; what it resolves to is valid.
+   */
+  sign(text: string): string | Promise<string>;
+}
 
-  private constructor(name: string, seed: Buffer) {
-    this.#seed = seed;
+/** An Ed25519 key in memory. */
+class SecretKey {
+  readonly #key: KeyObject;
+  readonly #encoded: Buffer;
+  readonly verifier: NoteVerifier;
+
+  /** @param encoded type ‖ 32-byte seed */
+  constructor(name: string, encoded: Buffer) {
+    const type = encoded[0] === cosignatureV1 ? cosignatureV1 : ed25519;
+    this.#encoded = encoded;
+    const seed = encoded.subarray(1);
     this.#key = createPrivateKey({ key: Buffer.concat([pkcs8Prefix, seed]), format: 'der', type: 'pkcs8' });
     const spki = createPublicKey(this.#key).export({ format: 'der', type: 'spki' });
-    this.verifier = NoteVerifier.ofPublicKey(name, spki.subarray(spkiPrefix.length));
+    this.verifier = NoteVerifier.ofPublicKey(name, spki.subarray(spkiPrefix.length), type);
+  }
+
+  static generate(name: string, type: number): SecretKey {
+    const { privateKey } = generateKeyPairSync('ed25519');
+    const der = privateKey.export({ format: 'der', type: 'pkcs8' });
+    return new SecretKey(name, Buffer.concat([Buffer.of(type), der.subarray(pkcs8Prefix.length)]));
+  }
+
+  /** @throws EvidenceError `note-malformed` */
+  static parse(skey: string, type: number): SecretKey {
+    const prefix = 'PRIVATE+KEY+';
+    const text = skey.trim();
+    if (!text.startsWith(prefix)) throw malformed('not a signer key');
+    const { name, keyId, encoded } = parseKey(text.slice(prefix.length), 'signer key');
+    if (encoded[0] !== type) throw malformed('a signer key is of an unknown algorithm');
+    const key = new SecretKey(name, encoded);
+    if (key.verifier.keyId !== keyId) throw malformed('the key id of a signer key is not that of its key');
+    return key;
+  }
+
+  exportSecret(): string {
+    const { name, keyId } = this.verifier;
+    return `PRIVATE+KEY+${name}+${hexId(keyId)}+${this.#encoded.toString('base64')}`;
+  }
+
+  sign(message: Buffer): Buffer {
+    return sign(null, message, this.#key);
+  }
+}
+
+/** The private key of a log. Its text form is a secret. */
+export class NoteSigner implements CheckpointSigner {
+  readonly #key: SecretKey;
+
+  private constructor(key: SecretKey) {
+    this.#key = key;
   }
 
   static generate(name: string): NoteSigner {
-    const { privateKey } = generateKeyPairSync('ed25519');
-    const der = privateKey.export({ format: 'der', type: 'pkcs8' });
-    return new NoteSigner(name, Buffer.from(der.subarray(pkcs8Prefix.length)));
+    return new NoteSigner(SecretKey.generate(name, ed25519));
   }
 
   /**
@@ -144,14 +212,11 @@ export class NoteSigner {
    * @throws EvidenceError `note-malformed`
    */
   static parse(skey: string): NoteSigner {
-    const prefix = 'PRIVATE+KEY+';
-    const text = skey.trim();
-    if (!text.startsWith(prefix)) throw malformed('not a signer key');
-    const { name, keyId, encoded } = parseKey(text.slice(prefix.length), 'signer key');
-    if (encoded[0] !== ed25519) throw malformed('a signer key is of an unknown algorithm');
-    const signer = new NoteSigner(name, encoded.subarray(1));
-    if (signer.verifier.keyId !== keyId) throw malformed('the key id of a signer key is not that of its key');
-    return signer;
+    return new NoteSigner(SecretKey.parse(skey, ed25519));
+  }
+
+  get verifier(): NoteVerifier {
+    return this.#key.verifier;
   }
 
   get name(): string {
@@ -160,18 +225,60 @@ export class NoteSigner {
 
   /** The secret text form, for the key's own file only. */
   exportSecret(): string {
-    const encoded = Buffer.concat([Buffer.of(ed25519), this.#seed]).toString('base64');
-    return `PRIVATE+KEY+${this.name}+${hexId(this.verifier.keyId)}+${encoded}`;
+    return this.#key.exportSecret();
   }
 
   /** @param text ends with a newline and has no empty line at its end */
   sign(text: string): string {
     if (!text.endsWith('\n')) throw malformed('a note ends with a newline');
-    const id = Buffer.alloc(4);
-    id.writeUInt32BE(this.verifier.keyId);
-    const signature = sign(null, Buffer.from(text), this.#key);
-    return `${text}\n— ${this.name} ${Buffer.concat([id, signature]).toString('base64')}\n`;
+    return `${text}\n${formatSignature(this.verifier, this.#key.sign(Buffer.from(text)))}`;
   }
+}
+
+/** The private key of a witness. Its text form is a secret. */
+export class Cosigner {
+  readonly #key: SecretKey;
+
+  private constructor(key: SecretKey) {
+    this.#key = key;
+  }
+
+  static generate(name: string): Cosigner {
+    return new Cosigner(SecretKey.generate(name, cosignatureV1));
+  }
+
+  /** @throws EvidenceError `note-malformed` */
+  static parse(skey: string): Cosigner {
+    return new Cosigner(SecretKey.parse(skey, cosignatureV1));
+  }
+
+  get verifier(): NoteVerifier {
+    return this.#key.verifier;
+  }
+
+  /** The secret text form, for the key's own file only. */
+  exportSecret(): string {
+    return this.#key.exportSecret();
+  }
+
+  /**
+   * The signature line, with a newline.
+   * @param text of a checkpoint
+   * @param seconds since the epoch, above 0
+   */
+  cosign(text: string, seconds: number): string {
+    const time = Buffer.alloc(8);
+    time.writeBigUInt64BE(BigInt(seconds));
+    const signature = this.#key.sign(cosignedMessage(seconds, text));
+    return formatSignature(this.verifier, Buffer.concat([time, signature]));
+  }
+}
+
+/** `— <name> base64(key id ‖ signature)` and a newline. */
+export function formatSignature({ name, keyId }: NoteSignature | NoteVerifier, signature: Buffer): string {
+  const id = Buffer.alloc(4);
+  id.writeUInt32BE(keyId);
+  return `— ${name} ${Buffer.concat([id, signature]).toString('base64')}\n`;
 }
 
 function parseKey(text: string, what: string): { name: string; keyId: number; encoded: Buffer } {
@@ -182,6 +289,10 @@ function parseKey(text: string, what: string): { name: string; keyId: number; en
     throw malformed(`a ${what} is not in the form name+id+base64`);
   return { name, keyId: Number.parseInt(id, 16), encoded };
 }
+
+/** The note as its bytes are: the inverse of `parseNote`. */
+export const formatNote = ({ text, signatures }: Note): string =>
+  `${text}\n${signatures.map((line) => formatSignature(line, line.signature)).join('')}`;
 
 /**
  * Takes a note apart; proves nothing yet.
@@ -207,7 +318,8 @@ export function parseNote(bytes: Uint8Array): Note {
   return { text: whole.slice(0, end + 1), signatures: lines.map(parseSignature) };
 }
 
-function parseSignature(line: string): NoteSignature {
+/** @throws EvidenceError `note-malformed` */
+export function parseSignature(line: string): NoteSignature {
   const match = /^— ([^ ]+) ([A-Za-z0-9+/=]+)$/.exec(line);
   const bytes = match === null ? null : decodeBase64(match[2]!);
   if (match === null || !isKeyName(match[1]!) || bytes === null || bytes.length < 5)
@@ -231,21 +343,4 @@ export function openNote(bytes: Uint8Array, verifier: NoteVerifier): Note {
   if (!claimed.every((line) => verifier.check(note.text, line) !== null))
     throw new EvidenceError('note-unverified', `a signature by ${verifier.name} is not valid`);
   return note;
-}
-
-/** Names and times (seconds since the epoch) of the witnesses among `witnesses` that validly cosigned the note. */
-export function cosignatures(
-  note: Note,
-  witnesses: readonly NoteVerifier[],
-): { readonly name: string; readonly seconds: number }[] {
-  const found: { name: string; seconds: number }[] = [];
-  for (const witness of witnesses) {
-    for (const line of note.signatures) {
-      const seconds = witness.check(note.text, line);
-      if (seconds === null) continue;
-      found.push({ name: witness.name, seconds });
-      break;
-    }
-  }
-  return found;
 }

@@ -2,6 +2,7 @@
  * From durable entries to files that anybody can verify: tiles, then the checkpoint that names them.
  *
  * Order, and what a crash after each step leaves behind:
+ *  0. the checkpoint is signed, in memory: when whatever holds the key does not sign, nothing has been written.
  *  1. entry bundles and tiles, each by temporary file, fdatasync and rename: files that no checkpoint names yet. They
  *     hold only acknowledged entries, so a later publication writes the very same bytes under the same names.
  *  2. their directories are synced: as above.
@@ -11,10 +12,11 @@
  */
 import path from 'node:path';
 import { replaceFile, type DurableFiles } from '../../system/durable-file.ts';
-import { signCheckpoint } from './checkpoint.ts';
-import type { NoteSigner } from './note.ts';
+import { formatHandover, handoverPath } from './handover.ts';
+import type { NoteVerifier } from './note.ts';
+import { overTiles } from './proofs.ts';
 import { tilePath, tilesAt, tileWidth, type TileLevel } from './tile.ts';
-import type { Hash } from './tlog.ts';
+import { inclusionProof, type Hash } from './tlog.ts';
 
 /** What one publication writes; taken at one moment, so that the log may grow meanwhile. */
 export interface Snapshot {
@@ -38,18 +40,52 @@ export interface Snapshot {
 export class Publisher {
   readonly #files: DurableFiles;
   readonly #directory: string;
-  readonly #signer: NoteSigner;
   /** Directories whose own names are known to be on disk; only saves work, so it may be emptied. */
   readonly #durable = new Set<string>();
 
-  constructor(files: DurableFiles, directory: string, signer: NoteSigner) {
+  constructor(files: DurableFiles, directory: string) {
     this.#files = files;
     this.#directory = directory;
-    this.#signer = signer;
   }
 
-  /** Rejects with the system's error when a step failed; then nothing was published, and it may be done again. */
-  async publish(snapshot: Snapshot): Promise<void> {
+  /**
+   * Rejects with the system's error when a step failed; then nothing was published, and it may be done again.
+   * @param signed the checkpoint of the snapshot, as a note
+   */
+  async publish(snapshot: Snapshot, signed: string): Promise<void> {
+    await this.#writeTiles(snapshot);
+    await this.writeCheckpoint(signed);
+  }
+
+  /**
+   * The same for the tree that ends with a hand-over. Its proof is durable before the checkpoint that covers it: whoever
+   * finds the entry under a checkpoint finds the proof.
+   * @param signed by the old key
+   */
+  async publishHandover(
+    snapshot: Snapshot,
+    signed: string,
+    { from, leaf }: { readonly from: NoteVerifier; readonly leaf: Buffer },
+  ): Promise<void> {
+    await this.#writeTiles(snapshot);
+    const { size } = snapshot;
+    const read = (name: string) => this.#files.read(path.join(this.#directory, name));
+    const proof = await overTiles(size, read, (nodes) => inclusionProof(size - 1, size, nodes));
+    const name = path.join(this.#directory, handoverPath(from.toString()));
+    await this.#files.makeDirectory(path.dirname(name));
+    await this.#files.syncDirectory(this.#directory);
+    await replaceFile(this.#files, name, Buffer.from(formatHandover(leaf, size - 1, proof, signed)));
+    await this.#files.syncDirectory(path.dirname(name));
+    await this.writeCheckpoint(signed);
+  }
+
+  /** Steps 3 and 4 alone, for a note of the same checkpoint with other signatures. */
+  async writeCheckpoint(signed: string): Promise<void> {
+    await replaceFile(this.#files, path.join(this.#directory, 'checkpoint'), Buffer.from(signed));
+    await this.#files.syncDirectory(this.#directory);
+  }
+
+  async #writeTiles(snapshot: Snapshot): Promise<void> {
     const touched = new Set<string>();
     if (this.#durable.size > 1000) this.#durable.clear();
     await this.#writeBundles(snapshot, touched);
@@ -63,11 +99,6 @@ export class Publisher {
     }
     for (const directory of touched) await this.#files.syncDirectory(directory);
     for (const directory of touched) this.#durable.add(directory);
-
-    const checkpoint = { origin: this.#signer.name, size: snapshot.size, root: snapshot.root };
-    const signed = Buffer.from(signCheckpoint(checkpoint, this.#signer));
-    await replaceFile(this.#files, path.join(this.#directory, 'checkpoint'), signed);
-    await this.#files.syncDirectory(this.#directory);
   }
 
   /** Step 5, after `publish`. */

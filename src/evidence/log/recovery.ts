@@ -10,13 +10,19 @@ import path from 'node:path';
 import type { DurableFiles } from '../../system/durable-file.ts';
 import { decodeEntry } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
-import { openCheckpoint, type Checkpoint } from './checkpoint.ts';
+import { openCheckpointByAny, type Checkpoint } from './checkpoint.ts';
 import { decodeJournal, type Journal } from './journal.ts';
-import type { NoteVerifier } from './note.ts';
+import type { CheckpointSigner } from './note.ts';
 import { frameEntry, splitBundle, splitTile, TreeEdge, tilePath, tilesAt, tileWidth } from './tile.ts';
 import { leafHash, type Hash } from './tlog.ts';
 
 export interface Recovered {
+  /** The checkpoint on disk, as a note; empty when the log is new. */
+  readonly note: string;
+  /** Who signed it. */
+  readonly signer: CheckpointSigner;
+  /** The last entry that it names; null when there is none. */
+  readonly lastPublished: Buffer | null;
   /** Size of the checkpoint on disk. */
   readonly published: number;
   /** The tree under that checkpoint. */
@@ -39,13 +45,14 @@ function damaged(what: string, cause?: unknown): EvidenceError {
 }
 
 /**
+ * @param signers keys that the checkpoint may be signed by
  * @returns null when there is no log in the directory yet
  * @throws EvidenceError `log-damaged`
  */
 export async function recover(
   files: DurableFiles,
   directory: string,
-  verifier: NoteVerifier,
+  signers: readonly CheckpointSigner[],
 ): Promise<Recovered | null> {
   const signed = await files.read(path.join(directory, 'checkpoint'));
   const journalBytes = await files.read(path.join(directory, 'journal'));
@@ -54,13 +61,24 @@ export async function recover(
     if (journalBytes !== null) throw damaged('the log has a journal and no checkpoint');
     return null;
   }
-  const checkpoint = readCheckpoint(signed, verifier);
+  const { checkpoint, key: signer } = readCheckpoint(signed, signers);
+  const note = signed.toString();
   const { size } = checkpoint;
   const edge = await readEdge(files, directory, checkpoint);
   const framed = await readBundle(files, directory, size, edge.partial(0));
   if (journalBytes === null) {
     if (size > 0) throw damaged('the log’s journal is missing');
-    return { published: 0, edge, framed, entries: [], torn: 0, lastTimeMs: 0 };
+    return {
+      note,
+      signer,
+      lastPublished: null,
+      published: 0,
+      edge,
+      framed,
+      entries: [],
+      torn: 0,
+      lastTimeMs: 0,
+    };
   }
   const journal = decodeJournal(journalBytes);
   if (journal === null || journal.damaged) throw damaged('the log’s journal is not whole');
@@ -68,8 +86,10 @@ export async function recover(
     throw damaged('the log’s journal does not reach its checkpoint');
   await compareOverlap(files, directory, journal, edge);
   const entries = journal.entries.slice(size - journal.base);
-  const last = entries.at(-1) ?? framed.at(-1)?.subarray(2) ?? (await readLast(files, directory, size));
-  return { published: size, edge, framed, entries, torn: journal.torn, lastTimeMs: timeOf(last) };
+  const lastPublished = framed.at(-1)?.subarray(2) ?? (await readLast(files, directory, size));
+  const lastTimeMs = timeOf(entries.at(-1) ?? lastPublished);
+  const { torn } = journal;
+  return { note, signer, lastPublished, published: size, edge, framed, entries, torn, lastTimeMs };
 }
 
 /** The last entry of a tree whose last bundle is full. */
@@ -92,9 +112,12 @@ function timeOf(bytes: Buffer | null): number {
   return Date.parse(decoded.state === 'known' ? decoded.entry.time : decoded.time);
 }
 
-function readCheckpoint(signed: Buffer, verifier: NoteVerifier): Checkpoint {
+function readCheckpoint(
+  signed: Buffer,
+  signers: readonly CheckpointSigner[],
+): { readonly checkpoint: Checkpoint; readonly key: CheckpointSigner } {
   try {
-    return openCheckpoint(signed, verifier).checkpoint;
+    return openCheckpointByAny(signed, signers);
   } catch (cause) {
     throw damaged('the log’s checkpoint is not signed by this relay’s key', cause);
   }

@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto';
 import path from 'node:path';
 import { durableFiles, replaceFile } from '../../system/durable-file.ts';
-import type { ProofKind } from '../entry.ts';
+import type { KeptProofKind } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
 import { keySetPath, proofPath } from './layout.ts';
 
@@ -15,7 +15,12 @@ import { keySetPath, proofPath } from './layout.ts';
  * @param digest SHA-256 of the text, hexadecimal
  * @throws EvidenceError `log-write-failed`: then nothing that rests on it may be appended; `entry-invalid` when the digest is another's
  */
-export function keepProof(directory: string, digest: string, kind: ProofKind, text: string): Promise<void> {
+export function keepProof(
+  directory: string,
+  digest: string,
+  kind: KeptProofKind,
+  text: string,
+): Promise<void> {
   return keep(directory, proofPath(Date.now(), { kind, digest }), digest, text);
 }
 

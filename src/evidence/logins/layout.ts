@@ -7,28 +7,34 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { hasErrno } from '../../errors.ts';
-import type { EntryOf, ProofKind } from '../entry.ts';
+import { keptProofKinds, type EntryOf, type KeptProofKind } from '../entry.ts';
 
 /** No longer than this is read as a proof or as a key set. */
 export const proofBytes = 1024 * 1024;
 
-const endings: Readonly<Record<ProofKind, string>> = {
+const endings: Readonly<Record<KeptProofKind, string>> = {
   'id-token': 'jwt',
-  assertion: 'jwt',
   'saml-response': 'xml',
 };
 
 /** A proof as an entry names it. */
 export interface NamedProof {
-  readonly kind: ProofKind;
+  readonly kind: KeptProofKind;
   /** SHA-256 of its text, hexadecimal. */
   readonly digest: string;
 }
 
-/** What the entry names: the identity provider's own word first, then the token that it came with, if that is another. */
+/**
+ * What the entry names of what is kept: the identity provider's own word first, then the token that it came with, if that is
+ * another. Nothing of a machine's: what it shows may be shown again.
+ */
 export function proofsOf({ proof, idTokenDigest }: EntryOf<'login'>): readonly NamedProof[] {
-  const token = { kind: 'id-token', digest: idTokenDigest } as const;
-  return proof === undefined ? [token] : proof.digest === idTokenDigest ? [proof] : [proof, token];
+  const named: NamedProof[] = [];
+  const kind = keptProofKinds.find((each) => each === proof?.kind);
+  if (kind !== undefined && proof?.digest) named.push({ kind, digest: proof.digest });
+  if (idTokenDigest !== undefined && idTokenDigest !== named[0]?.digest)
+    named.push({ kind: 'id-token', digest: idTokenDigest });
+  return named;
 }
 
 /** Below the evidence directory. @param dayMs any moment of the UTC day on which it is kept */

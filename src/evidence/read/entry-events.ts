@@ -24,8 +24,7 @@ export class EntryEvents {
     const { entry } = logged;
     if (entry.kind === 'login') {
       this.#logins.take(entry);
-      const wanted =
-        byPersonAlone(this.#filter) && matchesPerson(this.#filter, { ...entry.actor, groups: [] });
+      const wanted = byPersonAlone(this.#filter) && matchesPerson(this.#filter, entry.actor);
       return wanted ? entryEvent(logged, undefined, entry.groups) : null;
     }
     if (entry.kind === 'session.opened') {
@@ -53,5 +52,5 @@ function matchesAlone(filter: EventFilter, entry: Entry): boolean {
   if (filter.session !== undefined && 'session' in entry && entry.session === filter.session) return true;
   if (!byPersonAlone(filter)) return false;
   if (filter.person === undefined) return true;
-  return entry.actor.kind !== 'relay' && matchesPerson(filter, { ...entry.actor, groups: [] });
+  return entry.actor.kind !== 'relay' && matchesPerson(filter, entry.actor);
 }

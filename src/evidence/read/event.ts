@@ -1,7 +1,7 @@
 /** What an export says of one thing that happened. */
 import type { Command, CommandOutcome } from './commands.ts';
 import type { LogEntry } from './entries.ts';
-import type { SessionSummary, Who } from './sessions.ts';
+import { whoOf, type SessionSummary, type Who } from './sessions.ts';
 
 /** What a line of an export says; null: does not apply, or was not given. */
 export interface EvidenceEvent {
@@ -147,7 +147,7 @@ export function entryEvent(
   };
   const rest = Object.entries(entry).filter(([name]) => !stamp.has(name) && !(name in nothing));
   const details = Object.fromEntries(rest);
-  const principal = actor.kind === 'relay' ? null : { ...actor, groups };
+  const principal = actor.kind === 'relay' ? null : whoOf(actor, groups);
   return { ...nothing, ...standing, time, kind, logIndex: index, principal, details };
 }
 

@@ -1,5 +1,6 @@
 /** What part of the evidence somebody asks for. */
-import type { SessionSummary, Who } from './sessions.ts';
+import type { PersonActor } from '../entry.ts';
+import type { SessionSummary } from './sessions.ts';
 
 export interface EventFilter {
   /** RFC 3339, UTC, milliseconds; inclusive. */
@@ -15,8 +16,15 @@ export interface EventFilter {
   readonly outcome?: string | undefined;
 }
 
-export const matchesPerson = ({ person }: EventFilter, who: Who): boolean =>
-  person === undefined || person === who.email || person === who.subject;
+type Named = Pick<PersonActor, 'email' | 'subject'>;
+
+/** What an agent did on somebody's behalf is also that person's. */
+export const matchesPerson = (
+  { person }: EventFilter,
+  who: Named & { readonly actsFor?: Named | null | undefined },
+): boolean =>
+  person === undefined ||
+  [who, who.actsFor].some((each) => each?.email === person || each?.subject === person);
 
 /** Whether anything of this session can match, as far as its opening tells. */
 export function matchesSession(filter: EventFilter, session: SessionSummary): boolean {

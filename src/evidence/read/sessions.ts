@@ -1,12 +1,22 @@
 /** Sessions as the log tells them. */
 import { sessionDirectory } from '../recording/layout.ts';
-import type { Actor, EntryOf, SessionTotals } from '../entry.ts';
+import type { Actor, EntryOf, PersonActor, SessionTotals } from '../entry.ts';
 import { addSegment } from '../log/read.ts';
 import { readEntries } from './entries.ts';
 import { matchesSession, type EventFilter } from './filter.ts';
 
 /** A person, service or agent, with the groups that its login had. */
-export type Who = Exclude<Actor, { kind: 'relay' }> & { readonly groups: readonly string[] };
+export interface Who extends Omit<PersonActor, 'actsFor'> {
+  readonly groups: readonly string[];
+  /** The person on whose behalf an agent acted. */
+  readonly actsFor: NonNullable<PersonActor['actsFor']> | null;
+}
+
+export const whoOf = (actor: PersonActor, groups: readonly string[]): Who => ({
+  ...actor,
+  actsFor: actor.actsFor ?? null,
+  groups,
+});
 
 export interface SessionSummary {
   readonly session: string;
@@ -60,7 +70,7 @@ export function summaryOf(
     session,
     target,
     protocol,
-    principal: { ...opened.actor, groups },
+    principal: whoOf(opened.actor, groups),
     reason,
     task,
     openedAt,

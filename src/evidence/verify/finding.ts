@@ -6,9 +6,13 @@ export type FailureCode =
   | 'checkpoint-missing'
   | 'checkpoint-malformed'
   | 'checkpoint-unverified' // not signed by the expected key
-  | 'checkpoint-unwitnessed' // fewer cosignatures than the policy asks for
-  | 'log-rolled-back' // smaller than a checkpoint seen before
-  | 'log-forked' // not an extension of a checkpoint seen before
+  | 'checkpoint-superseded' // signed by a key that the log had handed over before
+  | 'checkpoint-unwitnessed' // the witnesses that cosigned do not satisfy the policy
+  | 'witnesses-late' // entries are unwitnessed for longer than witnesses may be away
+  | 'handover-invalid' // a key is handed over that was not in force, or by an entry that proves nothing
+  | 'handover-uncovered' // the old key's checkpoint over the hand-over is missing
+  | 'log-rolled-back' // smaller than a checkpoint seen before, by the caller or by a witness
+  | 'log-forked' // not an extension of a checkpoint seen before, by the caller or by a witness
   // the tree
   | 'entries-missing' // an entry bundle
   | 'entries-malformed'
@@ -23,6 +27,7 @@ export type FailureCode =
   | 'login-unknown'
   | 'login-mismatch' // a login's key and thumbprint, or its person and the session's, differ
   | 'login-over' // the log uses it after its end
+  | 'delegation-invalid' // an agent acts for a person who did not sign that
   | 'signature-invalid'
   | 'request-mismatch' // the entry says something else than the signed request
   | 'request-reused'
@@ -67,6 +72,7 @@ export type FailureCode =
 /** Worth knowing, and what a relay that is running or was just killed looks like. */
 export type WarningCode =
   | 'entry-unknown' // of a later program; its digest was checked, its meaning was not
+  | 'entries-unwitnessed' // newer than what the witnesses have cosigned
   | 'request-time' // signed long before or after it was used
   | 'attribution-unbound' // the issuer signed who it is; that the key is theirs is the relay's word
   | 'attribution-not-checked' // the proof is kept, and of a kind that this program does not read

@@ -5,9 +5,10 @@
  *     const report = await verify({ directory, vkey });
  *     for (const { code, message } of report.findings) …
  *
- * In this order: checkpoint signature → witness policy → tree from the entries equals the signed root, tiles equal the
- * tree → extends the checkpoint seen before → entries well formed, times never decrease → user signature → key → login (and
- * with `attribution` on: login → what the identity provider signed → a key that it had published) → every session opened and closed → every review's digest, people and outcome, and the command that it let through → every segment's order, digest and name → recordings that no entry names → the journal.
+ * In this order: checkpoint signature, by the key or one that the log was handed over to → tree from the entries equals
+ * the signed root, tiles equal the tree → hand-overs of the key → how far the witnesses vouch → extends the checkpoint seen before →
+ * entries well formed, times never decrease → user signature → key → login (and with `attribution` on: login → what the identity
+ * provider signed → a key that it had published) → every session opened and closed → every review's digest, people and outcome, and the command that it let through → every segment's order, digest and name → recordings that no entry names → the journal.
  *
  * What it does not do: fetch anything (the caller brings files), judge policy, or notice that a log was rolled back when
  * no earlier checkpoint is given (`since`) and no witness is asked for.
@@ -16,4 +17,5 @@
  */
 export { verify, type Report, type VerifyOptions } from './verify.ts';
 export type { AttributedAct, AttributionOptions, AttributionReport } from './attribution/attribution.ts';
+export type { WitnessReport, WitnessView } from './witnesses.ts';
 export type { FailureCode, Finding, FindingCode, WarningCode } from './finding.ts';

@@ -1,9 +1,11 @@
 /** Logins as the log tells them: whose key signs what. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Act, EntryOf } from '../entry.ts';
+import { samePrincipal, sameParty } from '../../model/principal.ts';
+import { sessionOf, type Act, type EntryOf } from '../entry.ts';
 import type { FailureCode, Findings } from './finding.ts';
 import {
   openDecisionRequest,
+  openDelegateRequest,
   openKillRequest,
   openReadRequest,
   openSessionRequest,
@@ -66,6 +68,7 @@ export class Logins {
     const same = before === undefined || samePerson(before.entry, entry);
     if (!same)
       this.#findings.failure('login-mismatch', `login ${entry.login} was another person's before`, { index });
+    if (entry.actor.actsFor !== undefined) this.#checkActing(entry, index);
     this.#known.set(entry.login, {
       entry,
       sound: named && same,
@@ -91,7 +94,8 @@ export class Logins {
   check(entry: Act, index: number): CheckedAct {
     // Reads of earlier versions carry none.
     if (!isSigned(entry)) return { problem: 'attribution-unsigned' };
-    const place = { index, ...(entry.session !== null && { session: entry.session }) };
+    const session = sessionOf(entry);
+    const place = { index, ...(session !== null && { session }) };
     const login = this.#known.get(entry.login);
     if (login === undefined) {
       this.#relations.failure(
@@ -143,6 +147,33 @@ export class Logins {
       yield { code: 'request-reused', message: `the signed request of ${kind} was used before` };
   }
 
+  /** An agent acts for whom its issuer named, or for a person whose key said so. */
+  #checkActing({ actor, login, delegation, proof, time }: EntryOf<'login'>, index: number): void {
+    const fail = (why: string): void =>
+      this.#findings.failure('delegation-invalid', `login ${login} acts for a person ${why}`, { index });
+    if (actor.kind !== 'agent') fail('and is no agent');
+    if (proof?.kind === 'workload-token') return;
+    const person = delegation === undefined ? undefined : this.#known.get(delegation.login);
+    if (delegation === undefined) fail('who did not say so');
+    else if (person === undefined)
+      this.#relations.failure(
+        'login-unknown',
+        `login ${login} names login ${delegation.login}, which the log does not know`,
+        { index },
+      );
+    else {
+      const { key, thumbprint } = person.entry;
+      const claims = openDelegateRequest(delegation.request, key, thumbprint);
+      const on = claims === null ? 0 : (claims.iat + claims.durationSeconds) * 1000 + requestSkewMs;
+      if (actor.actsFor === undefined || !samePrincipal(person.entry.actor, actor.actsFor))
+        fail('and the signed delegation is of another');
+      else if (claims === null) fail('whose key did not sign the delegation');
+      else if (!actor.subject.startsWith(`${claims.agent}:`)) fail('who let another agent act');
+      else if (Date.parse(time) > on) fail('after the time that was given');
+      else this.signatures += 1;
+    }
+  }
+
   #sweep(nowMs: number): void {
     for (const [id, { endedMs }] of this.#known) {
       if (endedMs === null || nowMs - endedMs <= rememberMs) continue;
@@ -173,6 +204,13 @@ function openRequest(entry: Signed, key: EntryOf<'login'>['key'], thumbprint: st
       const { session, reason } = entry;
       return claims && claimed(claims, { session, reason });
     }
+    case 'agent.delegated': {
+      const claims = openDelegateRequest(entry.request, key, thumbprint);
+      const { agent, task, targets, reason } = entry;
+      // The account of that name; its number is the relay's.
+      const named = claims !== null && agent.subject.startsWith(`${claims.agent}:`);
+      return claims && claimed(claims, { agent: named ? claims.agent : null, task, targets, reason });
+    }
     case 'review.decided': {
       const claims = openDecisionRequest(entry.request, key, thumbprint);
       const { review, decision, digest, reason } = entry;
@@ -199,4 +237,4 @@ function claimed<Claims extends { jti: string; iat: number }>(
 }
 
 const samePerson = (a: EntryOf<'login'>, { actor }: EntryOf<'login'> | Act): boolean =>
-  actor.kind !== 'relay' && a.actor.issuer === actor.issuer && a.actor.subject === actor.subject;
+  actor.kind !== 'relay' && sameParty(a.actor, actor);

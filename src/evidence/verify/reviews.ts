@@ -1,11 +1,12 @@
 /**
  * Reviews as the log tells them, and the commands that they let through: what was held is what was asked about, what was
  * asked about is what was signed, what was signed is what the recording shows; enough people of the right groups, none of
- * them the requester; and every approval was used by one command at most.
+ * them the requester, the person behind it, or an agent of theirs; and every approval was used by one command at most.
  */
 import { hash } from 'node:crypto';
 import { boundDigest } from '../../wire/review-binding.ts';
-import type { EntryOf } from '../entry.ts';
+import { answerable, isOneParty, sameParty } from '../../model/principal.ts';
+import type { EntryOf, PersonActor } from '../entry.ts';
 import type { Content, SegmentRecord } from '../recording/records.ts';
 import type { Findings, Place } from './finding.ts';
 import type { SessionOwner } from './sessions.ts';
@@ -21,7 +22,7 @@ interface KnownReview {
   requested: Pick<Requested, 'actor' | 'digest' | 'needed' | 'expires' | 'parametersDigest'> | null;
   state: 'pending' | 'approved' | 'rejected' | 'ended';
   /** Who decided, and for approvals the needed groups that they were in. */
-  readonly decisions: Map<string, readonly string[]>;
+  readonly decisions: Map<string, { readonly actor: PersonActor; readonly groups: readonly string[] }>;
   recorded: boolean;
 }
 
@@ -67,7 +68,7 @@ export class Reviews {
     const { issuer, subject, target } = owner;
     const who = { review, issuer, subject, target, session };
     const bound = boundDigest({ ...who, connection, command, text, parameters: parametersDigest, expires });
-    if (bound !== digest || actor.issuer !== issuer || actor.subject !== subject)
+    if (bound !== digest || !sameParty(actor, owner))
       this.#mismatch('a review was requested for something else than was held', { index, session });
   }
 
@@ -83,9 +84,14 @@ export class Reviews {
     }
     const why = notAllowed(entry, known, requested, groups);
     if (why !== null) this.#findings.failure('review-decision-invalid', `a decision is ${why}`, place);
-    decisions.set(nameOf(entry.actor), entry.decision === 'approve' ? entry.groups : []);
+    const { actor } = entry;
+    decisions.set(nameOf(answerable(actor)), {
+      actor,
+      groups: entry.decision === 'approve' ? entry.groups : [],
+    });
     const met = requested.needed.every(
-      ({ group, count }) => [...decisions.values()].filter((of) => of.includes(group)).length >= count,
+      ({ group, count }) =>
+        [...decisions.values()].filter(({ groups: of }) => of.includes(group)).length >= count,
     );
     const outcome = entry.decision === 'reject' ? 'rejected' : met ? 'approved' : 'pending';
     if (outcome !== entry.outcome)
@@ -191,9 +197,10 @@ function notAllowed(
   { actor: requester, needed, expires }: NonNullable<KnownReview['requested']>,
   groups: readonly string[] | null,
 ): string | null {
-  if (nameOf(actor) === nameOf(requester)) return "the requester's own";
+  if (isOneParty(actor, requester)) return "the requester's own, or of an agent or the person behind it";
   if (state !== 'pending') return 'on a review that was over';
-  if (decisions.has(nameOf(actor))) return 'the second of one person';
+  if ([...decisions.values()].some(({ actor: before }) => isOneParty(before, actor)))
+    return 'the second of one person';
   if (Date.parse(time) - Date.parse(expires) > lateMs) return 'after the deadline';
   const entitled = new Set(
     needed.map(({ group }) => group).filter((group) => groups?.includes(group) ?? true),

@@ -3,7 +3,7 @@
  * without an end is unfinished while its relay may live, and a failure once the log shows that the relay started again:
  * recovery closes what the run before left open, and only then is `relay.started` written.
  */
-import type { Entry, EntryOf, SessionTotals } from '../entry.ts';
+import type { Entry, EntryOf, PersonActor, SessionTotals } from '../entry.ts';
 import type { Findings } from './finding.ts';
 
 interface OpenSession {
@@ -21,6 +21,8 @@ interface OpenSession {
 export interface SessionOwner {
   readonly issuer: string;
   readonly subject: string;
+  /** The person on whose behalf an agent opened it. */
+  readonly actsFor: PersonActor['actsFor'];
   readonly target: string;
 }
 
@@ -62,7 +64,7 @@ export class Sessions {
     const totals = { segments: 0, commands: 0, bytes: 0, rawBytes: 0, redactions: 0 };
     this.#open.set(session, {
       openedAtMs: Date.parse(time),
-      owner: { issuer: actor.issuer, subject: actor.subject, target },
+      owner: { issuer: actor.issuer, subject: actor.subject, actsFor: actor.actsFor, target },
       index,
       nextSegment: 0,
       totals,

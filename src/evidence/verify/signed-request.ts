@@ -4,7 +4,7 @@
  */
 import { createPublicKey, hash, verify } from 'node:crypto';
 import type { z } from 'zod';
-import { SessionKillClaims, SessionOpenClaims } from '../../wire/api.ts';
+import { AgentDelegateClaims, SessionKillClaims, SessionOpenClaims } from '../../wire/api.ts';
 import { EvidenceReadClaims } from '../../wire/audit.ts';
 import { ReviewDecisionClaims } from '../../wire/reviews.ts';
 import type { EntryOf } from '../entry.ts';
@@ -72,3 +72,8 @@ export const openDecisionRequest = (
 
 export const openReadRequest = (jws: string, key: LoginKey, thumbprint: string): EvidenceReadClaims | null =>
   open(jws, key, thumbprint, EvidenceReadClaims);
+export const openDelegateRequest = (
+  jws: string,
+  key: LoginKey,
+  thumbprint: string,
+): AgentDelegateClaims | null => open(jws, key, thumbprint, AgentDelegateClaims);

@@ -3,33 +3,41 @@
  * itself is not believed; the verifier key is what the caller brings.
  */
 import path from 'node:path';
-import { decodeEntry, type Act, type Entry, type EntryOf } from '../entry.ts';
+import { decodeEntry, sessionOf, type Act, type Entry, type EntryOf } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
-import { openCheckpoint, parseCheckpoint, type Checkpoint } from '../log/checkpoint.ts';
-import { cosignatures, NoteVerifier, parseNote } from '../log/note.ts';
+import { parseCheckpoint, type Checkpoint } from '../log/checkpoint.ts';
+import { NoteVerifier, parseNote } from '../log/note.ts';
+import { parsePolicy, quorumOf, type WitnessPolicy } from '../log/policy.ts';
 import { noteBytes, readIfThere } from '../regular-file.ts';
 import { Attribution, type AttributionOptions, type AttributionReport } from './attribution/attribution.ts';
 import { FindingList, RelationFindings, type Finding, type Findings } from './finding.ts';
 import { checkJournal, laterSessions } from './journal.ts';
+import { LogKeys } from './keys.ts';
 import { Logins } from './logins.ts';
 import { checkRecordings } from './recordings.ts';
 import { Reviews } from './reviews.ts';
 import { checkSegment } from './segments.ts';
 import { Sessions } from './sessions.ts';
 import { TreeCheck } from './tree.ts';
+import { WitnessCheck, type WitnessReport } from './witnesses.ts';
 
 export interface VerifyOptions {
   /** The evidence directory: holds `log/` and `recordings/`. */
   readonly directory: string;
-  /** The log's verifier key, from somewhere else than this directory. */
+  /**
+   * The log's verifier key, from somewhere else than this directory. Any that the log was ever signed with: the others
+   * follow from it through the log's hand-overs.
+   */
   readonly vkey: string;
   /**
    * A signed checkpoint seen earlier (the bytes of its file). Without one, a relay that shows an older state of its log
    * cannot be told from one whose log is that short.
    */
   readonly since?: Uint8Array;
-  /** Checkpoints count only with cosignatures by `threshold` of these keys. */
+  /** The log counts only as far as `threshold` of these keys have cosigned it. */
   readonly witnesses?: { readonly vkeys: readonly string[]; readonly threshold: number };
+  /** The same by a file of https://c2sp.org/tlog-policy; logs in it are not looked at. */
+  readonly policy?: Uint8Array;
   /** False checks the log alone: for a directory that has no recordings. Default true. */
   readonly recordings?: boolean;
   /** Only these sessions' recordings are here (an export of some). Default: all. */
@@ -55,8 +63,11 @@ export interface Report {
     readonly root: string;
     /** The signed note, for `since` of the next time. */
     readonly note: string;
-    readonly cosignatures: readonly { readonly name: string; readonly seconds: number }[];
   } | null;
+  /** Keys that the log was signed with, the one in force last; `since` is the entry that handed over to it. */
+  readonly keys: readonly { readonly vkey: string; readonly since: number | null }[];
+  /** How far the policy's witnesses vouch; null when no policy was given, or there is no checkpoint. */
+  readonly witnessed: WitnessReport | null;
   readonly counts: {
     readonly entries: number;
     readonly sessions: number;
@@ -71,26 +82,41 @@ export interface Report {
   readonly to: string | null;
 }
 
-/** @throws EvidenceError `note-malformed` when a key or `since` of the caller is none */
+/**
+ * @throws EvidenceError `note-malformed` when a key or `since` of the caller is none, `note-unverified` when `since` is of
+ * another log, `policy-file-invalid`
+ */
 export async function verify(options: VerifyOptions): Promise<Report> {
   const findings = new FindingList(options.onFinding);
   const log = path.join(options.directory, 'log');
-  const history = new EntryCheck(options, findings);
+  const keys = await LogKeys.open(log, NoteVerifier.parse(options.vkey), findings);
+  const policy = policyOf(options);
+  const history = new EntryCheck(options, keys, findings);
+  let witnesses: WitnessCheck | null = null;
 
-  const signed = await checkCheckpoint(log, options, findings);
+  const signed = await checkCheckpoint(log, keys, findings);
   if (signed !== null) {
     const { checkpoint } = signed;
-    const tree = new TreeCheck(log, checkpoint.size, findings);
-    const since = openSince(options, checkpoint, findings);
+    const { size, origin } = checkpoint;
+    if (policy !== null) witnesses = await WitnessCheck.open(log, { policy, origin }, findings);
+    history.onEntry = (index, time) => witnesses?.entry(index, time);
+    const tree = new TreeCheck(log, size, findings);
+    const since = compareSince(options, checkpoint, findings);
     await tree.readAll(
       (entry, index) => history.check(entry, index),
-      (size, root) => since?.(size, root),
+      (reached, root) => {
+        for (const each of [keys, witnesses]) each?.reached(reached, root);
+        since?.(reached, root);
+      },
       () => history.entriesMissing(),
     );
     await tree.finish(checkpoint.root);
+    keys.finish(size);
+    if (options.since !== undefined) keys.checkSeen(options.since);
+    witnesses?.finish(size, history.summary().to);
     history.finish();
-    if (options.recordings !== false) await history.checkRecordings(log, checkpoint.size);
-    await checkJournal(log, checkpoint.size, findings);
+    if (options.recordings !== false) await history.checkRecordings(log, size);
+    await checkJournal(log, size, findings);
   }
 
   return {
@@ -99,6 +125,8 @@ export async function verify(options: VerifyOptions): Promise<Report> {
     failures: findings.failures,
     warnings: findings.warnings,
     checkpoint: signed === null ? null : describe(signed),
+    keys: keys.chain.map(({ verifier, since }) => ({ vkey: verifier.toString(), since })),
+    witnessed: witnesses?.report ?? null,
     ...history.summary(),
   };
 }
@@ -106,22 +134,21 @@ export async function verify(options: VerifyOptions): Promise<Report> {
 interface Signed {
   readonly checkpoint: Checkpoint;
   readonly note: string;
-  readonly cosignatures: { readonly name: string; readonly seconds: number }[];
 }
 
-function describe({ checkpoint, note, cosignatures: cosigned }: Signed): NonNullable<Report['checkpoint']> {
+function describe({ checkpoint, note }: Signed): NonNullable<Report['checkpoint']> {
   const { origin, size, root } = checkpoint;
-  return { origin, size, root: root.toString('base64'), note, cosignatures: cosigned };
+  return { origin, size, root: root.toString('base64'), note };
 }
 
-/** Checkpoint signature, then witness policy. An unproven checkpoint is gone on with, so that the rest is named too. */
-async function checkCheckpoint(
-  log: string,
-  options: VerifyOptions,
-  findings: Findings,
-): Promise<Signed | null> {
-  const verifier = NoteVerifier.parse(options.vkey);
-  const witnesses = (options.witnesses?.vkeys ?? []).map((vkey) => NoteVerifier.parse(vkey));
+/** Null: nobody was asked to vouch. */
+function policyOf({ policy, witnesses }: VerifyOptions): WitnessPolicy | null {
+  if (policy !== undefined) return parsePolicy(policy);
+  return witnesses === undefined ? null : quorumOf(witnesses.vkeys, witnesses.threshold);
+}
+
+/** An unproven checkpoint is gone on with, so that the rest is named too. */
+async function checkCheckpoint(log: string, keys: LogKeys, findings: Findings): Promise<Signed | null> {
   const place = { file: 'log/checkpoint' };
   const bytes = await readIfThere(path.join(log, 'checkpoint'), noteBytes);
   if (bytes === null) {
@@ -129,31 +156,24 @@ async function checkCheckpoint(
     return null;
   }
   try {
-    openCheckpoint(bytes, verifier);
+    keys.checkSigned(bytes);
   } catch (error) {
     if (!(error instanceof EvidenceError)) throw error;
     const code = error.code === 'note-unverified' ? 'checkpoint-unverified' : 'checkpoint-malformed';
     findings.failure(code, error.message, place);
     if (code === 'checkpoint-malformed') return null;
   }
-  const note = parseNote(bytes);
-  const cosigned = cosignatures(note, witnesses);
-  const threshold = options.witnesses?.threshold ?? 0;
-  if (new Set(cosigned.map(({ name }) => name)).size < threshold) {
-    const message = `${cosigned.length} of ${witnesses.length} witnesses cosigned the checkpoint, not ${threshold}`;
-    findings.failure('checkpoint-unwitnessed', message, place);
-  }
-  return { checkpoint: parseCheckpoint(note.text), note: bytes.toString(), cosignatures: cosigned };
+  return { checkpoint: parseCheckpoint(parseNote(bytes).text), note: bytes.toString() };
 }
 
-/** Append-only: the tree that was seen before must be a prefix of this one. */
-function openSince(
-  { since, vkey }: VerifyOptions,
+/** Append-only: the tree that was seen before must be a prefix of this one. Whose checkpoint it is is asked at the end. */
+function compareSince(
+  { since }: VerifyOptions,
   now: Checkpoint,
   findings: Findings,
 ): ((size: number, root: () => Buffer) => void) | null {
   if (since === undefined) return null;
-  const { checkpoint: before } = openCheckpoint(since, NoteVerifier.parse(vkey));
+  const before = parseCheckpoint(parseNote(since).text);
   if (before.size > now.size) {
     const message = `the log has ${now.size} entries and had ${before.size} when it was seen before`;
     findings.failure('log-rolled-back', message, { file: 'log/checkpoint', index: now.size });
@@ -169,7 +189,10 @@ function openSince(
 /** What single entries say, and what they say about one another. */
 class EntryCheck {
   readonly #options: VerifyOptions;
+  readonly #keys: LogKeys;
   readonly #findings: Findings;
+  /** Called with each entry that has a time. */
+  onEntry: (index: number, time: string) => void = () => undefined;
   readonly #relations: RelationFindings;
   readonly sessions: Sessions;
   readonly #logins: Logins;
@@ -180,8 +203,9 @@ class EntryCheck {
   #from: string | null = null;
   #to: string | null = null;
 
-  constructor(options: VerifyOptions, findings: Findings) {
+  constructor(options: VerifyOptions, keys: LogKeys, findings: Findings) {
     this.#options = options;
+    this.#keys = keys;
     this.#findings = findings;
     this.#relations = new RelationFindings(findings);
     this.sessions = new Sessions(this.#relations);
@@ -208,6 +232,9 @@ class EntryCheck {
       this.#findings.failure('time-decreased', `entry ${index} is older than the one before it`, { index });
     this.#from ??= time;
     this.#to = time;
+    this.onEntry(index, time);
+    if (decoded.state === 'known' && decoded.entry.kind === 'log.key-rotated')
+      return this.#keys.rotated(decoded.entry, bytes, index);
     if (decoded.state === 'known') return this.#checkKnown(decoded.entry, index);
     this.#findings.warning('entry-unknown', `entry ${index} is of a kind that this program does not know`, {
       index,
@@ -221,6 +248,8 @@ class EntryCheck {
       case 'login':
         this.#attribution?.signedIn(entry, index);
         return this.#logins.signedIn(entry, index);
+      case 'agent.delegated':
+        return this.#checkAct(entry, index);
       case 'login.ended':
         return this.#logins.ended(entry, index);
       case 'session.opened': {
@@ -257,6 +286,7 @@ class EntryCheck {
       case 'review.refused':
       case 'relay.recovered':
       case 'config.changed':
+      case 'log.key-rotated':
       case 'gap':
         return undefined;
       case 'issuer.keys':
@@ -269,7 +299,8 @@ class EntryCheck {
   #checkAct(act: Act, index: number): void | Promise<void> {
     const checked = this.#logins.check(act, index);
     const { sessions } = this.#options;
-    if (sessions === undefined || (act.session !== null && sessions.has(act.session)))
+    const session = sessionOf(act);
+    if (sessions === undefined || (session !== null && sessions.has(session)))
       return this.#attribution?.act(act, index, checked);
   }
 

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { NewEntry } from '../../evidence/entry.ts';
+import { actorOf, type NewEntry } from '../../evidence/entry.ts';
 import { EvidenceError } from '../../evidence/error.ts';
 import { readEvents } from '../../evidence/read/events.ts';
 import { readChannels } from '../../evidence/read/channels.ts';
@@ -18,6 +18,7 @@ import { readSealed } from '../../evidence/read/originals.ts';
 import { readSessions, recordingOf, type SessionSummary } from '../../evidence/read/sessions.ts';
 import { followStreams, readStreams } from '../../evidence/read/streams.ts';
 import { followTranscript, readTranscript } from '../../evidence/read/transcript.ts';
+import type { StepUp } from '../../model/authentication.ts';
 import type { Principal } from '../../model/principal.ts';
 import { hasErrno } from '../../errors.ts';
 import type { LoginId } from '../../model/ids.ts';
@@ -30,7 +31,7 @@ import {
   type AskedFor,
   type ReadAction,
 } from '../../wire/audit.ts';
-import { RelayError } from '../error.ts';
+import { RelayError, StepUpRequired } from '../error.ts';
 
 /** Somebody who was authenticated, and what policy lets them read. */
 export interface EvidenceReader {
@@ -45,6 +46,8 @@ export interface EvidenceReader {
   mayRead(session: SessionSummary | null): boolean;
   /** The sealed originals of what the session masked. */
   mayUnseal(session: SessionSummary): boolean;
+  /** When the last answer was no: what a fresh sign-in has to bring for a yes; null when none would. */
+  readonly stepUp: StepUp | null;
 }
 
 export interface AuditRoutesOptions {
@@ -70,7 +73,7 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
     const query = parseQuery(request.query);
     const all = await readSessions(directory, query);
     const sessions = reader.mayRead(null) ? all : all.filter((session) => reader.mayRead(session));
-    if (sessions.length === 0 && !reader.mayRead(null)) throw denied();
+    if (sessions.length === 0 && !reader.mayRead(null)) throw denied(reader);
     await reads.append(reader, 'sessions', query);
     return { sessions };
   });
@@ -109,7 +112,7 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
   app.get<ById>('/v1/audit/sessions/:id/originals', async (request, reply) => {
     const query = parseWith(OriginalsQuery, request.query);
     const [reader, session] = await one(options, request);
-    if (!reader.mayUnseal(session)) throw denied();
+    if (!reader.mayUnseal(session)) throw denied(reader);
     await reads.append(reader, 'unseal', { session: session.session }, query);
     return sendLines(reply, readSealed(recordingOf(directory, session), query.segment ?? null));
   });
@@ -147,8 +150,8 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
     const file = typeof request.query.path === 'string' ? parseEvidencePath(request.query.path) : null;
     if (file === null) throw notFound();
     if (!reader.mayRead(null)) {
-      if (file.session === null) throw denied();
-      if (!reader.mayRead(await findSession(directory, file.session))) throw denied();
+      if (file.session === null) throw denied(reader);
+      if (!reader.mayRead(await findSession(directory, file.session))) throw denied(reader);
     }
     await reads.appendOncePerMinute(reader, file.session);
     return sendFile(reply, path.join(directory, file.path));
@@ -164,10 +167,12 @@ function parseWith<T>(schema: z.ZodType<T>, given: unknown): T {
   throw new RelayError('request-invalid', `The filters cannot be read: ${names}.`);
 }
 
-const denied = (): RelayError =>
-  new RelayError('evidence-denied', 'You may not read this evidence.', {
+const denied = ({ stepUp }: EvidenceReader): RelayError => {
+  if (stepUp !== null) return new StepUpRequired('To read this evidence', stepUp);
+  return new RelayError('evidence-denied', 'You may not read this evidence.', {
     hint: 'Reading evidence is the right of a group; ask who keeps the relay’s policy.',
   });
+};
 const notFound = (): EvidenceError => new EvidenceError('evidence-not-found', 'There is no such evidence.');
 
 /** Everything, or with `session=` one session that the caller may read. */
@@ -178,8 +183,8 @@ async function range(
   const reader = await authorizeRead(request);
   const query = parseQuery(request.query);
   if (reader.mayRead(null)) return [reader, query];
-  if (query.session === undefined) throw denied();
-  if (!reader.mayRead(await findSession(directory, query.session))) throw denied();
+  if (query.session === undefined) throw denied(reader);
+  if (!reader.mayRead(await findSession(directory, query.session))) throw denied(reader);
   return [reader, query];
 }
 
@@ -190,7 +195,8 @@ async function one(
 ): Promise<[EvidenceReader, SessionSummary]> {
   const reader = await authorizeRead(request);
   const session = await findSession(directory, request.params.id);
-  if (!reader.mayRead(session)) throw reader.mayRead(null) ? denied() : notFound();
+  if (!reader.mayRead(session))
+    throw reader.stepUp !== null || reader.mayRead(null) ? denied(reader) : notFound();
   return [reader, session];
 }
 
@@ -241,10 +247,9 @@ export class ReadEntries {
     { session, from, to, filters }: AskedFor,
     request: string,
   ): Promise<void> {
-    const { kind, issuer, subject, email } = principal;
     await this.#append({
       kind: 'evidence.read',
-      actor: { kind, issuer, subject, email },
+      actor: actorOf(principal),
       action,
       session: session ?? null,
       from: from ?? null,

@@ -8,6 +8,8 @@ import { IdentityError } from '../../identity/error.ts';
 import type { ReplayCache } from '../../identity/replay.ts';
 import { verifySignedRequest } from '../../identity/signed-request.ts';
 import { isSessionId, isTargetName } from '../../model/ids.ts';
+import type { StepUp } from '../../model/authentication.ts';
+import type { Decision } from '../../policy/decision.ts';
 import type { SessionResource } from '../../policy/entities.ts';
 import type { Policies } from '../../policy/policies.ts';
 import { relayId } from '../../policy/schema.ts';
@@ -32,8 +34,13 @@ export function evidenceReaders(options: EvidenceReadersOptions) {
   const { config, policies, clock, authenticate } = options;
   return async (request: FastifyRequest): Promise<EvidenceReader> => {
     const caller = await authenticate(request);
-    const { principal, login } = caller;
-    const circumstancesNow = () => ({ timeMs: clock.wallMs(), sourceAddress: request.ip });
+    const { principal, login, authentication } = caller;
+    const circumstancesNow = () => ({ timeMs: clock.wallMs(), sourceAddress: request.ip, authentication });
+    let stepUp: StepUp | null = null;
+    const allows = (decision: Decision, action: 'readEvidence' | 'unseal', resource: string): boolean => {
+      stepUp = decision.stepUp;
+      return decision.allows(action, principal, resource);
+    };
     return {
       principal,
       login,
@@ -42,23 +49,23 @@ export function evidenceReaders(options: EvidenceReadersOptions) {
         if (isAskedFor(claims, action, asked)) return jws;
         throw new RelayError('request-invalid', 'The signed request asks for something else than the call.');
       },
+      get stepUp() {
+        return stepUp;
+      },
       mayUnseal: (session) => {
         const resource = sessionResource(config, session);
         if (resource === null) return false;
         const decision = policies().unseal(principal, resource, circumstancesNow());
-        return decision.allows('unseal', principal, resource.session);
+        return allows(decision, 'unseal', resource.session);
       },
       mayRead: (session) => {
         const circumstances = circumstancesNow();
         if (session === null)
-          return policies()
-            .readEvidence(principal, null, circumstances)
-            .allows('readEvidence', principal, relayId);
+          return allows(policies().readEvidence(principal, null, circumstances), 'readEvidence', relayId);
         const resource = sessionResource(config, session);
         if (resource === null) return false;
-        return policies()
-          .readEvidence(principal, resource, circumstances)
-          .allows('readEvidence', principal, resource.session);
+        const decision = policies().readEvidence(principal, resource, circumstances);
+        return allows(decision, 'readEvidence', resource.session);
       },
     };
   };

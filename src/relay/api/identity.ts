@@ -1,6 +1,7 @@
 /** The parts of identity, put together for one relay process. */
 import { AccessTokens, type TokenKeyJwk } from '../../identity/access-token.ts';
 import { Authenticator } from '../../identity/authenticator.ts';
+import type { GroupsMap } from '../../identity/groups.ts';
 import { IdTokens } from '../../identity/id-token.ts';
 import { IssuerKeys, type FetchJson, type SeenKeys } from '../../identity/issuer-keys.ts';
 import { Nonces } from '../../identity/nonce.ts';
@@ -20,6 +21,9 @@ export interface RelayIdentityOptions {
     readonly url: string;
     readonly clientId: string;
     readonly groupsClaim: string;
+    readonly groupsMap?: GroupsMap;
+    /** Default a minute. */
+    readonly clockSkewSeconds?: number;
     /** `fetchIssuerJson`, or the embedded provider's own. */
     readonly fetchJson: FetchJson;
   };
@@ -54,7 +58,15 @@ export async function createIdentity(options: RelayIdentityOptions): Promise<Rel
   return {
     tokens,
     nonces,
-    idTokens: new IdTokens({ ...issuer, issuer: issuer.url, keys, clock }),
+    idTokens: new IdTokens({
+      issuer: issuer.url,
+      clientId: issuer.clientId,
+      groupsClaim: issuer.groupsClaim,
+      groupsMap: issuer.groupsMap ?? new Map(),
+      clockSkewSeconds: issuer.clockSkewSeconds ?? 60,
+      keys,
+      clock,
+    }),
     authenticator: new Authenticator({
       relay,
       tokens,

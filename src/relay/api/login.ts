@@ -1,22 +1,23 @@
 /**
- * Sign-in at the API: `POST /v1/login` (an ID token of the configured issuer against the relay's own token, bound to the
- * key of the proof), `POST /v1/logout`, `GET /v1/me`; and who makes a request, for every other route and for the tunnel.
+ * Sign-in at the API: `POST /v1/login` (an ID token of the configured issuer, or what a machine has, against the relay's own
+ * token, bound to the key of the proof), `POST /v1/logout`, `GET /v1/me`; and who makes a request, for every other route and for the tunnel.
  */
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { NewEntry, ProofKind } from '../../evidence/entry.ts';
-import type { Authenticated, PresentedRequest } from '../../identity/authenticator.ts';
+import { actorOf, type KeptProofKind, type NewEntry } from '../../evidence/entry.ts';
+import type { Authenticated, PresentedRequest, StoredLogin } from '../../identity/authenticator.ts';
 import type { VerifiedProof } from '../../identity/dpop.ts';
 import { IdentityError } from '../../identity/error.ts';
-import type { VerifiedIdToken } from '../../identity/id-token.ts';
-import type { VerifiedPrincipal } from '../../identity/verified-principal.ts';
+import { sameAuthentication, type Authentication } from '../../model/authentication.ts';
 import { isLoginId, type LoginId } from '../../model/ids.ts';
-import { samePrincipal } from '../../model/principal.ts';
+import { sameParty } from '../../model/principal.ts';
 import type { Clock } from '../../system/clock.ts';
 import { ulid } from '../../system/ulid.ts';
 import { LoginRequest, type LoginAnswer, type MeAnswer } from '../../wire/api.ts';
 import { RelayError } from '../error.ts';
 import { Flood } from '../idp/flood.ts';
+import type { MachineSignIns, Presented } from '../machines/sign-in.ts';
+import { principalView } from '../principal-view.ts';
 import type { LoginEntry } from '../state/logins.ts';
 import type { State } from '../state/state.ts';
 import type { RelayIdentity } from './identity.ts';
@@ -30,9 +31,12 @@ export interface LoginRoutesOptions {
   readonly clock: Clock;
   readonly append: AppendEntry;
   /** Keeps what an entry will name by its digest; durable when it resolves (`evidence/logins/archive.ts`). */
-  readonly keepProof: (digest: string, kind: ProofKind, text: string) => Promise<void>;
+  readonly keepProof: (digest: string, kind: KeptProofKind, text: string) => Promise<void>;
+  readonly machines: MachineSignIns;
   /** Whether an ID token of that time still speaks for its person; absent where the issuer is not ours to ask. */
   readonly vouchesFor?: ((subject: string, issuedAtMs: number) => Promise<boolean>) | undefined;
+  /** A login was renewed, perhaps by a fresh authentication, which its sessions have to hear of. Does not throw. */
+  readonly onRenewed?: () => Promise<void>;
 }
 
 /** Puts the present nonce on every answer of `app`. */
@@ -69,7 +73,7 @@ export function loginRoutes(app: FastifyInstance, options: LoginRoutesOptions): 
     const body = LoginRequest.safeParse(request.body);
     if (!body.success) throw new RelayError('request-invalid', 'The request is not one to sign in.');
     reply.header('cache-control', 'no-store');
-    return signIn(options, body.data, proof);
+    return signIn(options, body.data, proof, request.ip);
   });
 
   app.post('/v1/logout', async (request, reply) => {
@@ -80,10 +84,18 @@ export function loginRoutes(app: FastifyInstance, options: LoginRoutesOptions): 
   });
 
   app.get('/v1/me', async (request): Promise<MeAnswer> => {
-    const { login, principal } = await authenticate(identity, request);
+    const { login, principal, authentication } = await authenticate(identity, request);
     const entry = await state.logins.entryOf(login);
-    const key = entry && { thumbprint: entry.thumbprint, binding: entry.binding };
-    return { login, principal: viewOf(principal), key };
+    return {
+      login,
+      principal: principalView(principal),
+      key: entry && { thumbprint: entry.thumbprint, binding: entry.binding },
+      authentication: {
+        time: authentication.timeMs === null ? null : new Date(authentication.timeMs).toISOString(),
+        acr: authentication.acr,
+        amr: [...authentication.amr],
+      },
+    };
   });
 }
 
@@ -91,80 +103,97 @@ async function signIn(
   options: LoginRoutesOptions,
   body: LoginRequest,
   proof: VerifiedProof,
+  address: string,
 ): Promise<LoginAnswer> {
-  const { identity, state, clock } = options;
-  const token = { ...(await identity.idTokens.verify(body.idToken)), text: body.idToken };
-  if (token.boundJkt !== null && token.boundJkt !== proof.jkt)
-    throw new IdentityError('id-token-invalid', 'The ID token is bound to another key.');
-  // Once: who steals an ID token later cannot bind it to a key of their own.
-  if (!(await state.replay.firstUse(`id-token:${token.digest}`, token.expiresAtMs + 120_000)))
-    throw new IdentityError('id-token-invalid', 'The ID token was used before.');
-  await refuseUnlessVouchedFor(options, token);
-  const { lifetimeSeconds } = identity.tokens;
-  const validUntilMs = clock.wallMs() + lifetimeSeconds * 1000;
+  const { identity, state, clock, machines } = options;
+  const presented =
+    'idToken' in body ? await byIdToken(options, body.idToken, proof) : await machines.present(body, address);
+  if (presented.boundJkt !== null && presented.boundJkt !== proof.jkt)
+    throw new IdentityError('assertion-invalid', 'The assertion is bound to another key.');
+  await presented.refuseUnlessVouchedFor();
+  const now = clock.wallMs();
+  const latest = now + identity.tokens.lifetimeSeconds * 1000;
+  const validUntilMs = Math.min(latest, presented.endsAtMs ?? latest);
+  const lifetimeSeconds = Math.max(1, Math.floor((validUntilMs - now) / 1000));
   const login =
     body.renews === undefined
-      ? await open(options, token, proof, validUntilMs)
-      : await renew(options, body.renews, { token, proof, validUntilMs });
+      ? await open(options, presented, proof, validUntilMs)
+      : await renew(options, body.renews, { presented, proof, validUntilMs });
   try {
     // Again: whoever revoked it meanwhile ended the logins there were, and this one may have come after.
-    await refuseUnlessVouchedFor(options, token);
+    await presented.refuseUnlessVouchedFor();
   } catch (error) {
     await state.logins.end(login, 'revoked');
     throw error;
   }
   return {
     login,
-    accessToken: await identity.tokens.issue(token.principal, login, proof.jkt),
+    accessToken: await identity.tokens.issue(presented.principal, login, proof.jkt, lifetimeSeconds),
     expiresInSeconds: lifetimeSeconds,
-    principal: viewOf(token.principal),
+    principal: principalView(presented.principal),
   };
 }
 
-/** @throws IdentityError `id-token-invalid` */
-async function refuseUnlessVouchedFor(
-  { vouchesFor }: LoginRoutesOptions,
-  { principal, issuedAtMs }: VerifiedIdToken,
-): Promise<void> {
-  if (vouchesFor === undefined || (await vouchesFor(principal.subject, issuedAtMs))) return;
-  throw new IdentityError('id-token-invalid', 'The provider no longer stands by this ID token.', {
-    hint: 'sign in again: hoop login',
-  });
+async function byIdToken(
+  options: LoginRoutesOptions,
+  idToken: string,
+  proof: VerifiedProof,
+): Promise<Presented> {
+  const { identity, state, vouchesFor } = options;
+  const token = await identity.idTokens.verify(idToken);
+  if (token.boundJkt !== null && token.boundJkt !== proof.jkt)
+    throw new IdentityError('id-token-invalid', 'The ID token is bound to another key.');
+  // Once: who steals an ID token later cannot bind it to a key of their own.
+  if (!(await state.replay.firstUse(`id-token:${token.digest}`, token.refusedFromMs + 60_000)))
+    throw new IdentityError('id-token-invalid', 'The ID token was used before.');
+  const { principal, authentication, boundJkt, digest, issuedAtMs } = token;
+  return {
+    principal,
+    authentication,
+    boundJkt,
+    told: { method: 'device-code', idTokenDigest: digest, audience: token.audience },
+    kept: [{ digest, kind: 'id-token', text: idToken }],
+    endsAtMs: null,
+    scope: null,
+    parent: null,
+    refuseUnlessVouchedFor: async () => {
+      if (vouchesFor === undefined || (await vouchesFor(principal.subject, issuedAtMs))) return;
+      throw new IdentityError('id-token-invalid', 'The provider no longer stands by this ID token.', {
+        hint: 'sign in again: hoop login',
+      });
+    },
+  };
 }
 
-/** A verified ID token and how it came. */
-interface PresentedToken extends VerifiedIdToken {
-  readonly text: string;
-}
-
-/** The token is kept before the entry that names it, and both before the login counts: nobody acts whose sign-in is not on record. */
+/** What proves it is kept before the entry that names it, and both before the login counts: nobody acts whose sign-in is not on record. */
 async function tell(
   { append, keepProof }: LoginRoutesOptions,
   entry: LoginEntry,
-  token: PresentedToken,
+  { kept }: Presented,
 ): Promise<void> {
-  await keepProof(token.digest, 'id-token', token.text);
+  for (const { digest, kind, text } of kept) await keepProof(digest, kind, text);
   await append(entry);
 }
 
 async function open(
   options: LoginRoutesOptions,
-  token: PresentedToken,
+  presented: Presented,
   proof: VerifiedProof,
   validUntilMs: number,
 ): Promise<LoginId> {
   const { state, clock } = options;
-  // Each sign-in makes a key of its own; one whose login an operator ended is in the wrong hands.
-  if (await state.logins.isRevokedKey(proof.jkt)) throw ended();
-  const login = ulid(clock.wallMs()) as LoginId;
-  const entry = loginEntry(login, null, token, proof);
-  await tell(options, entry, token);
-  await state.logins.open({ id: login, principal: token.principal, ...proof, validUntilMs, entry });
-  return login;
+  // Each sign-in of a person makes a key of its own; one whose login an operator ended is in the wrong hands.
+  if (presented.principal.kind === 'person' && (await state.logins.isRevokedKey(proof.jkt))) throw ended();
+  const id = ulid(clock.wallMs()) as LoginId;
+  const entry = loginEntry(id, null, presented, proof);
+  await tell(options, entry, presented);
+  const { principal, authentication, scope, parent } = presented;
+  await state.logins.open({ id, principal, authentication, scope, parent, ...proof, validUntilMs, entry });
+  return id;
 }
 
 interface Renewal {
-  readonly token: PresentedToken;
+  readonly presented: Presented;
   readonly proof: VerifiedProof;
   readonly validUntilMs: number;
 }
@@ -175,19 +204,43 @@ interface Renewal {
  */
 async function renew(options: LoginRoutesOptions, renews: string, renewal: Renewal): Promise<LoginId> {
   const { state } = options;
-  const { token, proof, validUntilMs } = renewal;
-  const { principal } = token;
+  const { presented, proof, validUntilMs } = renewal;
+  const { principal } = presented;
   const found = isLoginId(renews) ? await state.logins.find(renews) : null;
   if (!isLoginId(renews) || found === null || found.standing === 'ended') throw ended();
-  if (found.login.jkt !== proof.jkt || !samePrincipal(found.login.principal, principal)) throw ended();
-  if (found.standing === 'lapsed') return open(options, token, proof, validUntilMs);
-  if (found.login.principal.groups.join('\n') !== principal.groups.join('\n')) {
-    const entry = loginEntry(renews, renews, token, proof);
-    await tell(options, entry, token);
+  if (found.login.jkt !== proof.jkt || !isRenewedBy(found.login, presented)) throw ended();
+  if (found.standing === 'lapsed') return open(options, presented, proof, validUntilMs);
+  const before = found.login;
+  const authentication = authenticationAfter(before.authentication, presented.authentication);
+  const sameGroups = before.principal.groups.join('\n') === principal.groups.join('\n');
+  if (!sameGroups || !sameAuthentication(before.authentication, authentication)) {
+    const entry = loginEntry(renews, renews, { ...presented, authentication }, proof);
+    await tell(options, entry, presented);
     await state.logins.told(renews, entry);
   }
-  if (!(await state.logins.renew(renews, principal, proof.jkt, validUntilMs))) throw ended();
+  const renewed = { principal, jkt: proof.jkt, authentication };
+  if (!(await state.logins.renew(renews, renewed, validUntilMs))) throw ended();
+  await options.onRenewed?.();
   return renews;
+}
+
+/** An agent's login stays one for the same person, under the same limits. */
+const isRenewedBy = (login: StoredLogin, { principal, scope }: Presented): boolean =>
+  sameParty(login.principal, principal) && JSON.stringify(login.scope) === JSON.stringify(scope);
+
+/**
+ * A refreshed ID token repeats the original `auth_time` or leaves it out (OpenID Connect Core 1.0 §12.2): what it leaves
+ * out has not changed. A later `auth_time` tells of another authentication, and all of it counts; an earlier one is that
+ * of a grant from before a step-up.
+ */
+function authenticationAfter(before: Authentication, told: Authentication): Authentication {
+  if (told.timeMs !== null && told.timeMs > (before.timeMs ?? -Infinity)) return told;
+  if (told.timeMs !== null && told.timeMs !== before.timeMs) return before;
+  return {
+    timeMs: before.timeMs,
+    acr: told.acr ?? before.acr,
+    amr: told.amr.length > 0 ? told.amr : before.amr,
+  };
 }
 
 const ended = (): IdentityError =>
@@ -198,27 +251,25 @@ const ended = (): IdentityError =>
 function loginEntry(
   login: LoginId,
   renews: LoginId | null,
-  token: VerifiedIdToken,
+  { principal, authentication, boundJkt, told }: Presented,
   proof: VerifiedProof,
 ): LoginEntry {
   return {
     kind: 'login',
-    actor: actorOf(token.principal),
+    actor: actorOf(principal),
     login,
     renews,
-    groups: [...token.principal.groups],
-    method: 'device-code',
+    groups: [...principal.groups],
+    ...toldAuthentication(authentication),
     key: proof.publicJwk,
     thumbprint: proof.jkt,
-    binding: token.boundJkt === null ? 'bound-by-relay' : 'cnf-by-issuer',
-    idTokenDigest: token.digest,
-    audience: token.audience,
+    binding: boundJkt === null ? 'bound-by-relay' : 'cnf-by-issuer',
+    ...told,
   };
 }
 
-const actorOf = ({ kind, issuer, subject, email }: VerifiedPrincipal) => ({ kind, issuer, subject, email });
-
-const viewOf = (principal: VerifiedPrincipal): LoginAnswer['principal'] => ({
-  ...actorOf(principal),
-  groups: [...principal.groups],
+const toldAuthentication = ({ timeMs, acr, amr }: Authentication) => ({
+  authTime: timeMs === null ? null : new Date(timeMs).toISOString(),
+  acr,
+  amr: [...amr],
 });

@@ -5,6 +5,7 @@
 import type { FastifyReply } from 'fastify';
 import { HoopError } from '../../errors.ts';
 import type { Problem } from '../../wire/api.ts';
+import { StepUpRequired } from '../error.ts';
 import { challengeFor } from './challenge.ts';
 
 const statusOf: Readonly<Record<string, number>> = {
@@ -23,6 +24,14 @@ const statusOf: Readonly<Record<string, number>> = {
   'login-ended': 401,
   'id-token-invalid': 401,
   'id-token-expired': 401,
+  'assertion-invalid': 401,
+  'assertion-expired': 401,
+  'assertion-replayed': 401,
+  'service-account-refused': 401,
+  'delegation-ended': 401,
+  'assertion-unmatched': 403,
+  'delegation-denied': 403,
+  'step-up-required': 401,
   'connect-denied': 403,
   'kill-denied': 403,
   'evidence-denied': 403,
@@ -57,6 +66,7 @@ export function problemOf(error: unknown): Problem {
       status,
       code: error.code,
       ...(error.hint !== undefined && { hint: error.hint }),
+      ...(error instanceof StepUpRequired && { stepUp: error.stepUp }),
     };
   // Fastify's own refusals of a malformed request: too large, not JSON.
   if (

@@ -7,21 +7,21 @@
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { HoopError } from '../../errors.ts';
-import type { NewEntry } from '../../evidence/entry.ts';
+import { actorOf, type NewEntry } from '../../evidence/entry.ts';
 import type { Authenticated } from '../../identity/authenticator.ts';
 import type { ReplayCache } from '../../identity/replay.ts';
 import { verifySignedRequest } from '../../identity/signed-request.ts';
 import type { SessionId } from '../../model/ids.ts';
-import { samePrincipal } from '../../model/principal.ts';
+import { owns } from '../../model/principal.ts';
+import type { Decision } from '../../policy/decision.ts';
 import type { Policies } from '../../policy/policies.ts';
 import { refusal } from '../../reviews/review.ts';
 import type { Clock } from '../../system/clock.ts';
 import { SignedRequest } from '../../wire/api.ts';
 import { ReviewDecisionClaims, ReviewQuery, type ReviewList, type ReviewView } from '../../wire/reviews.ts';
 import type { RelayConfig } from '../config/config.ts';
-import { RelayError } from '../error.ts';
+import { RelayError, StepUpRequired } from '../error.ts';
 import { refusalError, type ReviewDesk } from '../reviews/desk.ts';
-import { actorOf } from '../reviews/entries.ts';
 import { summaryOf, viewOf, type Viewer } from '../reviews/view.ts';
 import type { Attempts } from '../state/counters.ts';
 import { listed, type ReviewFilter, type Reviews, type StoredReview } from '../state/reviews.ts';
@@ -79,7 +79,8 @@ export function reviewRoutes(app: FastifyInstance, options: ReviewRoutesOptions)
     const looks = lookOf(options, caller, request);
     await refuseFlood(options, caller);
     const review = wholeId.test(request.params.id) ? await options.state.find(request.params.id) : null;
-    if (review === null || !looks.sees(review)) throw refusalError('review-unknown');
+    if (review === null) throw refusalError('review-unknown');
+    looks.requireSight(review);
     try {
       await decide(options, caller, review, request, looks.viewerOf(review));
     } catch (error) {
@@ -94,6 +95,8 @@ export function reviewRoutes(app: FastifyInstance, options: ReviewRoutesOptions)
 /** One caller's eyes, at one moment. */
 interface Look {
   sees(review: StoredReview): boolean;
+  /** @throws ReviewError `review-unknown`, RelayError `step-up-required` */
+  requireSight(review: StoredReview): void;
   viewerOf(review: StoredReview): Viewer;
 }
 
@@ -101,25 +104,34 @@ interface Look {
 const protocolOf = ({ config }: Pick<ReviewRoutesOptions, 'config'>, { target }: StoredReview): string =>
   config.targets.get(target)?.protocol ?? 'postgres';
 
-function lookOf(options: ReviewRoutesOptions, { principal }: Authenticated, { ip }: FastifyRequest): Look {
+function lookOf(options: ReviewRoutesOptions, caller: Authenticated, { ip }: FastifyRequest): Look {
   const { config, policies, clock } = options;
+  const { principal, authentication } = caller;
   // Policy is asked about sessions, and takes a millisecond; one session may have very many reviews.
-  const known = new Map<SessionId, boolean>();
-  const permitted = (review: StoredReview): boolean => {
+  const known = new Map<SessionId, Decision>();
+  const decisionOn = (review: StoredReview): Decision => {
     const before = known.get(review.session);
     if (before !== undefined) return before;
     const groups = config.targets.get(review.target)?.groups ?? [];
     const target = { name: review.target, protocol: protocolOf(options, review), groups };
     const session = { session: review.session, target, owner: review.requester };
-    const circumstances = { timeMs: clock.wallMs(), sourceAddress: ip };
-    const permits = policies()
-      .evaluate({ action: 'review', principal, session, circumstances })
-      .allows('review', principal, review.session);
-    known.set(review.session, permits);
-    return permits;
+    const circumstances = { timeMs: clock.wallMs(), sourceAddress: ip, authentication };
+    const decision = policies().review(principal, session, circumstances);
+    known.set(review.session, decision);
+    return decision;
   };
+  const permitted = (review: StoredReview): boolean =>
+    decisionOn(review).allows('review', principal, review.session);
+  const sees = (review: StoredReview): boolean => owns(principal, review.requester) || permitted(review);
   return {
-    sees: (review) => samePrincipal(review.requester, principal) || permitted(review),
+    sees,
+    requireSight: (review) => {
+      if (sees(review)) return;
+      const { stepUp } = decisionOn(review);
+      throw stepUp === null
+        ? refusalError('review-unknown')
+        : new StepUpRequired('To see and decide this review', stepUp);
+    },
     viewerOf: (review) => ({ principal, permitted: permitted(review), nowMs: clock.wallMs() }),
   };
 }
@@ -209,7 +221,8 @@ class Watches {
 async function find({ state }: ReviewRoutesOptions, looks: Look, id: string): Promise<StoredReview> {
   if (wholeId.test(id)) {
     const review = await state.find(id);
-    if (review === null || !looks.sees(review)) throw refusalError('review-unknown');
+    if (review === null) throw refusalError('review-unknown');
+    looks.requireSight(review);
     return review;
   }
   const candidates = idPrefix.test(id) ? await state.beginningWith(id) : [];
@@ -218,6 +231,8 @@ async function find({ state }: ReviewRoutesOptions, looks: Look, id: string): Pr
     throw new RelayError('request-invalid', 'More than one review begins so.', {
       hint: 'give more of the id',
     });
+  const [unseen] = candidates;
+  if (seen.length === 0 && unseen !== undefined && candidates.length === 1) looks.requireSight(unseen);
   const whole = seen[0] === undefined ? null : await state.find(seen[0].id);
   if (whole === null) throw refusalError('review-unknown');
   return whole;

@@ -1,20 +1,22 @@
 /** Targets and sessions: list, open, end, kill. The tunnel's upgrade is in `relay/tunnel.ts`. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { z } from 'zod';
-import type { NewEntry } from '../../evidence/entry.ts';
+import { actorOf, type NewEntry } from '../../evidence/entry.ts';
 import { Authorization } from '../../gate/authorization.ts';
 import type { Authenticated } from '../../identity/authenticator.ts';
 import type { ReplayCache } from '../../identity/replay.ts';
 import { verifySignedRequest } from '../../identity/signed-request.ts';
 import { isSessionId, type SessionId } from '../../model/ids.ts';
-import { samePrincipal } from '../../model/principal.ts';
+import { owns } from '../../model/principal.ts';
+import type { Decision } from '../../policy/decision.ts';
 import type { Policies } from '../../policy/policies.ts';
 import type { Clock } from '../../system/clock.ts';
 import { SessionKillClaims, SessionOpenClaims, SignedRequest } from '../../wire/api.ts';
 import type { LiveSessionList, SessionAnswer, TargetList } from '../../wire/api.ts';
 import type { RelayConfig } from '../config/config.ts';
 import type { TargetConfig } from '../config/targets.ts';
-import { RelayError } from '../error.ts';
+import { RelayError, StepUpRequired } from '../error.ts';
+import { principalView } from '../principal-view.ts';
 import type { SessionRegistry } from '../sessions/registry.ts';
 import type { Sessions, StoredSession } from '../state/sessions.ts';
 
@@ -52,7 +54,7 @@ export function sessionRoutes(app: FastifyInstance, options: SessionRoutesOption
   app.delete<{ Params: { id: string } }>('/v1/sessions/:id', async (request, reply) => {
     const caller = await authenticate(request);
     const session = registry.find(sessionId(request.params.id));
-    if (session === null || !samePrincipal(session.facts.authorization.principal, caller.principal))
+    if (session === null || !owns(caller.principal, session.facts.authorization.principal))
       throw unknownSession();
     // Not waited for: sealing may take a while, and the caller is done.
     void session.end('ended').catch(() => undefined);
@@ -70,19 +72,23 @@ function listTargets(options: SessionRoutesOptions, caller: Authenticated, sourc
   const circumstances = {
     timeMs: clock.wallMs(),
     sourceAddress,
+    authentication: caller.authentication,
     reason: null,
     task: null,
     durationSeconds: Math.ceil(config.sessions.defaultDurationMs / 1000),
   };
-  const targets = [...config.targets.values()]
-    .filter((target) => !Authorization.connect(policies(), caller.principal, target, circumstances).denied)
-    .map((target) => ({
-      name: target.name,
-      protocol: target.protocol,
-      description: target.description,
-      database: databaseOf(target),
-      allowed: true,
-    }));
+  // Whoever need only sign in again is shown what for.
+  const shown = (target: TargetConfig): boolean => {
+    const asked = Authorization.connect(policies(), caller.principal, target, circumstances);
+    return !asked.denied || asked.stepUp !== null;
+  };
+  const targets = [...config.targets.values()].filter(shown).map((target) => ({
+    name: target.name,
+    protocol: target.protocol,
+    description: target.description,
+    database: databaseOf(target),
+    allowed: true,
+  }));
   return { targets } satisfies z.infer<typeof TargetList>;
 }
 
@@ -90,15 +96,15 @@ async function listSessions(options: SessionRoutesOptions, caller: Authenticated
   const sessions = (await options.state.live())
     .filter(
       (session) =>
-        samePrincipal(session.principal, caller.principal) ||
-        mayKill(options, caller, session, sourceAddress),
+        owns(caller.principal, session.principal) ||
+        decideKill(options, caller, session, sourceAddress).allows('kill', caller.principal, session.id),
     )
     .map(({ id, target, principal, openedAtMs, deadlineMs, reason, task }) => ({
       session: id,
       target,
       reason,
       task,
-      principal: { ...principal, groups: [...principal.groups] },
+      principal: principalView(principal),
       openedAt: new Date(openedAtMs).toISOString(),
       deadline: new Date(deadlineMs).toISOString(),
     }));
@@ -117,12 +123,13 @@ async function kill(
     throw new RelayError('request-invalid', 'The signed request names another session.');
   const session = await options.state.find(id);
   if (session === null || session.closedAtMs !== null) throw unknownSession();
-  if (!mayKill(options, caller, session, http.ip))
+  const decision = decideKill(options, caller, session, http.ip);
+  if (decision.stepUp !== null) throw new StepUpRequired(`To end session ${id}`, decision.stepUp);
+  if (!decision.allows('kill', caller.principal, id))
     throw new RelayError('kill-denied', `You may not end session ${id}.`);
-  const { kind, issuer, subject, email } = caller.principal;
   const told = options.append({
     kind: 'session.killed',
-    actor: { kind, issuer, subject, email },
+    actor: actorOf(caller.principal),
     session: id,
     login: caller.login,
     reason: claims.reason ?? null,
@@ -136,12 +143,12 @@ async function kill(
 }
 
 /** A session whose target is no longer configured is judged as one of a target without groups. */
-function mayKill(
+function decideKill(
   { config, policies, clock }: SessionRoutesOptions,
   caller: Authenticated,
   session: StoredSession,
   sourceAddress: string,
-): boolean {
+): Decision {
   const target: Pick<TargetConfig, 'name' | 'groups'> & { protocol: string } = config.targets.get(
     session.target,
   ) ?? {
@@ -150,8 +157,9 @@ function mayKill(
     groups: [],
   };
   const resource = { session: session.id, target, owner: session.principal };
-  const decision = policies().kill(caller.principal, resource, { timeMs: clock.wallMs(), sourceAddress });
-  return decision.allows('kill', caller.principal, session.id);
+  const { authentication } = caller;
+  const circumstances = { timeMs: clock.wallMs(), sourceAddress, authentication };
+  return policies().kill(caller.principal, resource, circumstances);
 }
 
 async function readSigned<Claims extends SessionOpenClaims | SessionKillClaims>(

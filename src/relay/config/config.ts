@@ -9,15 +9,19 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import type { z } from 'zod';
 import type { OriginalsPolicy } from '../../evidence/recording/originals.ts';
+import type { MachineRule } from '../../identity/machine-token.ts';
+import type { GroupsMap } from '../../identity/groups.ts';
 import type { CompiledConfig } from '../../masking/masking.ts';
 import type { TargetName } from '../../model/ids.ts';
 import { ConfigDocument } from './document.ts';
 import { ConfigError, formatConfigProblem } from './error.ts';
 import type { ConfigProblem } from './error.ts';
 import { prepareEmbedded } from './embedded.ts';
+import type { LogConfig } from './log-schema.ts';
 import { RelayFile } from './schema.ts';
-import { ruleProblems } from './rules.ts';
+import { ruleProblems, type RuleProblem } from './rules.ts';
 import { resolveConfig } from './resolve.ts';
 import { refuseIfOthersWrite } from './secret-file.ts';
 import type { SecretReference, Setting } from './secret.ts';
@@ -37,8 +41,7 @@ export interface RelayConfig {
   readonly dataDir: string;
   /** Keys that the relays of one installation share. */
   readonly keys: { readonly directory: string };
-  /** `keyFile`: the log's signing key, this process's own. */
-  readonly log: { readonly origin: string; readonly keyFile: string };
+  readonly log: LogConfig;
   readonly logging: { readonly level: 'debug' | 'info' | 'warn' | 'error' };
   /** Who may read `/metrics`. */
   readonly metrics: { readonly allow: readonly string[] };
@@ -54,6 +57,8 @@ export interface RelayConfig {
   };
   readonly state: StateConfig;
   readonly identity: IdentityConfig;
+  /** `identity.machines`. */
+  readonly machines: readonly MachineRule[];
   readonly tokens: {
     /** Of an access token; it is renewed silently until `signInLifetimeMs` after the sign-in. */
     readonly lifetimeMs: number;
@@ -91,8 +96,12 @@ export type IdentityConfig =
       readonly kind: 'oidc';
       readonly issuer: string;
       readonly clientId: string;
+      /** Told to every CLI, as the provider wants it from them: it proves nothing. Null: a public client. */
+      readonly clientSecret: SecretReference | null;
       readonly scopes: readonly string[];
       readonly groupsClaim: string;
+      readonly groupsMap: GroupsMap;
+      readonly clockSkewSeconds: number;
     };
 
 export interface WebhookConfig {
@@ -130,21 +139,37 @@ export async function loadConfig(file: string | null): Promise<RelayConfig> {
  * @throws ConfigError `config-invalid` with every problem found
  */
 export function parseConfig(file: string, text: string): RelayConfig {
+  const parsed = validateDocument(file, text, { schema: RelayFile, rules: ruleProblems });
+  const digest = createHash('sha256').update(text).digest('hex');
+  return resolveConfig({ file, digest }, parsed);
+}
+
+/**
+ * The value of a YAML document that has a shape and keeps rules; `file` names it in messages.
+ * @throws ConfigError `config-invalid` with every problem found
+ */
+export function validateDocument<Schema extends z.ZodType>(
+  file: string,
+  text: string,
+  {
+    schema,
+    rules,
+  }: { readonly schema: Schema; readonly rules: (value: z.output<Schema>) => Iterable<RuleProblem> },
+): z.output<Schema> {
   const document = new ConfigDocument(text);
   if (document.problems.length > 0) throw invalid(file, document.problems);
-  const parsed = RelayFile.safeParse(document.value);
+  const parsed = schema.safeParse(document.value);
   if (!parsed.success)
     throw invalid(
       file,
       parsed.error.issues.flatMap((issue) => problemsOf(document, issue)),
     );
-  const problems = ruleProblems(parsed.data).map(({ path: where, message }) => {
+  const problems = [...rules(parsed.data)].map(({ path: where, message }) => {
     const { line, column } = document.valueAt(where);
     return { line, column, path: where.join('.'), message };
   });
   if (problems.length > 0) throw invalid(file, problems);
-  const digest = createHash('sha256').update(text).digest('hex');
-  return resolveConfig({ file, digest }, parsed.data);
+  return parsed.data;
 }
 
 interface Issue {

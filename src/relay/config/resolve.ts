@@ -3,6 +3,8 @@ import path from 'node:path';
 import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
 import type { RelayConfig } from './config.ts';
+import { resolveLog } from './log-schema.ts';
+import { machineRules } from './machine-rules.ts';
 import { compiledMasking } from './masking.ts';
 import type { RelayFile } from './schema.ts';
 import { reference, SecretReference } from './secret.ts';
@@ -26,10 +28,10 @@ export function resolveConfig(source: RelayConfig['source'], file: RelayFile): R
     behindProxy: file.behindProxy ?? null,
     dataDir,
     keys: { directory: keys },
-    log: {
-      origin: file.log.origin ?? `${new URL(publicUrl).host}/log`,
-      keyFile: path.resolve(base, file.log.keyFile ?? path.join(keys, 'log.key')),
-    },
+    log: resolveLog(file.log, base, {
+      origin: `${new URL(publicUrl).host}/log`,
+      keyFile: path.join(keys, 'log.key'),
+    }),
     logging: file.logging,
     metrics: file.metrics,
     evidence: {
@@ -40,7 +42,8 @@ export function resolveConfig(source: RelayConfig['source'], file: RelayFile): R
       originals: originalsOf(file),
     },
     state: stateOf(file, base, dataDir),
-    identity: identityOf(file),
+    identity: identityOf(file, base),
+    machines: machineRules(file, publicUrl),
     tokens: { lifetimeMs: file.tokens.lifetime, signInLifetimeMs: file.tokens.signInLifetime },
     sessions: {
       defaultDurationMs: sessions.defaultDuration,
@@ -73,14 +76,17 @@ function stateOf({ state }: RelayFile, base: string, dataDir: string): RelayConf
   return { kind: 'sqlite', file: path.resolve(base, state.sqlite ?? path.join(dataDir, 'state.db')) };
 }
 
-function identityOf({ identity }: RelayFile): RelayConfig['identity'] {
+function identityOf({ identity }: RelayFile, base: string): RelayConfig['identity'] {
   if (identity.issuer === 'embedded') return { kind: 'embedded' };
   return {
     kind: 'oidc',
     issuer: identity.issuer,
     clientId: identity.clientId ?? '',
+    clientSecret: identity.clientSecret === undefined ? null : reference(identity.clientSecret, base),
     scopes: identity.scopes ?? ['openid', 'email', 'offline_access'],
     groupsClaim: identity.groupsClaim ?? 'groups',
+    groupsMap: new Map(Object.entries(identity.groupsMap ?? {})),
+    clockSkewSeconds: (identity.clockSkew ?? 60_000) / 1000,
   };
 }
 

@@ -1,5 +1,7 @@
 /** Rules of `relay.yaml` that join several keys: above all, what never travels in plain text. */
+import { logProblems } from './log-schema.ts';
 import { isLoopback } from './loopback.ts';
+import { machineProblems } from './machine-rules.ts';
 import { maskingProblems } from './masking.ts';
 import type { RelayFile } from './schema.ts';
 import { SecretReference } from './secret.ts';
@@ -16,8 +18,10 @@ export function ruleProblems(file: RelayFile): RuleProblem[] {
   return [
     ...listenProblems(file),
     ...publicUrlProblems(file),
+    ...logProblems(file.log),
     ...stateProblems(file),
     ...identityProblems(file),
+    ...machineProblems(file),
     ...sessionProblems(file),
     ...maskingProblems(file),
     ...sealProblems(file),
@@ -89,21 +93,30 @@ function* stateProblems({ state }: RelayFile): Generator<RuleProblem> {
 }
 
 function* identityProblems({ identity }: RelayFile): Generator<RuleProblem> {
-  const { issuer, clientId, scopes, groupsClaim } = identity;
+  const { issuer, ...rest } = identity;
+  const { clientId, clientSecret, scopes } = rest;
   if (issuer === 'embedded') {
-    for (const [key, value] of Object.entries({ clientId, scopes, groupsClaim }))
+    for (const [key, value] of Object.entries(rest))
       if (value !== undefined)
         yield { path: ['identity', key], message: 'only for an issuer that is not embedded' };
     return;
   }
-  const { protocol, hostname } = new URL(issuer);
+  const { protocol, hostname, pathname } = new URL(issuer);
   if (protocol === 'http:' && !isLoopback(hostname))
     yield { path: ['identity', 'issuer'], message: 'expected https: http is for loopback only' };
+  if (/^\/(common|organizations|consumers)\//.test(pathname) && hostname.startsWith('login.microsoftonline.'))
+    yield {
+      path: ['identity', 'issuer'],
+      message:
+        'anybody’s tenant would do: expected the id of yours, as in https://login.microsoftonline.com/TENANT-ID/v2.0',
+    };
   if (clientId === undefined)
     yield {
       path: ['identity', 'clientId'],
       message: 'missing: expected the client id that the provider gave',
     };
+  if (clientSecret !== undefined && SecretReference.parse(clientSecret, '/') === null)
+    yield { path: ['identity', 'clientSecret'], message: 'expected env:NAME or file:PATH' };
   if (scopes !== undefined && !scopes.includes('openid'))
     yield { path: ['identity', 'scopes'], message: 'expected openid among the scopes' };
 }

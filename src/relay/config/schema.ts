@@ -4,13 +4,17 @@
  */
 import { z } from 'zod';
 import { maskModes } from '../../masking/modes.ts';
+import { parsePattern, type Pattern } from '../../identity/pattern.ts';
 import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
+import { LogFile } from './log-schema.ts';
 import {
   closed,
   durationMs,
   file,
   groupName,
+  isIssuer,
+  issuerUrl,
   network,
   oneOf,
   parsed,
@@ -19,6 +23,7 @@ import {
   sizeBytes,
   text,
   url,
+  whoIsMeant,
 } from './shapes.ts';
 import { target } from './target-schema.ts';
 
@@ -67,6 +72,41 @@ const maskingRule = closed({
   exempt: closed({ groups: z.array(groupName).min(1, 'expected at least one group') }).optional(),
 });
 
+const pattern = parsed<Pattern>(
+  parsePattern,
+  'a pattern: * stands for anything but : and /, ** for anything, as a whole part between them',
+);
+const claimName = text(
+  "a claim's name, or the path of one inside another, such as /kubernetes.io/namespace",
+  256,
+);
+const claimValue = z
+  .union([z.string(), z.boolean(), z.number()], { error: 'expected a value, or a list of values' })
+  .transform((value) => String(value))
+  .pipe(pattern);
+
+const machine = closed({
+  name: ruleName,
+  issuer: parsed(
+    (value) => (isIssuer(value) ? value : null),
+    'the https URL that the tokens have as "iss", letter by letter',
+  ),
+  audience: text('the "aud" of the tokens').optional(),
+  kind: oneOf('service', 'agent').default('service'),
+  subject: pattern.optional(),
+  actor: pattern.optional(),
+  conditions: z
+    .record(
+      claimName,
+      z
+        .union([claimValue, z.array(claimValue).min(1, 'expected at least one value')])
+        .transform((value) => [value].flat()),
+    )
+    .default({}),
+  groups: z.array(groupName).min(1, 'expected at least one group'),
+  lifetime: durationMs('1m', '1h').prefault('1h'),
+});
+
 /** `relay.yaml` before paths are resolved and rules across keys are checked. */
 export const RelayFile = closed({
   listen: closed({
@@ -80,13 +120,7 @@ export const RelayFile = closed({
   }).optional(),
   dataDir: file,
   keys: closed({ directory: file.optional() }).prefault({}),
-  log: closed({
-    origin: parsed(
-      (value) => (/^[A-Za-z0-9.:-]+(\/[A-Za-z0-9._~-]+)*$/.test(value) && value.length <= 255 ? value : null),
-      "the log's name: host and path without scheme, such as relay.example.com/log",
-    ).optional(),
-    keyFile: file.optional(),
-  }).prefault({}),
+  log: LogFile.prefault({}),
   logging: closed({ level: oneOf('debug', 'info', 'warn', 'error').default('info') }).prefault({}),
   metrics: closed({ allow: z.array(network).default(['127.0.0.0/8', '::1']) }).prefault({}),
   evidence: closed({
@@ -105,16 +139,22 @@ export const RelayFile = closed({
   }).prefault({}),
   identity: closed({
     issuer: z
-      .union([z.literal('embedded'), url('an https URL', ['https:', 'http:'])], {
+      .union([z.literal('embedded'), issuerUrl('an https URL')], {
         error: 'expected embedded, or the https URL of an OpenID provider',
       })
       .default('embedded'),
     clientId: text('the client id that the provider gave').optional(),
+    clientSecret: text('env:NAME or file:PATH', 4096).optional(),
     scopes: z.array(text('a scope', 256)).min(1, 'expected at least one scope').optional(),
     groupsClaim: text('the name of a claim', 256).optional(),
+    machines: z.array(machine).max(500, 'expected at most 500').default([]),
+    groupsMap: z
+      .record(whoIsMeant, z.array(groupName).min(1, 'expected at least one group').max(100))
+      .optional(),
+    clockSkew: durationMs('0s', '5m').optional(),
   }).prefault({}),
   tokens: closed({
-    lifetime: durationMs('1m', '1h').prefault('15m'),
+    lifetime: durationMs('10s', '1h').prefault('15m'),
     signInLifetime: durationMs('10m', '30d').prefault('12h'),
   }).prefault({}),
   sessions: closed({

@@ -51,18 +51,39 @@ export const text = (expected: string, most = 1024) =>
   );
 
 export const file = text('a path', 4096);
+const isPlainUrl = (value: string, protocols: readonly string[]): boolean => {
+  const parsedUrl = URL.parse(value);
+  return (
+    parsedUrl !== null &&
+    protocols.includes(parsedUrl.protocol) &&
+    parsedUrl.username === '' &&
+    parsedUrl.password === '' &&
+    parsedUrl.search === '' &&
+    parsedUrl.hash === ''
+  );
+};
 export const url = (expected: string, protocols: readonly string[]) =>
-  parsed((value) => {
-    const parsedUrl = URL.parse(value);
-    return parsedUrl !== null &&
-      protocols.includes(parsedUrl.protocol) &&
-      parsedUrl.username === '' &&
-      parsedUrl.password === '' &&
-      parsedUrl.search === '' &&
-      parsedUrl.hash === ''
-      ? value.replace(/\/+$/, '')
-      : null;
-  }, expected);
+  parsed((value) => (isPlainUrl(value, protocols) ? value.replace(/\/+$/, '') : null), expected);
+/** As written, with its last slash if it has one: it is compared with `iss` letter by letter. */
+export const issuerUrl = (expected: string) =>
+  parsed((value) => (isPlainUrl(value, ['https:', 'http:']) ? value : null), expected);
+
+/** A key of `groupsMap`: who is meant. Addresses are compared in lower case. */
+export const whoIsMeant = parsed((value) => {
+  if (/^sub:[^\p{Cc}]{1,255}$/u.test(value)) return value;
+  return /^[^@\s\p{Cc}]*@[^@\s\p{Cc}]+$/u.test(value) && value.length <= 254 ? value.toLowerCase() : null;
+}, 'an address such as ana@example.com, a domain such as "@example.com", or "sub:…"');
+
+/** A URL without user, query and fragment; a slash at its end counts. */
+export function isIssuer(value: string): boolean {
+  const parsedUrl = URL.parse(value);
+  return (
+    parsedUrl !== null &&
+    /^https?:$/.test(parsedUrl.protocol) &&
+    parsedUrl.username + parsedUrl.password + parsedUrl.search + parsedUrl.hash === '' &&
+    !/[?#\s]/.test(value)
+  );
+}
 
 /** An address or a network in CIDR notation. */
 export const network = parsed((value) => {

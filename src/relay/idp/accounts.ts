@@ -143,7 +143,8 @@ export class Accounts {
 
 const revokedAt = (subject: string): string => `sign-ins-revoked-at:${subject}`;
 
-function checkGroups(groups: readonly string[]): void {
+/** @throws ProviderError `account-invalid` */
+export function checkGroups(groups: readonly string[]): void {
   if (groups.length > 200 || !groups.every((group) => Group.safeParse(group).success))
     throw invalid(
       'A group has a name that cannot be one.',

@@ -192,7 +192,11 @@ function configuration(options: EmbeddedProviderOptions, place: Place) {
     ],
     clientBasedCORS: () => false,
     scopes: providerScopes,
-    claims: { openid: ['sub', 'cnf'], email: ['email', 'email_verified'], groups: [providerGroupsClaim] },
+    claims: {
+      openid: ['sub', 'cnf', 'auth_time', 'amr'],
+      email: ['email', 'email_verified'],
+      groups: [providerGroupsClaim],
+    },
     conformIdTokenClaims: false,
     responseTypes: ['code'],
     enabledJWA: { idTokenSigningAlgValues: ['ES256'], dPoPSigningAlgValues: ['ES256'] },

@@ -15,6 +15,8 @@ export interface Limit {
 export const limits = {
   account: { name: 'account', failures: 10, windowMs: 900_000 },
   address: { name: 'address', failures: 50, windowMs: 900_000 },
+  serviceAccount: { name: 'service-account', failures: 10, windowMs: 900_000 },
+  machineAddress: { name: 'machine-address', failures: 50, windowMs: 900_000 },
   userCode: { name: 'user-code', failures: 20, windowMs: 600_000 },
   /**
    * Wrong codes of everybody: addresses can be had by the million, and an address more is no way round this one. Eight letters of

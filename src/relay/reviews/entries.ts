@@ -1,14 +1,10 @@
 /** A review as the log tells it. */
 import { hash } from 'node:crypto';
-import { relayActor, type EntryOf, type NewEntry } from '../../evidence/entry.ts';
+import { actorOf, relayActor, type EntryOf, type NewEntry } from '../../evidence/entry.ts';
 import type { HeldCommand } from '../../gate/reviews.ts';
-import type { Principal } from '../../model/principal.ts';
 import { groupsOf } from '../../reviews/quorum.ts';
 import type { ReviewState } from '../../wire/reviews.ts';
 import type { NewReview, StoredDecision } from '../state/reviews.ts';
-
-/** Without groups: the `login` entry has them. */
-export const actorOf = ({ kind, issuer, subject, email }: Principal) => ({ kind, issuer, subject, email });
 
 export function heldEntry(review: NewReview, { connection, command }: HeldCommand): NewEntry {
   const { requester, session, id, text, policies } = review;

@@ -13,7 +13,7 @@ import { HoopError } from '../../errors.ts';
 import type { HeldCommand, HeldListener, HeldReview } from '../../gate/reviews.ts';
 import type { TargetName, SessionId } from '../../model/ids.ts';
 import type { Principal } from '../../model/principal.ts';
-import { step, type Review } from '../../reviews/review.ts';
+import { hasDecided, step, type Review } from '../../reviews/review.ts';
 import type { Clock } from '../../system/clock.ts';
 import { boundDigest } from '../../wire/review-binding.ts';
 import type { NewReview, Reviews as StoredReviews, StoredDecision } from '../state/reviews.ts';
@@ -149,6 +149,11 @@ export class HeldCommandReview implements HeldReview {
     if (next === null) {
       const standing = this.#review.state === 'expired' ? 'review-expired' : 'review-not-pending';
       await state.dismiss(this.id, reviewer, standing);
+      return true;
+    }
+    // Proposed at the same time as that of an agent for the same person, or of the person.
+    if (hasDecided(this.#review, reviewer)) {
+      await state.dismiss(this.id, reviewer, 'review-decided-before');
       return true;
     }
     try {

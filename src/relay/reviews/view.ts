@@ -5,6 +5,7 @@ import type { Principal } from '../../model/principal.ts';
 import { countApprovals } from '../../reviews/quorum.ts';
 import { refusal } from '../../reviews/review.ts';
 import type { ReviewSummary, ReviewView } from '../../wire/reviews.ts';
+import { principalView } from '../principal-view.ts';
 import type { StoredReview } from '../state/reviews.ts';
 
 /** Who looks, when, and whether policy lets them `review` the session. */
@@ -78,11 +79,3 @@ export function viewOf(review: StoredReview, viewer: Viewer, protocol: string): 
     digest: review.digest,
   };
 }
-
-const principalView = ({ kind, issuer, subject, email, groups }: Principal) => ({
-  kind,
-  issuer,
-  subject,
-  email,
-  groups: [...groups],
-});

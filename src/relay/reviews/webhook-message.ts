@@ -51,7 +51,14 @@ function jsonBody({ review, outcome, by, relay, timeMs }: ReviewNews, includeTex
   };
 }
 
-const personOf = ({ issuer, subject, email }: Principal) => ({ issuer, subject, email });
+const personOf = ({ issuer, subject, email, actsFor }: Principal) => ({
+  issuer,
+  subject,
+  email,
+  ...(actsFor !== null && {
+    actsFor: { issuer: actsFor.issuer, subject: actsFor.subject, email: actsFor.email },
+  }),
+});
 const nameOf = ({ email, subject }: Principal): string => email ?? subject;
 
 /** https://docs.slack.dev/messaging/formatting-message-text */

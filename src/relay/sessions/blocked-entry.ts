@@ -1,7 +1,7 @@
 /** `command.blocked`: policy said no, and the target never saw the command. */
 import { isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
-import type { NewEntry } from '../../evidence/entry.ts';
+import { actorOf, type NewEntry } from '../../evidence/entry.ts';
 import type { TextDigest } from '../../gate/recorder.ts';
 import type { BlockedCommand } from '../../gate/session-gate.ts';
 import type { SessionId } from '../../model/ids.ts';
@@ -9,12 +9,12 @@ import type { Principal } from '../../model/principal.ts';
 
 export function blockedEntry(
   session: SessionId,
-  { kind, issuer, subject, email }: Principal,
+  principal: Principal,
   { connection, command, text, policies }: BlockedCommand,
 ): NewEntry {
   return {
     kind: 'command.blocked',
-    actor: { kind, issuer, subject, email },
+    actor: actorOf(principal),
     session,
     connection,
     command,

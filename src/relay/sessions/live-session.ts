@@ -12,6 +12,7 @@ import type { Masking } from '../../gate/masking.ts';
 import type { Reviews } from '../../gate/reviews.ts';
 import { SessionGate, type GateTally, type SessionGateOptions } from '../../gate/session-gate.ts';
 import type { Authorization } from '../../gate/authorization.ts';
+import type { Authentication } from '../../model/authentication.ts';
 import type { LoginId, SessionId } from '../../model/ids.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
 import type { ExecutePolicy } from '../../policy/execute-policy.ts';
@@ -43,6 +44,8 @@ export interface SessionFacts {
   readonly authorization: Authorization;
   /** Of whoever opened it. */
   readonly sourceAddress: string;
+  /** When it was opened; `LiveSession.authentication` is that of now. */
+  readonly authentication: Authentication;
   readonly reason: string | null;
   readonly task: string | null;
   readonly openedAtMs: number;
@@ -57,7 +60,7 @@ export interface LiveSessionOptions extends SessionFacts {
   /** Made with the session's `onFailure`. */
   readonly recorder: (onFailure: (error: Error) => void) => SessionRecorder;
   /** Policy on its commands. */
-  readonly execute: Pick<ExecutePolicy, 'decide'>;
+  readonly execute: Pick<ExecutePolicy, 'decide' | 'authenticated'>;
   /** Null: nothing is masked. */
   readonly masking: Masking | null;
   /** Null: nobody can be asked. */
@@ -91,10 +94,12 @@ export class LiveSession {
   #tallied = 0;
   #ending: SessionEnd | null = null;
   #ended: Promise<void> | null = null;
+  #authentication: Authentication;
 
   constructor(options: LiveSessionOptions, remainingMs: number) {
     this.#options = options;
     this.facts = options;
+    this.#authentication = options.authentication;
     const onFailure = (error: Error): void => void this.end('evidence-failed', error);
     this.#recorder = options.recorder(onFailure);
     const { masking, protocol } = options;
@@ -123,6 +128,17 @@ export class LiveSession {
   /** Null while it lives. */
   get ending(): SessionEnd | null {
     return this.#ending;
+  }
+
+  /** As the login of the session has it now. */
+  get authentication(): Authentication {
+    return this.#authentication;
+  }
+
+  /** The person has perhaps signed in again. */
+  authenticated(authentication: Authentication): void {
+    this.#authentication = authentication;
+    this.#options.execute.authenticated(authentication);
   }
 
   get connections(): number {

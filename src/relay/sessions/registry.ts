@@ -11,13 +11,14 @@ import type { EntryOf } from '../../evidence/entry.ts';
 import type { Log } from '../../evidence/log/log.ts';
 import { SessionRecorder, type ClosedRecording } from '../../evidence/recording/recorder.ts';
 import type { Sealer } from '../../evidence/recording/sealer.ts';
-import { relayActor } from '../../evidence/entry.ts';
+import { actorOf, relayActor } from '../../evidence/entry.ts';
 import type { BlockedCommand, GateTally } from '../../gate/session-gate.ts';
 import type { Masking } from '../../gate/masking.ts';
 import type { Reviews } from '../../gate/reviews.ts';
 import { Authorization } from '../../gate/authorization.ts';
-import type { Authenticated } from '../../identity/authenticator.ts';
+import type { Authenticated, LoginScope } from '../../identity/authenticator.ts';
 import { compileMasking, type SessionRules } from '../../masking/masking.ts';
+import type { Authentication } from '../../model/authentication.ts';
 import type { SessionId } from '../../model/ids.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
 import { ExecutePolicy } from '../../policy/execute-policy.ts';
@@ -27,7 +28,7 @@ import { ulid } from '../../system/ulid.ts';
 import type { SessionOpenClaims } from '../../wire/api.ts';
 import type { RelayConfig } from '../config/config.ts';
 import type { TargetConfig } from '../config/targets.ts';
-import { RelayError } from '../error.ts';
+import { RelayError, StepUpRequired } from '../error.ts';
 import type { ReviewedSession } from '../reviews/held-review.ts';
 import type { DueSession, Sessions } from '../state/sessions.ts';
 import { blockedEntry } from './blocked-entry.ts';
@@ -40,7 +41,7 @@ export interface RegistryOptions {
   /** Resolves when the entry is durable. */
   readonly append: Log['append'];
   readonly sealer: Sealer;
-  readonly state: Pick<Sessions, 'open' | 'close' | 'due'>;
+  readonly state: Pick<Sessions, 'open' | 'close' | 'due' | 'authentications'>;
   readonly processId: string;
   readonly clock: Clock;
   readonly protocol: (authorization: Authorization, target: TargetConfig) => SessionProtocol;
@@ -141,6 +142,7 @@ export class SessionRegistry {
       login: open.caller.login,
       authorization,
       sourceAddress: open.sourceAddress,
+      authentication: open.caller.authentication,
       reason: entry.reason,
       task: entry.task,
       openedAtMs: Date.parse(time),
@@ -197,13 +199,25 @@ export class SessionRegistry {
       const { authorization, sourceAddress, reason, task, openedAtMs, deadlineMs } = session.facts;
       const target = config.targets.get(authorization.target);
       const durationSeconds = Math.ceil((deadlineMs - openedAtMs) / 1000);
-      const now = { timeMs: clock.wallMs(), sourceAddress, durationSeconds, reason, task };
+      const authentication = asWhenOpened(session, clock.wallMs());
+      const now = { timeMs: clock.wallMs(), sourceAddress, authentication, durationSeconds, reason, task };
       const { principal } = authorization;
       if (target !== undefined && !Authorization.connect(policies(), principal, target, now).denied) continue;
       ended++;
       void session.end('access-ended').catch(() => undefined);
     }
     return ended;
+  }
+
+  /**
+   * Looks how the people behind live sessions are authenticated now: a step-up counts in the sessions that they have open.
+   * Does nothing while no policy asks.
+   */
+  async authenticateAgain(): Promise<void> {
+    const { policies, state, processId } = this.#options;
+    if (this.#live.size === 0 || !policies().readsAuthentication) return;
+    for (const [id, authentication] of await state.authentications(processId))
+      this.#live.get(id)?.authenticated(authentication);
   }
 
   /** Ends what is live; resolves when each is recorded to its end. */
@@ -220,18 +234,22 @@ export class SessionRegistry {
       throw new RelayError('target-unknown', `There is no target ${claims.target}.`, {
         hint: 'list them: hoop targets',
       });
+    refuseOutside(caller.scope, claims);
     const { defaultDurationMs, maxDurationMs } = config.sessions;
     const askedMs = claims.durationSeconds === undefined ? defaultDurationMs : claims.durationSeconds * 1000;
     const durationMs = Math.min(askedMs, maxDurationMs);
     const authorization = Authorization.connect(policies(), caller.principal, target, {
       timeMs: clock.wallMs(),
       sourceAddress,
+      authentication: caller.authentication,
       durationSeconds: Math.ceil(durationMs / 1000),
       reason: claims.reason ?? null,
       task: claims.task ?? null,
     });
     if (authorization.denied) {
       this.#options.observe.denied(caller, target.name, authorization.policies);
+      if (authorization.stepUp !== null)
+        throw new StepUpRequired(`To connect to ${target.name}`, authorization.stepUp);
       const why =
         authorization.policies.length === 0
           ? 'no policy permits it'
@@ -251,7 +269,7 @@ export class SessionRegistry {
   #make({ facts, protocol, target, masking, remainingMs }: NewSession): LiveSession {
     const { config, clock, sealer, tally, policies, reviews, append, observe } = this.#options;
     const { principal } = facts.authorization;
-    const { id, sourceAddress, reason, task, deadlineMs } = facts;
+    const { id, sourceAddress, authentication, reason, task, deadlineMs } = facts;
     const { detachedMs } = config.sessions;
     const { directory, durability, syncTimeoutMs, originals } = config.evidence;
     const session = new LiveSession(
@@ -267,6 +285,7 @@ export class SessionRegistry {
           principal,
           target,
           sourceAddress,
+          authentication,
           reason,
           task,
           wallMs: () => clock.wallMs(),
@@ -360,6 +379,7 @@ export class SessionRegistry {
       const due = await state.due(processId);
       this.#seenAt = clock.monotonicMs();
       for (const each of due) this.#endDue(each);
+      await this.authenticateAgain();
     } catch (error) {
       observe.trouble('state', error);
     } finally {
@@ -376,6 +396,26 @@ interface NewSession {
   readonly remainingMs: number;
 }
 
+/** An agent acts for a person within what that person said. @throws RelayError `connect-denied` */
+function refuseOutside(scope: LoginScope | null, { target, task }: SessionOpenClaims): void {
+  const targets = scope?.targets ?? null;
+  const only = scope?.task ?? null;
+  if (targets !== null && !targets.includes(target))
+    throw new RelayError('connect-denied', `You act for somebody who did not name ${target}.`, {
+      hint: `it was given for: ${targets.join(', ')}`,
+    });
+  if (only !== null && task !== only)
+    throw new RelayError('connect-denied', 'You act for somebody who named another task.', {
+      hint: `name it: --task ${only}`,
+    });
+}
+
+/** A sign-in ages while its session is open, which ends no session: its age is that at the opening. */
+function asWhenOpened({ authentication, facts }: LiveSession, nowMs: number): Authentication {
+  const { timeMs } = authentication;
+  return { ...authentication, timeMs: timeMs === null ? null : timeMs + (nowMs - facts.openedAtMs) };
+}
+
 const draining = (): RelayError => new RelayError('relay-draining', 'The relay is stopping.');
 
 function sessionOpened(
@@ -384,10 +424,9 @@ function sessionOpened(
   authorization: Authorization,
   deadlineMs: number,
 ): Omit<EntryOf<'session.opened'>, 'v' | 'time' | 'protocol'> {
-  const { kind, issuer, subject, email } = caller.principal;
   return {
     kind: 'session.opened',
-    actor: { kind, issuer, subject, email },
+    actor: actorOf(caller.principal),
     session,
     login: caller.login,
     target: authorization.target,

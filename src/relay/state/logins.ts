@@ -1,8 +1,9 @@
 /** Sign-ins: whose, bound to which key, good until when. A login lives while it has not ended and is renewed in time. */
 import type { Kysely } from 'kysely';
 import type { NewEntry, OperatorAct } from '../../evidence/entry.ts';
-import type { LiveLogins, StoredLogin } from '../../identity/authenticator.ts';
+import type { LiveLogins, LoginScope, StoredLogin } from '../../identity/authenticator.ts';
 import { PublicJwk } from '../../identity/login-key.ts';
+import type { Authentication } from '../../model/authentication.ts';
 import type { LoginId } from '../../model/ids.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Clock } from '../../system/clock.ts';
@@ -11,9 +12,12 @@ import type { LoginRow, Tables } from './schema.ts';
 /** `revoked` also when the user was disabled or got another password. */
 export type LoginEnd = 'logout' | 'revoked' | 'user-removed';
 
-export interface NewLogin extends StoredLogin {
+export interface NewLogin extends Omit<StoredLogin, 'scope'> {
   readonly id: LoginId;
   readonly validUntilMs: number;
+  readonly scope?: LoginScope | null;
+  /** The person's login under which an agent acts: when that one is ended, this one is. */
+  readonly parent?: LoginId | null;
   /** As the log was told. */
   readonly entry: LoginEntry;
 }
@@ -60,6 +64,7 @@ export class Logins implements LiveLogins {
         subject: login.principal.subject,
         jkt: login.jkt,
         public_jwk: JSON.stringify(login.publicJwk),
+        ...authenticationColumns(login.authentication),
         created_at: now,
         renewed_at: now,
         valid_until: login.validUntilMs,
@@ -68,19 +73,32 @@ export class Logins implements LiveLogins {
         ended_by: null,
         end_untold: 0,
         entry: JSON.stringify(login.entry),
+        acts_for_issuer: login.principal.actsFor?.issuer ?? null,
+        acts_for_subject: login.principal.actsFor?.subject ?? null,
+        parent_id: login.parent ?? null,
+        scope: login.scope == null ? null : JSON.stringify(login.scope),
       })
       .execute();
   }
 
   /**
-   * Prolongs a live login of the same principal and the same key, and takes over e-mail and groups as they are now.
-   * False when there is none: ended, not in time, of somebody else, or bound to another key.
+   * Prolongs a live login of the same principal and the same key, and takes over e-mail, groups and authentication as
+   * they are now. False when there is none: ended, not in time, of somebody else, or bound to another key.
    */
-  async renew(login: LoginId, principal: Principal, jkt: string, validUntilMs: number): Promise<boolean> {
+  async renew(
+    login: LoginId,
+    { principal, jkt, authentication }: Pick<StoredLogin, 'principal' | 'jkt' | 'authentication'>,
+    validUntilMs: number,
+  ): Promise<boolean> {
     const now = this.#clock.wallMs();
     const { numUpdatedRows } = await this.#db
       .updateTable('logins')
-      .set({ ...principalColumns(principal), renewed_at: now, valid_until: validUntilMs })
+      .set({
+        ...principalColumns(principal),
+        ...authenticationColumns(authentication),
+        renewed_at: now,
+        valid_until: validUntilMs,
+      })
       .where('id', '=', login)
       .where('issuer', '=', principal.issuer)
       .where('subject', '=', principal.subject)
@@ -105,7 +123,7 @@ export class Logins implements LiveLogins {
     return numUpdatedRows > 0n;
   }
 
-  /** Ends all of one principal, to be told as `endByOperator`; returns how many. */
+  /** Ends all of one principal, and those of agents that act for it, to be told as `endByOperator`; returns how many. */
   async endAllOf(
     issuer: string,
     subject: string,
@@ -113,8 +131,12 @@ export class Logins implements LiveLogins {
     operator: OperatorAct | null = null,
   ): Promise<number> {
     const { numUpdatedRows } = await this.#ending(reason, operator, 1)
-      .where('issuer', '=', issuer)
-      .where('subject', '=', subject)
+      .where((where) =>
+        where.or([
+          where.and({ issuer, subject }),
+          where.and({ acts_for_issuer: issuer, acts_for_subject: subject }),
+        ]),
+      )
       .executeTakeFirstOrThrow();
     return Number(numUpdatedRows);
   }
@@ -179,10 +201,17 @@ export class Logins implements LiveLogins {
   }
 
   async find(login: LoginId): Promise<{ login: StoredLogin; standing: Standing } | null> {
-    const row = await this.#db.selectFrom('logins').selectAll().where('id', '=', login).executeTakeFirst();
+    const row = await this.#db
+      .selectFrom('logins')
+      .leftJoin('logins as parent', 'parent.id', 'logins.parent_id')
+      .selectAll('logins')
+      .select('parent.ended_at as parent_ended_at')
+      .where('logins.id', '=', login)
+      .executeTakeFirst();
     if (row === undefined) return null;
     const late = row.valid_until <= this.#clock.wallMs();
-    return { login: loginOf(row), standing: row.ended_at !== null ? 'ended' : late ? 'lapsed' : 'live' };
+    const ended = row.ended_at !== null || row.parent_ended_at !== null;
+    return { login: loginOf(row), standing: ended ? 'ended' : late ? 'lapsed' : 'live' };
   }
 
   /** A log was told something new about a login; others will be told the same. */
@@ -228,10 +257,33 @@ const principalColumns = (principal: Principal) => ({
   kind: principal.kind,
   email: principal.email,
   groups: JSON.stringify(principal.groups),
+  acts_for: actsForColumn(principal),
+});
+
+/** JSON; null for nobody. */
+export const actsForColumn = ({ actsFor }: Principal): string | null =>
+  actsFor === null ? null : JSON.stringify(actsFor);
+
+const authenticationColumns = ({ timeMs, acr, amr }: Authentication) => ({
+  auth_time: timeMs,
+  acr,
+  amr: JSON.stringify(amr),
+});
+
+/** Columns that `authenticationOf` reads. */
+export type AuthenticationColumns = Pick<LoginRow, 'auth_time' | 'acr' | 'amr'>;
+
+export const authenticationOf = (row: AuthenticationColumns): Authentication => ({
+  timeMs: row.auth_time,
+  acr: row.acr,
+  amr: JSON.parse(row.amr),
 });
 
 /** Columns that `principalOf` reads. */
-export type PrincipalColumns = Pick<LoginRow, 'kind' | 'issuer' | 'subject' | 'email' | 'groups'>;
+export type PrincipalColumns = Pick<
+  LoginRow,
+  'kind' | 'issuer' | 'subject' | 'email' | 'groups' | 'acts_for'
+>;
 
 export const principalOf = (row: PrincipalColumns): Principal => ({
   kind: row.kind === 'service' || row.kind === 'agent' ? row.kind : 'person',
@@ -239,10 +291,13 @@ export const principalOf = (row: PrincipalColumns): Principal => ({
   subject: row.subject,
   email: row.email,
   groups: JSON.parse(row.groups),
+  actsFor: row.acts_for === null ? null : JSON.parse(row.acts_for),
 });
 
 const loginOf = (row: LoginRow): StoredLogin => ({
   principal: principalOf(row),
   jkt: row.jkt,
   publicJwk: PublicJwk.parse(JSON.parse(row.public_jwk)),
+  scope: row.scope === null ? null : JSON.parse(row.scope),
+  authentication: authenticationOf(row),
 });

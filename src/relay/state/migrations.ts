@@ -25,6 +25,18 @@ const migrations: readonly Migration[] = [
     },
   },
   {
+    name: '0003-authentication',
+    async up(db) {
+      for (const statement of authentication) await sql.raw(statement).execute(db);
+    },
+  },
+  {
+    name: '0004-machines',
+    async up(db) {
+      for (const statement of machines) await sql.raw(statement).execute(db);
+    },
+  },
+  {
     name: '0007-lifecycle',
     async up(db) {
       for (const statement of lifecycle) await sql.raw(statement).execute(db);
@@ -74,6 +86,33 @@ const reviews = [
      primary key (review_id, issuer, subject))`,
   `create table counters (name text primary key, value bigint not null)`,
   `insert into counters (name, value) values ('reviews', 0)`,
+];
+
+const authentication = [
+  `alter table logins add column auth_time bigint`,
+  `alter table logins add column acr text`,
+  `alter table logins add column amr text not null default '[]'`,
+];
+
+const machines = [
+  `create table service_accounts (id text primary key, name text not null unique, kind text not null,
+     groups text not null, disabled integer not null, expires_at bigint, created_at bigint not null)`,
+  `create table service_credentials (id text primary key,
+     account_id text not null references service_accounts (id) on delete cascade, kind text not null,
+     value text not null, created_at bigint not null, valid_until bigint)`,
+  `create index service_credentials_account on service_credentials (account_id)`,
+  `create table delegations (id text primary key, digest text not null unique, login_id text not null,
+     account_id text not null references service_accounts (id) on delete cascade, scope text not null,
+     request text not null, expires_at bigint not null)`,
+  `create index delegations_expiry on delegations (expires_at)`,
+  `alter table logins add column acts_for text`,
+  `alter table logins add column acts_for_issuer text`,
+  `alter table logins add column acts_for_subject text`,
+  `alter table logins add column parent_id text`,
+  `alter table logins add column scope text`,
+  `create index logins_acts_for on logins (acts_for_issuer, acts_for_subject)`,
+  `alter table reviews add column acts_for text`,
+  `alter table review_decisions add column acts_for text`,
 ];
 
 const lifecycle = [

@@ -13,7 +13,7 @@ import type { NeededGroup } from '../../model/review.ts';
 import type { ReviewErrorCode } from '../../reviews/error.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { ReviewState } from '../../wire/reviews.ts';
-import { principalOf } from './logins.ts';
+import { actsForColumn, principalOf } from './logins.ts';
 import type { PostgresNotices } from './notices.ts';
 import type { ReviewDecisionRow, ReviewRow, Tables } from './schema.ts';
 
@@ -79,7 +79,18 @@ const overdueMs = 60_000;
 
 /** All but the command's own bytes. */
 const shortColumns = [
-  ...(['id', 'session_id', 'process_id', 'state', 'kind', 'issuer', 'subject', 'email', 'groups'] as const),
+  ...([
+    'id',
+    'session_id',
+    'process_id',
+    'state',
+    'kind',
+    'issuer',
+    'subject',
+    'email',
+    'groups',
+    'acts_for',
+  ] as const),
   ...(['target', 'reason', 'task', 'parameter_types', 'encoding', 'facts', 'policies', 'needed'] as const),
   ...(['digest', 'created_at', 'expires_at', 'changed'] as const),
 ] as const;
@@ -390,12 +401,13 @@ const columnsOf = (review: NewReview): Omit<ReviewRow, 'changed'> => ({
   expires_at: review.expiresAtMs,
 });
 
-const principalColumns = ({ kind, issuer, subject, email, groups }: Principal) => ({
-  kind,
-  issuer,
-  subject,
-  email,
-  groups: JSON.stringify(groups),
+const principalColumns = (principal: Principal) => ({
+  kind: principal.kind,
+  issuer: principal.issuer,
+  subject: principal.subject,
+  email: principal.email,
+  groups: JSON.stringify(principal.groups),
+  acts_for: actsForColumn(principal),
 });
 
 const decisionColumns = (decision: NewDecision) => ({

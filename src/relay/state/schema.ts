@@ -46,8 +46,59 @@ export interface LoginRow {
   ended_by: string | null;
   /** 1: ended by a process that keeps no log, so that a relay has to tell it; 2: one is about to; 0: told. */
   end_untold: number;
+  auth_time: number | null;
+  acr: string | null;
+  /** JSON array of strings. */
+  amr: string;
   /** The `login` entry that told it last, JSON; each log that names the login tells it first. */
   entry: string;
+  /** JSON of the person for whom an agent acts, and who that is, to find it by. */
+  acts_for: string | null;
+  acts_for_issuer: string | null;
+  acts_for_subject: string | null;
+  /** The person's login under which an agent acts. */
+  parent_id: string | null;
+  /** JSON of what the login is limited to; null: nothing but policy. */
+  scope: string | null;
+}
+
+export interface ServiceAccountRow {
+  /** Subject of its principal; never used again. */
+  id: string;
+  name: string;
+  kind: string;
+  /** JSON array of strings. */
+  groups: string;
+  disabled: number;
+  expires_at: number | null;
+  created_at: number;
+}
+
+/** A key or a secret of a service account; two are valid while it is being rotated. */
+export interface ServiceCredentialRow {
+  id: string;
+  account_id: string;
+  /** `key` or `secret`. */
+  kind: string;
+  /** The public JWK, or the SHA-256 of the secret, hex. */
+  value: string;
+  created_at: number;
+  /** Null: until it is rotated. */
+  valid_until: number | null;
+}
+
+/** A person's word that an agent may act for them. */
+export interface DelegationRow {
+  id: string;
+  /** SHA-256 of the token, hex. */
+  digest: string;
+  /** The person's login. */
+  login_id: string;
+  account_id: string;
+  scope: string;
+  /** The compact JWS that the person signed. */
+  request: string;
+  expires_at: number;
 }
 
 export interface SessionRow {
@@ -81,6 +132,8 @@ export interface ReviewRow {
   subject: string;
   email: string | null;
   groups: string;
+  /** As in `LoginRow`. */
+  acts_for: string | null;
   target: string;
   reason: string | null;
   task: string | null;
@@ -106,6 +159,8 @@ export interface ReviewDecisionRow {
   subject: string;
   email: string | null;
   groups: string;
+  /** As in `LoginRow`. */
+  acts_for: string | null;
   login_id: string;
   decision: string;
   reason: string | null;
@@ -118,6 +173,9 @@ export interface ReviewDecisionRow {
 
 export interface Tables {
   users: UserRow;
+  service_accounts: ServiceAccountRow;
+  service_credentials: ServiceCredentialRow;
+  delegations: DelegationRow;
   artefacts: ArtefactRow;
   logins: LoginRow;
   sessions: SessionRow;

@@ -4,11 +4,12 @@
  */
 import type { Kysely, SelectQueryBuilder } from 'kysely';
 import type { OperatorAct } from '../../evidence/entry.ts';
+import type { Authentication } from '../../model/authentication.ts';
 import type { LoginId, SessionId, TargetName } from '../../model/ids.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
 import type { Principal } from '../../model/principal.ts';
 import type { Clock } from '../../system/clock.ts';
-import { principalOf, type PrincipalColumns } from './logins.ts';
+import { authenticationOf, principalOf, type PrincipalColumns } from './logins.ts';
 import type { SessionRow, Tables } from './schema.ts';
 
 export interface NewSession {
@@ -131,6 +132,7 @@ export class Sessions {
     const rows = await this.#db
       .selectFrom('sessions')
       .leftJoin('logins', 'logins.id', 'sessions.login_id')
+      .leftJoin('logins as parent', 'parent.id', 'logins.parent_id')
       .select(['sessions.id', 'kill_request', 'kill_login_id', 'kill_operator'])
       .where('process_id', '=', processId)
       .where('closed_at', 'is', null)
@@ -139,6 +141,7 @@ export class Sessions {
           where('kill_requested_at', 'is not', null),
           where('logins.id', 'is', null),
           where('logins.ended_at', 'is not', null),
+          where('parent.ended_at', 'is not', null),
           where('logins.valid_until', '<=', this.#clock.wallMs()),
         ]),
       )
@@ -151,12 +154,31 @@ export class Sessions {
     });
   }
 
+  /** How the people behind the live sessions of this process are authenticated now: a step-up changes it under them. */
+  async authentications(processId: string): Promise<ReadonlyMap<SessionId, Authentication>> {
+    const rows = await this.#db
+      .selectFrom('sessions')
+      .innerJoin('logins', 'logins.id', 'sessions.login_id')
+      .select(['sessions.id', 'logins.auth_time', 'logins.acr', 'logins.amr'])
+      .where('process_id', '=', processId)
+      .where('closed_at', 'is', null)
+      .execute();
+    return new Map(rows.map((row) => [row.id as SessionId, authenticationOf(row)]));
+  }
+
   #withPrincipal(): SelectQueryBuilder<Tables, 'sessions' | 'logins', SessionRow & PrincipalColumns> {
     return this.#db
       .selectFrom('sessions')
       .innerJoin('logins', 'logins.id', 'sessions.login_id')
       .selectAll('sessions')
-      .select(['logins.kind', 'logins.issuer', 'logins.subject', 'logins.email', 'logins.groups']);
+      .select([
+        'logins.kind',
+        'logins.issuer',
+        'logins.subject',
+        'logins.email',
+        'logins.groups',
+        'logins.acts_for',
+      ]);
   }
 }
 

@@ -6,11 +6,21 @@ import { chmodSync, closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
 import { setTimeout } from 'node:timers/promises';
-import { CompiledQuery, SqliteDialect, SqliteDriver, type DatabaseConnection, type Driver } from 'kysely';
-import type { SqliteDatabase, SqliteDialectConfig, SqliteStatement } from 'kysely';
+import {
+  CompiledQuery,
+  sql,
+  SqliteDialect,
+  SqliteDriver,
+  type DatabaseConnection,
+  type Driver,
+} from 'kysely';
+import type { Kysely, SqliteDatabase, SqliteDialectConfig, SqliteStatement } from 'kysely';
+import type { Tables } from './schema.ts';
 
-/** How long a statement waits for another process's write. */
+/** How long a statement waits for another process's write: the process stands still meanwhile. */
 const busyTimeoutMs = 5000;
+/** Nothing is served yet while the state is opened, and others that open it migrate it first. */
+const openingTimeoutMs = 60_000;
 const sqliteBusy = 5;
 
 /** The file is made (0600; its directory 0700) when it is not there. SQLite gives its -wal and -shm the same mode. */
@@ -18,7 +28,7 @@ export async function sqliteDialect(file: string): Promise<SqliteDialect> {
   mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
   closeSync(openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
   chmodSync(file, 0o600);
-  const database = new DatabaseSync(file, { timeout: busyTimeoutMs });
+  const database = new DatabaseSync(file, { timeout: openingTimeoutMs });
   try {
     await enterWal(database);
     database.exec('pragma synchronous = full; pragma foreign_keys = on;');
@@ -29,9 +39,14 @@ export async function sqliteDialect(file: string): Promise<SqliteDialect> {
   return new NodeSqliteDialect({ database: new Database(database) });
 }
 
+/** From now on it serves. */
+export async function shortenWaits(db: Kysely<Tables>): Promise<void> {
+  await sql`pragma busy_timeout = ${sql.lit(busyTimeoutMs)}`.execute(db);
+}
+
 /** The one statement for which SQLite does not wait: several processes that make the file at once meet here. */
 async function enterWal(database: DatabaseSync): Promise<void> {
-  const endMs = performance.now() + busyTimeoutMs;
+  const endMs = performance.now() + openingTimeoutMs;
   for (;;) {
     try {
       database.exec('pragma journal_mode = wal');

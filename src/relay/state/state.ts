@@ -1,5 +1,5 @@
 /**
- * The relay's state: people of the embedded provider, what that provider keeps, logins, sessions, reviews, what was used
+ * The relay's state: people of the embedded provider, service accounts, what that provider keeps, logins, sessions, reviews, what was used
  * once. One schema on `node:sqlite` (the default) and on PostgreSQL (several relays). The record is never in here.
  *
  * Invariant: nothing assumes to be the only process; what must happen once is one statement whose row count decides.
@@ -15,8 +15,10 @@ import { postgresDialect } from './postgres.ts';
 import type { Tables } from './schema.ts';
 import { PostgresNotices } from './notices.ts';
 import { Reviews } from './reviews.ts';
+import { Delegations } from './delegations.ts';
+import { ServiceAccounts } from './service-accounts.ts';
 import { Sessions } from './sessions.ts';
-import { sqliteDialect } from './sqlite.ts';
+import { shortenWaits, sqliteDialect } from './sqlite.ts';
 import { Users } from './users.ts';
 
 export interface StateOptions {
@@ -30,6 +32,8 @@ const keptMs = 30 * 86_400_000;
 
 export class State {
   readonly users: Users;
+  readonly serviceAccounts: ServiceAccounts;
+  readonly delegations: Delegations;
   readonly artefacts: Artefacts;
   readonly logins: Logins;
   readonly sessions: Sessions;
@@ -51,6 +55,8 @@ export class State {
     this.#db = db;
     this.#clock = clock;
     this.users = new Users(db, clock);
+    this.serviceAccounts = new ServiceAccounts(db, clock);
+    this.delegations = new Delegations(db, clock);
     this.artefacts = new Artefacts(db, clock);
     this.logins = new Logins(db, clock);
     this.sessions = new Sessions(db, clock);
@@ -76,6 +82,7 @@ export class State {
         kind === 'postgres' ? postgresDialect(location, onError) : await sqliteDialect(location);
       db = new Kysely<Tables>({ dialect });
       await migrate(db, kind);
+      if (kind === 'sqlite') await shortenWaits(db);
       const notices = kind === 'postgres' ? PostgresNotices.start(location, onError) : null;
       return new State(db, options.clock ?? systemClock, onError, notices);
     } catch (cause) {
@@ -102,6 +109,7 @@ export class State {
       .deleteFrom('attempts')
       .where('window_started_at', '<=', now - 86_400_000)
       .execute();
+    await this.#db.deleteFrom('delegations').where('expires_at', '<=', now).execute();
     await this.reviews.sweep();
     await this.#db
       .deleteFrom('sessions')

@@ -12,6 +12,7 @@ const person = {
   subject: 'u1',
   email: 'ana@example.com',
   groups: ['engineering'],
+  actsFor: null,
 };
 const review: ReviewView = {
   review: id,
@@ -94,7 +95,7 @@ test('whoever wrote any part of it: nothing reaches the terminal as it came', ()
   const evil = 'x\u001b[2J\u001b]0;t\u0007\r\n\u202e\u200b\u0085\ue000';
   const hostile: ReviewView = {
     ...review,
-    requester: { ...person, email: evil, subject: evil, issuer: evil, groups: [evil] },
+    requester: { ...person, email: evil, subject: evil, issuer: evil, groups: [evil], actsFor: null },
     target: evil,
     reason: evil,
     task: evil,

@@ -64,6 +64,7 @@ test('a command says who, when, where, what exactly, and how it ended', async ()
       subject: 'ana',
       email: 'ana@example.com',
       groups: ['engineering'],
+      actsFor: null,
     },
     session: anaSession,
     target: 'db-prod',

@@ -65,8 +65,14 @@ test('an event says the environment, what it was typed into, how it became known
   assert.match(file!.tag!, /^3 bytes sha256:0{64}$/);
   assert.deepEqual(forward!.destinations, ['db.internal:5432']);
   const csv = (await all(format(events, 'csv'))).join('').split('\r\n');
-  assert.match(csv[0]!, /,programs,paths,destinations,parent,how$/);
-  assert.ok(csv[2]!.endsWith(',"[""cat""]","[""/"",""/etc/"",""/etc/shadow""]",[],1,reconstructed'), csv[2]);
+  assert.match(
+    csv[0]!,
+    /,programs,paths,destinations,parent,how,acts_for_issuer,acts_for_subject,acts_for_email$/,
+  );
+  assert.ok(
+    csv[2]!.endsWith(',"[""cat""]","[""/"",""/etc/"",""/etc/shadow""]",[],1,reconstructed,,,'),
+    csv[2],
+  );
 });
 
 test('environments are never read as PostgreSQL’s Bind, whatever their bytes', async () => {

@@ -507,13 +507,13 @@ test('a login whose key is not the one that the issuer bound is no link: its act
 test('kept durably, for its owner alone, once; another text under the name is refused', async () => {
   await using fixture = await EvidenceFixture.create();
   const digest = hash('sha256', 'text', 'hex');
-  await keepProof(fixture.directory, digest, 'assertion', 'text');
-  await keepProof(fixture.directory, digest, 'assertion', 'text');
+  await keepProof(fixture.directory, digest, 'id-token', 'text');
+  await keepProof(fixture.directory, digest, 'id-token', 'text');
   const [file] = await keptFiles(fixture);
   assert.match(path.relative(fixture.directory, file!), /^logins\/\d{4}\/\d\d\/\d\d\/[0-9a-f]{64}\.jwt$/);
   assert.equal(await readFile(file!, 'utf8'), 'text');
-  await assert.rejects(keepProof(fixture.directory, digest, 'assertion', 'other'), { code: 'entry-invalid' });
-  await assert.rejects(keepProof(fixture.path('log', 'checkpoint'), digest, 'assertion', 'text'), {
+  await assert.rejects(keepProof(fixture.directory, digest, 'id-token', 'other'), { code: 'entry-invalid' });
+  await assert.rejects(keepProof(fixture.path('log', 'checkpoint'), digest, 'id-token', 'text'), {
     code: 'log-write-failed',
   });
 });

@@ -93,18 +93,23 @@ export class EvidenceFixture {
     await this.log.append({ kind: 'relay.started', actor: relayActor, version: '0.1.0', configDigest });
   }
 
-  /** @param prove makes what the issuer signed, and says what the entry then holds of it */
-  async signIn(subject: string, groups = ['engineering'], prove?: Prove): Promise<TestLogin> {
+  /** @param told what the entry says else (an agent's, above all), or makes what the issuer signed and says what it holds of that */
+  async signIn(
+    subject: string,
+    groups = ['engineering'],
+    told: Partial<EntryOf<'login'>> | Prove = {},
+  ): Promise<TestLogin> {
+    const changes = typeof told === 'function' ? {} : told;
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const { x = '', y = '' } = publicKey.export({ format: 'jwk' });
     const key = { kty: 'EC', crv: 'P-256', x, y } as const;
     const thumbprint = hash('sha256', canonicalize(key)!, 'base64url');
-    const actor = {
+    const actor = changes.actor ?? {
       kind: 'person',
       issuer: 'https://idp.example',
       subject,
       email: `${subject}@example.com`,
-    } as const;
+    };
     const login = ulid(this.clock.wallMs());
     await this.log.append({
       kind: 'login',
@@ -117,7 +122,9 @@ export class EvidenceFixture {
       thumbprint,
       binding: 'bound-by-relay',
       idTokenDigest: hash('sha256', subject, 'hex'),
-      ...(await prove?.({ actor, key, thumbprint, nowSeconds: Math.floor(this.clock.ms / 1000) })),
+      ...(typeof told === 'function'
+        ? await told({ actor, key, thumbprint, nowSeconds: Math.floor(this.clock.ms / 1000) })
+        : told),
     });
     return {
       login,

@@ -364,3 +364,38 @@ test('a review that a killed relay left open is explained by its session; told a
     assert.deepEqual(await fixture.codes(), []);
   }
 });
+
+const agentFor = (fixture: EvidenceFixture, person: TestLogin): Promise<TestLogin> => {
+  const { issuer, subject, email } = person.actor;
+  const asked = { action: 'agent.delegate', agent: 'bot', durationSeconds: 3600 };
+  return fixture.signIn('bot', ['dba-leads'], {
+    actor: {
+      kind: 'agent',
+      issuer: 'https://relay.example',
+      subject: `bot:${subject}`,
+      email: null,
+      actsFor: { issuer, subject, email },
+    },
+    proof: { kind: 'delegation', digest: '0'.repeat(64) },
+    delegation: { login: person.login, request: person.sign(asked) },
+  });
+};
+
+test('nobody approves for the person or the agent behind the request, and the two have one say', async () => {
+  {
+    await using fixture = await EvidenceFixture.create();
+    const { ana, held, requested, decided, findings } = await story(fixture);
+    await held();
+    await requested();
+    await decided(await agentFor(fixture, ana), { outcome: 'approved' });
+    assert.deepEqual(await findings(), ['review-decision-invalid', 'review-unfinished']);
+  }
+  await using fixture = await EvidenceFixture.create();
+  const { ben, dan, held, requested, decided, findings } = await story(fixture, 2);
+  await held();
+  await requested();
+  await decided(ben, { outcome: 'pending' });
+  await decided(await agentFor(fixture, ben), { outcome: 'pending' });
+  await decided(dan, { outcome: 'approved' });
+  assert.deepEqual(await findings(), ['review-decision-invalid']);
+});

@@ -17,7 +17,7 @@ import path from 'node:path';
 import fc from 'fast-check';
 import { relayActor } from '../../../src/evidence/entry.ts';
 import { signCheckpoint } from '../../../src/evidence/log/checkpoint.ts';
-import { NoteSigner } from '../../../src/evidence/log/note.ts';
+import { Cosigner, NoteSigner } from '../../../src/evidence/log/note.ts';
 import { frameEntry, splitBundle, TreeEdge } from '../../../src/evidence/log/tile.ts';
 import { leafHash } from '../../../src/evidence/log/tlog.ts';
 import { EvidenceFixture } from './fixture.ts';
@@ -473,7 +473,7 @@ test('finds requests that the person did not sign, or not for this', async () =>
 test('an unsatisfied witness policy is a failure', async () => {
   const { fixture } = await closedFixture();
   await using _ = fixture;
-  const witness = NoteSigner.generate('witness.example/w1').verifier.toString();
+  const witness = Cosigner.generate('witness.example/w1').verifier.toString();
   assert.deepEqual(await fixture.codes({ witnesses: { vkeys: [witness], threshold: 1 } }), [
     'checkpoint-unwitnessed',
   ]);

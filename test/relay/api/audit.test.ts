@@ -39,11 +39,13 @@ const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
     subject,
     email: null,
     groups: [],
+    actsFor: null,
   };
   return {
     principal,
     login: anaLogin as LoginId,
     signed: async () => 'a.b.c',
+    stepUp: null,
     mayUnseal: () => subject === 'uma',
     mayRead: (session) =>
       subject === 'uma' || subject === 'lea' || (session !== null && session.principal.subject === subject),

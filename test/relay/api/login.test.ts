@@ -173,6 +173,38 @@ test('a renewal needs the same person, the same key and a login that lives', asy
   );
 });
 
+test('a renewal makes a sign-in no younger and takes no class away; signing in again counts, and is on record', async () => {
+  const { device, tokens, answer } = await logIn(relay, key, ana);
+  const { logins } = relay.state;
+  const login = answer.login as LoginId;
+  const stored = (await logins.findLive(login))!;
+  const { timeMs, amr } = stored.authentication;
+  assert.ok(timeMs !== null && amr.join() === 'pwd');
+  const until = relay.clock.wallMs() + 900_000;
+  const later = { timeMs: timeMs + 60_000, acr: 'urn:mfa', amr: ['hwk'] };
+  assert.ok(await logins.renew(login, { ...stored, authentication: later }, until));
+  const entries = relay.entries.length;
+  const renewed = await oidc.refreshTokenGrant(
+    device.config,
+    tokens.refresh_token!,
+    {},
+    { DPoP: device.DPoP },
+  );
+  assert.equal((await post(renewed.id_token!, key, login)).status, 200);
+  assert.deepEqual((await logins.findLive(login))?.authentication, later);
+  assert.equal(relay.entries.length, entries);
+
+  const old = { timeMs: timeMs - 60_000, acr: null, amr: ['pwd'] };
+  assert.ok(await logins.renew(login, { ...stored, authentication: old }, until));
+  const again = await grant(relay, key, ana);
+  assert.equal((await post(again.tokens.id_token!, key, login)).status, 200);
+  const fresh = (await logins.findLive(login))?.authentication.timeMs ?? 0;
+  assert.ok(fresh >= timeMs);
+  const entry = relay.entries.at(-1);
+  assert.ok(entry?.kind === 'login' && entry.login === login && entry.renews === login);
+  assert.equal(entry.authTime, new Date(fresh).toISOString());
+});
+
 test('groups change with the renewal, for tokens that are out too, and the change is on record', async () => {
   const user = await relay.provider.accounts.add('gus@example.com', ['dba'], 'gus has a password');
   const { device, tokens, answer } = await logIn(relay, key, ['gus@example.com', 'gus has a password']);
@@ -294,7 +326,7 @@ test('whoever comes too late to renew goes on under a new login; the lapsed one 
   const { answer } = await logIn(relay, key, ana);
   const lapsed = answer.login as LoginId;
   const stored = await relay.state.logins.findLive(lapsed);
-  assert.ok(await relay.state.logins.renew(lapsed, stored!.principal, key.jkt, relay.clock.wallMs() - 1));
+  assert.ok(await relay.state.logins.renew(lapsed, stored!, relay.clock.wallMs() - 1));
   const swapped = await newKey();
   const stolen = await grant(relay, swapped, ana);
   assert.equal(await codeOf(await post(stolen.tokens.id_token!, swapped, lapsed)), 'login-ended');

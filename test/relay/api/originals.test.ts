@@ -96,7 +96,8 @@ test('from a relay: who may unseal gets what is sealed, and the entry stands bef
       return {
         login: anaLogin as LoginId,
         signed: async () => 'a.b.c',
-        principal: { kind: 'person', issuer, subject, email: null, groups: [] },
+        principal: { kind: 'person', issuer, subject, email: null, groups: [], actsFor: null },
+        stepUp: null,
         mayRead: () => subject !== 'eve',
         mayUnseal: () => subject === 'uma',
       };

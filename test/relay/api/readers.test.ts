@@ -33,17 +33,19 @@ before(async () => {
   )();
   await history.publish();
   const policies = Policies.parse([{ name: 'policy', text: policy }]);
-  relay = await startRelay((app, { relay: publicUrl, identity, state, clock }) => {
-    const authorizeRead = evidenceReaders({
-      config: { targets: new Map(), publicUrl },
-      policies: () => policies,
-      clock,
-      replay: state.replay,
-      authenticate: (request) => authenticate(identity, request),
-    });
-    const reads = new ReadEntries(history.append);
-    auditRoutes(app, { directory: history.directory, authorizeRead, reads });
-    logRoutes(app, { directory: path.join(history.directory, 'log'), authorizeRead, reads });
+  relay = await startRelay({
+    more: (app, { relay: publicUrl, identity, state, clock }) => {
+      const authorizeRead = evidenceReaders({
+        config: { targets: new Map(), publicUrl },
+        policies: () => policies,
+        clock,
+        replay: state.replay,
+        authenticate: (request) => authenticate(identity, request),
+      });
+      const reads = new ReadEntries(history.append);
+      auditRoutes(app, { directory: history.directory, authorizeRead, reads });
+      logRoutes(app, { directory: path.join(history.directory, 'log'), authorizeRead, reads });
+    },
   });
   await relay.provider.accounts.add(person[0], ['leads'], person[1]);
   for (let i = 0; i < 2; i++) {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { setTimeout as pause } from 'node:timers/promises';
 import fastify from 'fastify';
+import { unknownAuthentication } from '../../../src/model/authentication.ts';
 import { EvidenceError } from '../../../src/evidence/error.ts';
 import { generateLoginKey, importLoginKey } from '../../../src/identity/login-key.ts';
 import { makeSignedRequest } from '../../../src/identity/signed-request.ts';
@@ -56,7 +57,14 @@ test('a kill that cannot be recorded is refused, counts all the same, and harms 
     append: async () => {
       throw new EvidenceError('log-write-failed', 'no space left');
     },
-    authenticate: async () => ({ principal, login, jkt: key.jkt, publicJwk: key.publicJwk }),
+    authenticate: async () => ({
+      principal,
+      login,
+      jkt: key.jkt,
+      publicJwk: key.publicJwk,
+      scope: null,
+      authentication: unknownAuthentication,
+    }),
   });
   const claims = { v: 1, action: 'session.kill', relay, session } as const;
   const request = await makeSignedRequest<SessionKillClaims>(key, claims, systemClock);

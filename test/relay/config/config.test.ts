@@ -9,6 +9,7 @@ import type { RelayConfig } from '../../../src/relay/config/config.ts';
 import type { PostgresTargetConfig } from '../../../src/relay/config/targets.ts';
 import { ConfigError } from '../../../src/relay/config/error.ts';
 import { isLoopback } from '../../../src/relay/config/loopback.ts';
+import { SecretReference } from '../../../src/relay/config/secret.ts';
 import { isTargetName } from '../../../src/model/ids.ts';
 
 const parse = (text: string): RelayConfig => parseConfig('/etc/hoop/relay.yaml', text);
@@ -33,7 +34,13 @@ test('the least configuration: local, embedded, default deny, paths from dataDir
       behindProxy: null,
       dataDir: '/var/lib/hoop',
       keys: { directory: '/var/lib/hoop/keys' },
-      log: { origin: 'localhost:7443/log', keyFile: '/var/lib/hoop/keys/log.key' },
+      log: {
+        origin: 'localhost:7443/log',
+        key: { kind: 'file', file: '/var/lib/hoop/keys/log.key' },
+        nextKey: null,
+        witnesses: [],
+        quorum: 0,
+      },
       logging: { level: 'info' },
       metrics: { allow: ['127.0.0.0/8', '::1'] },
       evidence: {
@@ -45,6 +52,7 @@ test('the least configuration: local, embedded, default deny, paths from dataDir
       },
       state: { kind: 'sqlite', file: '/var/lib/hoop/state.db' },
       identity: { kind: 'embedded' },
+      machines: [],
       tokens: { lifetimeMs: 900_000, signInLifetimeMs: 43_200_000 },
       sessions: {
         defaultDurationMs: 28_800_000,
@@ -79,6 +87,9 @@ identity:
   clientId: hoop
   scopes: [openid, groups]
   groupsClaim: roles
+  clientSecret: env:HOOP_CLIENT
+  groupsMap: { Ana@Example.com: [dba], "@example.com": [staff] }
+  clockSkew: 2m
 tokens: { lifetime: 10m, signInLifetime: 1d }
 sessions: { defaultDuration: 1h30m, maxDuration: 4h, detached: 5m, drain: 2m }
 limits: { statement: 16MiB }
@@ -102,7 +113,8 @@ targets:
   assert.deepEqual(config.tls, { certFile: '/etc/hoop/tls/cert.pem', keyFile: '/etc/hoop/tls/key.pem' });
   assert.deepEqual(config.behindProxy, { trusted: ['10.0.0.0/8', 'fd00::/8'] });
   assert.deepEqual(config.keys, { directory: '/etc/hoop/shared-keys' });
-  assert.deepEqual(config.log, { origin: 'relay.example.com/log/a', keyFile: '/etc/hoop/log-a.key' });
+  assert.equal(config.log.origin, 'relay.example.com/log/a');
+  assert.deepEqual(config.log.key, { kind: 'file', file: '/etc/hoop/log-a.key' });
   assert.equal(config.logging.level, 'warn');
   assert.deepEqual(config.metrics, { allow: ['10.1.0.0/16'] });
   assert.deepEqual(config.evidence, {
@@ -116,10 +128,16 @@ targets:
   assert.equal(String(config.state.url), 'env:HOOP_STATE');
   assert.deepEqual(config.identity, {
     kind: 'oidc',
-    issuer: 'https://login.example.com/tenant',
+    issuer: 'https://login.example.com/tenant/',
     clientId: 'hoop',
+    clientSecret: SecretReference.parse('env:HOOP_CLIENT', '/'),
     scopes: ['openid', 'groups'],
     groupsClaim: 'roles',
+    groupsMap: new Map([
+      ['ana@example.com', ['dba']],
+      ['@example.com', ['staff']],
+    ]),
+    clockSkewSeconds: 120,
   });
   assert.deepEqual(config.tokens, { lifetimeMs: 600_000, signInLifetimeMs: 86_400_000 });
   assert.deepEqual(config.sessions, {
@@ -267,7 +285,7 @@ const wrong: [string, string, (string | RegExp)[]][] = [
   [
     'duration out of bounds',
     `${data}tokens: { lifetime: 2h }\n`,
-    [/^2:21 tokens\.lifetime expected a duration from 1m to 1h/],
+    [/^2:21 tokens\.lifetime expected a duration from 10s to 1h/],
   ],
   [
     'bad size',
@@ -352,6 +370,21 @@ const wrong: [string, string, (string | RegExp)[]][] = [
     'foreign issuer over http',
     `${data}identity: { issuer: "http://i.example", clientId: a }\n`,
     [/^2:21 identity\.issuer expected https/],
+  ],
+  [
+    'a tenant of anybody',
+    `${data}identity: { issuer: "https://login.microsoftonline.com/common/v2.0", clientId: a }\n`,
+    [/^2:21 identity\.issuer anybody’s tenant would do/],
+  ],
+  [
+    'a client secret in the file',
+    `${data}identity: { issuer: "https://i.example", clientId: a, clientSecret: GOCSPX }\n`,
+    [/^2:\d+ identity\.clientSecret expected env:NAME/],
+  ],
+  [
+    'groups of nobody',
+    `${data}identity: { issuer: "https://i.example", clientId: a, groupsMap: { ana: [dba] } }\n`,
+    [/identity\.groupsMap/],
   ],
   [
     'embedded with a client',

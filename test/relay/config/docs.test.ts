@@ -45,6 +45,10 @@ function webhookSchema(): unknown {
   return RelayFile.shape.reviews.unwrap().shape.webhooks.unwrap().element;
 }
 
+function machineSchema(): unknown {
+  return RelayFile.shape.identity.unwrap().shape.machines.unwrap().element;
+}
+
 function block(text: string, language: string): string {
   const found = new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``).exec(text);
   assert.ok(found, `no ${language} block`);
@@ -59,6 +63,7 @@ test('every key of relay.yaml is described, and no other', () => {
     const own = documentedKeys(text, `Of a target with \`protocol: ${protocol}\``);
     assert.deepEqual([...common, ...own].toSorted(), keysOf(schema).toSorted());
   }
+  assert.deepEqual(documentedKeys(text, 'Of a rule, in').toSorted(), keysOf(machineSchema()).toSorted());
   assert.deepEqual(documentedKeys(text, 'Of a webhook').toSorted(), keysOf(webhookSchema()).toSorted());
 });
 
@@ -75,6 +80,26 @@ test('the examples of servers.md are valid', () => {
   assert.equal(policies.ids.length, 3);
   const targets = block(text, 'yaml').replaceAll('AAAA…', 'A'.repeat(68));
   assert.equal(parseConfig('/etc/hoop/relay.yaml', `dataDir: .\n${targets}`).targets.size, 1);
+});
+
+const machines = (shape: string): string => `dataDir: .\nidentity:\n${shape}`;
+
+test('the examples of machines.md are valid', () => {
+  const text = read('machines.md');
+  const rules = [...text.matchAll(/^ {4}- name: [^]*?(?=^```)/gm)].map(([rule]) => rule);
+  assert.equal(rules.length, 4);
+  const assistants = rules.pop()!;
+  const config = parseConfig('/etc/hoop/relay.yaml', machines(`  machines:\n${rules.join('')}`));
+  assert.deepEqual(
+    config.machines.map(({ name }) => name),
+    ['shop-deploy', 'shop-pipeline', 'nightly'],
+  );
+  const issuer = '  issuer: https://login.example.com\n  clientId: hoop\n';
+  const external = parseConfig('/etc/hoop/relay.yaml', machines(`${issuer}  machines:\n${assistants}`));
+  assert.equal(external.machines[0]?.actor?.text, 'assistant-*');
+  const policies = [...text.matchAll(/^(permit [^]*?;)$/gm)].map(([, policy]) => policy!);
+  assert.equal(policies.length, 2);
+  assert.equal(Policies.parse([{ name: 'machines.md', text: policies.join('\n') }]).ids.length, 2);
 });
 
 test('the example policies are valid, and every action is described', () => {
@@ -101,6 +126,9 @@ test('the metrics that operators are told to watch exist', async () => {
     sealerBacklogBytes: one,
     logEntries: one,
     logFailing: () => false,
+    checkpointLagSeconds: one,
+    witnesses: () => [],
+    witnessedEntries: one,
   });
   const names = new Set((await metrics.registry.getMetricsAsJSON()).map(({ name }) => name));
   const told = [...read('operations.md').matchAll(/`(hoop_\w+)`/g)].map(([, name]) => name!);

@@ -8,11 +8,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import Fastify, { type FastifyInstance } from 'fastify';
 import * as oidc from 'openid-client';
-import type { NewEntry } from '../../../src/evidence/entry.ts';
+import { relayActor, type NewEntry } from '../../../src/evidence/entry.ts';
 import { keepProof } from '../../../src/evidence/logins/archive.ts';
 import { generateTokenKey } from '../../../src/identity/access-token.ts';
 import { makeProof } from '../../../src/identity/dpop.ts';
 import { generateLoginKey, importLoginKey, type LoginKey } from '../../../src/identity/login-key.ts';
+import type { MachineRule } from '../../../src/identity/machine-token.ts';
+import { Policies } from '../../../src/policy/policies.ts';
+import { delegationRoutes } from '../../../src/relay/api/delegations.ts';
 import { createIdentity, type RelayIdentity } from '../../../src/relay/api/identity.ts';
 import { authenticate, loginRoutes, offerNonces } from '../../../src/relay/api/login.ts';
 import { sendProblem } from '../../../src/relay/api/problem.ts';
@@ -24,6 +27,7 @@ import {
   providerGroupsClaim,
   providerScopes,
 } from '../../../src/relay/idp/provider.ts';
+import { openMachines } from '../../../src/relay/machines/open.ts';
 import { State } from '../../../src/relay/state/state.ts';
 import type { Clock } from '../../../src/system/clock.ts';
 import type { LoginAnswer } from '../../../src/wire/api.ts';
@@ -50,7 +54,13 @@ export type MoreRoutes = (
   parts: { relay: string; identity: RelayIdentity; state: State; clock: Clock },
 ) => void;
 
-export async function startRelay(more?: MoreRoutes) {
+export interface TestRelayOptions {
+  readonly machines?: readonly MachineRule[];
+  readonly policy?: string;
+  readonly more?: MoreRoutes;
+}
+
+export async function startRelay(options: TestRelayOptions = {}) {
   const directory = mkdtempSync(path.join(tmpdir(), 'hoop-identity-'));
   const server = createServer();
   server.listen(0, '127.0.0.1');
@@ -76,6 +86,16 @@ export async function startRelay(more?: MoreRoutes) {
   });
   const entries: NewEntry[] = [];
   const append = async (entry: NewEntry) => void entries.push(entry);
+  const policies = Policies.parse([{ name: 'policy.cedar', text: options.policy ?? '' }]);
+  const machines = openMachines({
+    config: { publicUrl: relay, identity: { kind: 'embedded' }, machines: options.machines ?? [] },
+    state,
+    clock,
+    policies: () => policies,
+    onIssuerKeys: async (issuer, { digest }) => {
+      await append({ kind: 'issuer.keys', actor: relayActor, issuer, jwksDigest: digest, jwks: null });
+    },
+  });
   const app = Fastify({
     serverFactory: (handler) => server.on('request', handler),
   });
@@ -87,10 +107,20 @@ export async function startRelay(more?: MoreRoutes) {
     clock,
     append,
     keepProof: (...proof) => keepProof(directory, ...proof),
+    machines,
     vouchesFor: (...token) => provider.accounts.vouchesFor(...token),
   });
+  delegationRoutes(app, {
+    config: { publicUrl: relay },
+    policies: () => policies,
+    state,
+    replay: state.replay,
+    clock,
+    append,
+    authenticate: (request) => authenticate(identity, request),
+  });
   app.get('/v1/other', async (request) => (await authenticate(identity, request)).login);
-  more?.(app, { relay, identity, state, clock });
+  options.more?.(app, { relay, identity, state, clock });
   await app.register(mountProvider(provider));
   await app.ready();
   const close = async () => {

@@ -6,6 +6,7 @@ import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import fastify, { type FastifyInstance } from 'fastify';
+import { unknownAuthentication } from '../../../src/model/authentication.ts';
 import type { NewEntry } from '../../../src/evidence/entry.ts';
 import { createSigner } from '../../../src/evidence/log/key-file.ts';
 import { Log } from '../../../src/evidence/log/log.ts';
@@ -129,7 +130,8 @@ export async function startStage(options: StageOptions = {}) {
     openSession: (deadlineMs?: number) => openSession({ ...parts, processId }, deadlineMs),
     entries: async () => {
       const found: NewEntry[] = [];
-      for await (const { entry } of readEntries(evidence)) found.push(entry);
+      for await (const { entry } of readEntries(evidence))
+        if (entry.kind !== 'log.key-rotated') found.push(entry);
       return found;
     },
     verify: async () => {
@@ -182,8 +184,9 @@ async function signIn(parts: Parts, name: Name, groups: string[] = people[name])
   await append(entry);
   const { jkt, publicJwk } = key;
   const validUntilMs = clock.wallMs() + 3_600_000;
-  await state.logins.open({ id: login, principal, jkt, publicJwk, validUntilMs, entry });
-  const person = { principal, login, jkt, publicJwk, key };
+  const authentication = unknownAuthentication;
+  await state.logins.open({ id: login, principal, jkt, publicJwk, authentication, validUntilMs, entry });
+  const person = { principal, login, jkt, publicJwk, authentication, scope: null, key };
   callers.set(name, person);
   return person;
 }

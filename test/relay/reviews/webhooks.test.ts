@@ -90,6 +90,7 @@ const person = (subject: string) => ({
   subject,
   email: `${subject}@example.com`,
   groups: [],
+  actsFor: null,
 });
 const review: NewReview = {
   id: '01JD0000000000000000000001',

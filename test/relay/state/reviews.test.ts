@@ -17,6 +17,7 @@ const person = (subject: string) => ({
   subject,
   email: null,
   groups: ['dba-leads'],
+  actsFor: null,
 });
 const decision = (subject: string, changes: Partial<NewDecision> = {}): NewDecision => ({
   reviewer: person(subject),

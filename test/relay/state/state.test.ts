@@ -6,6 +6,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { unknownAuthentication, type Authentication } from '../../../src/model/authentication.ts';
 import { generateLoginKey, importLoginKey } from '../../../src/identity/login-key.ts';
 import type { LoginId, SessionId, TargetName } from '../../../src/model/ids.ts';
 import type { Principal } from '../../../src/model/principal.ts';
@@ -31,6 +32,7 @@ const ana: Principal = {
   subject: 'ana',
   email: 'ana@example.com',
   groups: ['a', 'b'],
+  actsFor: null,
 };
 const key = await importLoginKey(await generateLoginKey());
 const directory = mkdtempSync(path.join(tmpdir(), 'hoop-state-'));
@@ -52,7 +54,8 @@ const newLogin = (clock: Clock, principal = ana) => {
     idTokenDigest: '0'.repeat(64),
   };
   const validUntilMs = clock.wallMs() + 900_000;
-  return { id, principal, jkt: key.jkt, publicJwk: key.publicJwk, validUntilMs, entry };
+  const authentication = unknownAuthentication;
+  return { id, principal, jkt: key.jkt, publicJwk: key.publicJwk, authentication, validUntilMs, entry };
 };
 
 const newSession = (clock: Clock, login: LoginId, processId: string) => ({
@@ -193,21 +196,31 @@ function contract(locate: () => string): void {
       principal: ana,
       jkt: key.jkt,
       publicJwk: key.publicJwk,
+      scope: null,
+      authentication: unknownAuthentication,
     });
     const until = clock.nowMs + 1_800_000;
+    const renew = (
+      principal: Principal,
+      jkt: string,
+      untilMs: number,
+      authentication: Authentication = unknownAuthentication,
+    ) => state.logins.renew(login.id, { principal, jkt, authentication }, untilMs);
+    const later = { timeMs: clock.nowMs, acr: 'urn:mfa', amr: ['pwd', 'otp'] };
     for (const other of [
       { ...ana, subject: 'ben' },
       { ...ana, issuer: 'https://other.example' },
     ])
-      assert.equal(await state.logins.renew(login.id, other, key.jkt, until), false);
-    assert.equal(await state.logins.renew(login.id, ana, 'another', until), false);
-    assert.equal(await state.logins.renew(login.id, { ...ana, groups: ['c'] }, key.jkt, until), true);
+      assert.equal(await renew(other, key.jkt, until), false);
+    assert.equal(await renew(ana, 'another', until), false);
+    assert.equal(await renew({ ...ana, groups: ['c'] }, key.jkt, until, later), true);
     assert.deepEqual((await state.logins.findLive(login.id))?.principal.groups, ['c']);
+    assert.deepEqual((await twin.logins.findLive(login.id))?.authentication, later);
     clock.nowMs = until - 1;
     assert.ok(await state.logins.findLive(login.id));
     clock.nowMs = until;
     assert.equal(await state.logins.findLive(login.id), null);
-    assert.equal(await state.logins.renew(login.id, ana, key.jkt, until + 1000), false);
+    assert.equal(await renew(ana, key.jkt, until + 1000), false);
   });
 
   test('all logins of one principal end together, and nobody else’s', async () => {

@@ -6,7 +6,7 @@
  * What it does not show: that the person at the key was who the issuer thinks; that the issuer was not deceived; and where the
  * embedded provider is the issuer, it is the relay's operator who vouches.
  */
-import type { Act, EntryOf } from '../../entry.ts';
+import { sessionOf, type Act, type EntryOf } from '../../entry.ts';
 import { KeptProofs } from '../../logins/layout.ts';
 import type { FailureCode, FindingCode, Findings, WarningCode } from '../finding.ts';
 import type { CheckedAct } from '../logins.ts';
@@ -93,8 +93,11 @@ export class Attribution {
   signedIn(entry: EntryOf<'login'>, index: number): void {
     const before = this.#signIns.get(entry.login)?.entry;
     const same =
-      before?.idTokenDigest === entry.idTokenDigest && before.proof?.digest === entry.proof?.digest;
-    if (before !== undefined && same && before.thumbprint === entry.thumbprint) return;
+      before !== undefined &&
+      before.idTokenDigest === entry.idTokenDigest &&
+      before.proof?.digest === entry.proof?.digest &&
+      before.thumbprint === entry.thumbprint;
+    if (same) return;
     const keySets = this.#keySets.heldAt(entry.actor.issuer, entry.time);
     this.#signIns.set(entry.login, { entry, index, keySets, chain: null });
   }
@@ -105,12 +108,13 @@ export class Attribution {
 
   /** @param checked what `Logins` says of its signature */
   async act(entry: Act, index: number, checked: CheckedAct): Promise<void> {
+    const session = sessionOf(entry);
     const signIn = checked.problem === null ? this.#signIns.get(entry.login ?? '') : undefined;
     const chain = signIn === undefined ? null : await this.#follow(signIn);
     if (checked.problem === 'attribution-unsigned')
       this.#findings.failure(checked.problem, `${entry.kind} (${actionOf(entry)}) carries no signature`, {
         index,
-        ...(entry.session !== null && { session: entry.session }),
+        ...(session !== null && { session }),
       });
     const attributed = chain?.attributed ?? 'broken';
     const link = checked.problem ?? chain?.link?.code ?? null;
@@ -119,12 +123,12 @@ export class Attribution {
     counts[attributed] += 1;
     this.#acts.set(action, counts);
     if (attributed === 'broken' && link !== null) this.#broken.set(link, (this.#broken.get(link) ?? 0) + 1);
-    if (this.#session === null || entry.session !== this.#session) return;
+    if (this.#session === null || session !== this.#session) return;
     this.#chains.push({
       action,
       index,
       time: entry.time,
-      session: entry.session,
+      session,
       actor: entry.actor,
       attributed,
       link,
@@ -175,6 +179,8 @@ function actionOf(entry: Act): string {
       return 'session.kill';
     case 'review.decided':
       return 'review.decide';
+    case 'agent.delegated':
+      return 'agent.delegate';
     case 'evidence.read':
       return `evidence.${entry.action}`;
   }

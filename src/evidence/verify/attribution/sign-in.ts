@@ -5,7 +5,7 @@
 import { hash } from 'node:crypto';
 import path from 'node:path';
 import type { EntryOf } from '../../entry.ts';
-import { proofBytes, proofsOf, type KeptProofs, type NamedProof } from '../../logins/layout.ts';
+import { proofBytes, proofsOf, type KeptProofs } from '../../logins/layout.ts';
 import { readIfThere } from '../../regular-file.ts';
 import type { FailureCode, WarningCode } from '../finding.ts';
 import { boundThumbprints, parseIdToken, verifyIdToken, type KeptIdToken } from './id-token.ts';
@@ -22,7 +22,10 @@ export interface SignInChain {
   /** What is wrong, or less than whole. */
   readonly link: { readonly code: FailureCode | WarningCode; readonly message: string } | null;
   /** The proof that was looked for. */
-  readonly proof: NamedProof & {
+  readonly proof: {
+    readonly kind: string;
+    /** SHA-256 of its text, hexadecimal; null: it has none to tell, since it is a secret that is used again. */
+    readonly digest: string | null;
     /** Below the evidence directory; null when it is not there. */
     readonly file: string | null;
   };
@@ -62,7 +65,8 @@ export async function followSignIn(
   proofs: KeptProofs,
   { entry, keySets }: SignIn,
 ): Promise<SignInChain> {
-  const named = proofsOf(entry)[0]!;
+  const named = proofsOf(entry)[0];
+  if (named === undefined) return unkept(entry);
   const file = await proofs.find(named.digest);
   const found: SignInChain = {
     attributed: 'broken',
@@ -113,6 +117,19 @@ export async function followSignIn(
   if (bound.length > 0) return { ...told, issuerKey, attributed: 'issuer' };
   const message = `the issuer signed who it is; that the key is theirs is the relay's word (login ${entry.login})`;
   return { ...told, issuerKey, attributed: 'relay', link: { code: 'attribution-unbound', message } };
+}
+
+/** A machine's: what it shows may be shown again, so that it is not kept. */
+function unkept({ login, proof, method }: EntryOf<'login'>): SignInChain {
+  const kind = proof?.kind ?? method;
+  const message = `it was proven by a ${kind}, which is not kept (login ${login})`;
+  return {
+    attributed: 'unchecked',
+    link: { code: 'attribution-not-checked', message },
+    proof: { kind, digest: proof?.digest ?? null, file: null },
+    token: null,
+    issuerKey: null,
+  };
 }
 
 const signerProblems = {
