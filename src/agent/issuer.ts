@@ -336,6 +336,10 @@ function ofOAuth(code: string): HoopError {
     return new AgentError('step-up-unmet', 'the identity provider cannot sign you in as is asked for', {
       hint: 'ask whoever runs it, or whoever keeps the policies, which class of sign-in it offers',
     });
+  if (code === 'temporarily_unavailable')
+    return new IdentityError('issuer-unreachable', 'the identity provider cannot answer for a moment', {
+      hint: 'try again in a minute; you are still signed in',
+    });
   const known = /^[a-z_]{1,40}$/.test(code) ? code : 'unknown error';
   const hint = operatorHints[known];
   return new IdentityError('issuer-invalid', `the identity provider refused the request (${known})`, {

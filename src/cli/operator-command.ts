@@ -4,11 +4,12 @@
  */
 import { userInfo } from 'node:os';
 import * as Flags from '@oclif/core/flags';
-import type { OperatorAct } from '../evidence/entry.ts';
+import type { OperatorAct } from '../evidence/operator-act.ts';
 import { CLIError } from '@oclif/core/errors';
 import type { ServiceAccount } from '../identity/service-account.ts';
 import { loadConfig } from '../relay/config/config.ts';
 import type { RelayConfig } from '../relay/config/config.ts';
+import { upstreamName } from '../relay/config/upstream.ts';
 import { Accounts } from '../relay/idp/accounts.ts';
 import { providerIssuer } from '../relay/idp/provider.ts';
 import { ServiceAccountAdmin } from '../relay/machines/service-accounts.ts';
@@ -95,9 +96,9 @@ export abstract class OperatorCommand extends HoopCommand {
     flags: OperatorFlags,
     work: (accounts: Accounts, state: State) => Promise<T>,
   ): Promise<T> {
-    const { identity } = await this.relayConfig(flags);
-    if (identity.kind !== 'embedded')
-      throw new OperatorError('provider-not-embedded', `people sign in at ${identity.issuer}`, {
+    const elsewhere = signInElsewhere((await this.relayConfig(flags)).identity);
+    if (elsewhere !== null)
+      throw new OperatorError('provider-not-embedded', `people sign in at ${elsewhere}`, {
         hint: 'manage them there; groups come with their tokens',
       });
     return this.withState(flags, (state, config) => work(accountsOf(state, config), state));
@@ -151,7 +152,13 @@ export abstract class OperatorCommand extends HoopCommand {
    */
   protected async personAs(flags: OperatorFlags, email: string | null): Promise<User | null> {
     const { identity } = await this.relayConfig(flags);
-    if (email === null || identity.kind !== 'embedded') return null;
+    if (email === null || identity.kind !== 'embedded' || identity.upstream !== null) return null;
     return this.withUser(flags, email, async (_, user) => user);
   }
+}
+
+/** Where people sign in; null: at the embedded provider itself. */
+export function signInElsewhere(identity: RelayConfig['identity']): string | null {
+  if (identity.kind !== 'embedded') return identity.issuer;
+  return identity.upstream === null ? null : upstreamName(identity.upstream);
 }

@@ -8,6 +8,7 @@ import { HoopError } from '../errors.ts';
  * - `key-file-unusable`: the file of a key cannot be read, or there is one already.
  * - `password-unreadable`: standard input gave no password, or two that differ.
  * - `target-not-configured`, `host-key-not-trusted`: `hoop relay trust` pinned nothing.
+ * - `saml-not-configured`: people do not sign in to this relay by SAML.
  * - `relay-check-failed`: `hoop relay check` found something that keeps the relay from working.
  */
 export type OperatorErrorCode =
@@ -22,6 +23,7 @@ export type OperatorErrorCode =
   | 'password-unreadable'
   | 'target-not-configured'
   | 'host-key-not-trusted'
+  | 'saml-not-configured'
   | 'relay-check-failed';
 
 /** What an operator asked for and cannot have. */

@@ -12,6 +12,7 @@ import { z } from 'zod';
 import { logKeyRotated } from './entries/log-key.ts';
 import type { Principal } from '../model/principal.ts';
 import { EvidenceError } from './error.ts';
+import { OperatorAct } from './operator-act.ts';
 
 /** C2SP tlog-tiles: the length of an entry is written as uint16. */
 export const maxEntryBytes = 65_535;
@@ -50,14 +51,6 @@ export const actorOf = ({ kind, issuer, subject, email, actsFor }: Principal): P
 /** Who caused the entry: the relay by itself, or a verified principal. */
 const Actor = z.discriminatedUnion('kind', [z.object({ kind: z.literal('relay') }), PersonActor]);
 export type Actor = z.infer<typeof Actor>;
-
-/** Somebody at the relay's own machine, with the rights of its user: no login, so nothing here is proven but that. */
-export const OperatorAct = z.object({
-  /** Name of the account on that machine, as the machine told it; `ana as hoop` where one took another's rights. */
-  account: z.string().max(128),
-  reason: z.string().max(1024).nullable(),
-});
-export type OperatorAct = z.infer<typeof OperatorAct>;
 
 const base = { v: z.literal(1), time, actor: Actor };
 const byPerson = { v: z.literal(1), time, actor: PersonActor };
@@ -134,10 +127,15 @@ const Login = z.object({
   thumbprint: z.string().regex(/^[\w-]{43}$/),
   /** `cnf-by-issuer`: the ID token itself names the key (RFC 7800). */
   binding: z.enum(['cnf-by-issuer', 'bound-by-relay']),
-  /** SHA-256 of the compact ID token as it came, which is kept beside the log (`logins/layout.ts`); absent when the sign-in was by something else. */
+  /**
+   * SHA-256 of the compact ID token as it came, with a `broker` of the one that the actor's own issuer signed; kept beside the
+   * log (`logins/layout.ts`). Absent when the sign-in was by something else.
+   */
   idTokenDigest: sha256.optional(),
   /** Client id that the ID token was issued to; absent in entries of earlier versions. */
   audience: z.string().optional(),
+  /** The relay's own provider, when it stood between the client and the actor's issuer; absent otherwise. */
+  broker: z.object({ issuer: z.string() }).optional(),
   /** What it was proven by, where that is not the ID token itself: the identity provider's own word, or what a machine showed. */
   proof: z
     .object({

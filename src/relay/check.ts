@@ -18,6 +18,7 @@ import { settingValue } from './config/secret.ts';
 import { checkKeys } from './keys.ts';
 import { checkSshTarget } from './check-ssh.ts';
 import { webhookAccess } from './reviews/webhooks.ts';
+import { checkSaml, samlUpstream } from './saml.ts';
 
 /** One thing that was looked at. */
 export interface CheckResult {
@@ -39,6 +40,9 @@ export async function checkRelay(config: RelayConfig, options: { connect: boolea
     attempt('evidence directory', () => checkDirectory(config.evidence.directory)),
     attempt('state', () => checkState(config)),
   ];
+  const saml = samlUpstream(config);
+  if (saml !== null && (options.connect || !/^https?:/i.test(saml.metadata)))
+    results.push(attempt('saml provider', () => checkSaml(saml)));
   const { tls } = config;
   if (tls !== null) results.push(attempt('tls', () => checkServerCertificate(config, tls)));
   for (const [at, webhook] of config.reviews.webhooks.entries())

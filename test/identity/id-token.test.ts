@@ -91,6 +91,7 @@ test('the shapes of Okta, Entra ID, Keycloak and Google become a principal', asy
       subject: 'u-1',
       email: 'ana@example.com',
       groups: ['a', 'b'],
+      actsFor: null,
     },
   );
   assert.deepEqual(authentication.amr, ['pwd', 'mfa']);

@@ -89,6 +89,11 @@ export const programs = {
     purpose: 'a real OpenID provider of somebody else: device grant, DPoP',
     needs: ['glewlwyd', 'sqlite3', '/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3'],
   },
+  simplesamlphp: {
+    packages: ['simplesamlphp', 'php-cli', 'php-xml', 'openssl'],
+    purpose: 'hoop login through a foreign SAML identity provider',
+    needs: ['php', 'openssl', '/usr/share/simplesamlphp/www/saml2/idp/SSOService.php'],
+  },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;
 

@@ -18,7 +18,7 @@ const conclusions: Readonly<Record<Attributed, string>> = {
   broken: 'not attributed',
 };
 
-export function* attributionLines({ acts, broken, chains }: AttributionReport): Generator<string> {
+export function* attributionLines({ acts, broken, session, chains }: AttributionReport): Generator<string> {
   const width = Math.max(14, ...acts.map(({ action }) => action.length));
   yield `  ${'attributed'.padEnd(width)}  ${columns.map(([, head]) => head).join('  ')}`;
   for (const act of acts) {
@@ -29,6 +29,8 @@ export function* attributionLines({ acts, broken, chains }: AttributionReport): 
   for (const [link, count] of Object.entries(broken))
     yield colour.red(`  ${count} ${count === 1 ? 'act is' : 'acts are'} broken at ${link}`);
   for (const chain of chains) yield* chainLines(chain);
+  if (session !== null && chains.length === 0)
+    yield `  nobody did anything about a session ${session} in this log`;
 }
 
 /** One act, a line for each step as far as they go. */

@@ -67,8 +67,6 @@ export default class AuditVerify extends RelayCommand {
         ? await this.withAccount(flags, (account) => verifyRelay(account, asked))
         : await verifyDirectory(dir, { ...asked, partial });
     for (const line of reportLines(verified)) this.print(line);
-    if (session !== undefined && verified.report.attribution?.chains.length === 0)
-      this.note(`  nobody did anything about a session ${session} in this log`);
     if (!verified.report.verified) process.exitCode = exitCodes.verificationFailed;
     return verified.report;
   }

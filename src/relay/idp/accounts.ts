@@ -1,7 +1,7 @@
 /** The people of the embedded provider, as an operator manages them and as they sign in. */
 import { z } from 'zod';
 import { systemClock, type Clock } from '../../system/clock.ts';
-import type { OperatorAct } from '../../evidence/entry.ts';
+import type { OperatorAct } from '../../evidence/operator-act.ts';
 import type { LiveLogin, LoginEnd } from '../state/logins.ts';
 import type { State } from '../state/state.ts';
 import type { User } from '../state/users.ts';
@@ -125,11 +125,6 @@ export class Accounts {
   /** Live ones. */
   loginsOf(user: User): Promise<LiveLogin[]> {
     return this.#state.logins.live({ issuer: this.#issuer, subject: user.id });
-  }
-
-  /** What a revoked login could still be renewed with. Nothing, where its person is another provider's. */
-  async endGrantOf({ principal, jkt }: LiveLogin): Promise<void> {
-    if (principal.issuer === this.#issuer) await this.#state.artefacts.removeBoundTo(principal.subject, jkt);
   }
 
   async #endLogins(user: User, reason: LoginEnd): Promise<void> {

@@ -84,6 +84,22 @@ declare module 'oidc-provider' {
   export interface Interaction {
     readonly uid: string;
     readonly prompt: { readonly name: string };
+    /** Id of the device code whose confirmation led here. */
+    readonly deviceCode?: string;
+  }
+
+  export interface DeviceCode {
+    /** Of the request that made it; untrusted. */
+    readonly params: Readonly<Record<string, unknown>>;
+    error?: string;
+    errorDescription?: string;
+    save(): Promise<string>;
+  }
+
+  /** What an account is asked for. */
+  export interface TokenOfAccount {
+    readonly kind: string;
+    readonly consumed?: unknown;
   }
 
   export interface DeviceInfo {
@@ -113,6 +129,7 @@ declare module 'oidc-provider' {
     constructor(issuer: string, configuration: Configuration);
     readonly issuer: string;
     proxy: boolean;
+    readonly DeviceCode: { find(id: string): Promise<DeviceCode | undefined> };
     readonly Grant: new (properties: { accountId: string; clientId: string }) => Grant;
     use(middleware: Middleware): this;
     on(event: string, listener: (...values: never[]) => void): this;
@@ -141,6 +158,10 @@ declare module 'oidc-provider' {
     class OIDCProviderError extends Error {}
     class InvalidGrant extends OIDCProviderError {
       constructor(detail: string);
+    }
+    /** Answered with status 400. */
+    class CustomOIDCProviderError extends OIDCProviderError {
+      constructor(code: string, description: string);
     }
     class SessionNotFound extends OIDCProviderError {}
   }

@@ -203,6 +203,15 @@ export const signInPage = (place: Place, form: SignInForm): string =>
     form.problem !== null,
   );
 
+/** @param url of the upstream; the browser goes there by itself (`Refresh`), or by the link */
+export const leavePage = (place: Place, url: string): string =>
+  page(
+    place,
+    'Sign in',
+    html`<p>You sign in at <strong>${new URL(url).host}</strong>, and come back here.</p>
+      <p><a href="${url}">Continue there</a></p>`,
+  );
+
 export const donePage = (place: Place): string =>
   page(place, 'Signed in', html`<p role="status">Your terminal is signed in. You can close this page.</p>`);
 

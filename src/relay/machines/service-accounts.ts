@@ -1,5 +1,5 @@
 /** Service accounts as an operator manages them. */
-import type { OperatorAct } from '../../evidence/entry.ts';
+import type { OperatorAct } from '../../evidence/operator-act.ts';
 import { createPublicKey } from 'node:crypto';
 import {
   digestOfSecret,

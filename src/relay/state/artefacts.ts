@@ -81,14 +81,13 @@ export class Artefacts {
   }
 
   /**
-   * Everything that was issued under the account's grants whose refresh token is bound to the key (RFC 9449).
-   * @param jkt RFC 7638 thumbprint
+   * Everything that was issued under the grants whose refresh token is bound to the key (RFC 9449).
+   * @param jkt RFC 7638 thumbprint; a key is of one login
    */
-  async removeBoundTo(accountId: string, jkt: string): Promise<void> {
+  async removeBoundTo(jkt: string): Promise<void> {
     const rows = await this.#db
       .selectFrom('artefacts')
       .select(['grant_id', 'payload'])
-      .where('account_id', '=', accountId)
       .where('model', '=', 'RefreshToken')
       .execute();
     for (const { grant_id: grant, payload } of rows)

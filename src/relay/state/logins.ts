@@ -1,6 +1,7 @@
 /** Sign-ins: whose, bound to which key, good until when. A login lives while it has not ended and is renewed in time. */
 import type { Kysely } from 'kysely';
-import type { NewEntry, OperatorAct } from '../../evidence/entry.ts';
+import type { NewEntry } from '../../evidence/entry.ts';
+import type { OperatorAct } from '../../evidence/operator-act.ts';
 import type { LiveLogins, LoginScope, StoredLogin } from '../../identity/authenticator.ts';
 import { PublicJwk } from '../../identity/login-key.ts';
 import type { Authentication } from '../../model/authentication.ts';

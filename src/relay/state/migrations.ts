@@ -37,6 +37,12 @@ const migrations: readonly Migration[] = [
     },
   },
   {
+    name: '0005-broker',
+    async up(db) {
+      for (const statement of broker) await sql.raw(statement).execute(db);
+    },
+  },
+  {
     name: '0007-lifecycle',
     async up(db) {
       for (const statement of lifecycle) await sql.raw(statement).execute(db);
@@ -113,6 +119,16 @@ const machines = [
   `create index logins_acts_for on logins (acts_for_issuer, acts_for_subject)`,
   `alter table reviews add column acts_for text`,
   `alter table review_decisions add column acts_for text`,
+];
+
+const broker = [
+  `create table upstream_sign_ins (id text primary key, upstream text not null, issuer text not null, subject text not null,
+     session text, identity text not null, login_id text, created_at bigint not null, expires_at bigint not null,
+     leased_by text, leased_until bigint not null)`,
+  `create index upstream_sign_ins_subject on upstream_sign_ins (subject)`,
+  `create index upstream_sign_ins_session on upstream_sign_ins (session)`,
+  `create index upstream_sign_ins_login on upstream_sign_ins (login_id)`,
+  `create index upstream_sign_ins_expiry on upstream_sign_ins (expires_at)`,
 ];
 
 const lifecycle = [

@@ -171,6 +171,23 @@ export interface ReviewDecisionRow {
   standing: string;
 }
 
+/** A sign-in that an upstream of the embedded provider vouches for. */
+export interface UpstreamSignInRow {
+  id: string;
+  upstream: string;
+  issuer: string;
+  subject: string;
+  session: string | null;
+  /** Encrypted JSON. */
+  identity: string;
+  login_id: string | null;
+  created_at: number;
+  expires_at: number;
+  /** Who renews it now, and until when nobody else may. */
+  leased_by: string | null;
+  leased_until: number;
+}
+
 export interface Tables {
   users: UserRow;
   service_accounts: ServiceAccountRow;
@@ -178,6 +195,7 @@ export interface Tables {
   delegations: DelegationRow;
   artefacts: ArtefactRow;
   logins: LoginRow;
+  upstream_sign_ins: UpstreamSignInRow;
   sessions: SessionRow;
   reviews: ReviewRow;
   review_decisions: ReviewDecisionRow;

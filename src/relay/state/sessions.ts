@@ -3,7 +3,7 @@
  * a session polls `due` (one query) and ends what it names; deadlines it keeps itself, by its monotonic clock.
  */
 import type { Kysely, SelectQueryBuilder } from 'kysely';
-import type { OperatorAct } from '../../evidence/entry.ts';
+import type { OperatorAct } from '../../evidence/operator-act.ts';
 import type { Authentication } from '../../model/authentication.ts';
 import type { LoginId, SessionId, TargetName } from '../../model/ids.ts';
 import type { SessionEnd } from '../../model/outcome.ts';

@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { nameOf } from '../../../cli/person.ts';
-import { accountsOf, operatorAct, OperatorCommand, reasonFlag } from '../../../cli/operator-command.ts';
+import { operatorAct, OperatorCommand, reasonFlag, signInElsewhere } from '../../../cli/operator-command.ts';
 import { OperatorError } from '../../../cli/operator-error.ts';
 
 export default class AdminLoginsEnd extends OperatorCommand {
@@ -32,15 +32,15 @@ export default class AdminLoginsEnd extends OperatorCommand {
         throw new OperatorError('login-unknown', 'there is no live sign-in of this id or person', {
           hint: 'see: hoop admin logins list',
         });
-      const accounts = accountsOf(state, config);
       for (const login of chosen) {
         // First the login, which counts at once; then what it could come back with.
         await state.logins.endByOperator(login.id, operatorAct(flags.reason ?? null));
-        await accounts.endGrantOf(login);
+        await state.artefacts.removeBoundTo(login.jkt);
         this.print(`  Ended ${login.id} of ${nameOf(login.principal)}`);
       }
-      if (config.identity.kind !== 'embedded')
-        this.note('hoop: end the session at your identity provider too, or the person can sign in again');
+      const elsewhere = signInElsewhere(config.identity);
+      if (elsewhere !== null)
+        this.note(`hoop: end the session at ${elsewhere} too, or the person can sign in again`);
       return { logins: chosen.map(({ id }) => id) };
     });
   }

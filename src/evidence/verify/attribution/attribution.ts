@@ -46,7 +46,9 @@ export interface AttributionReport {
   readonly acts: readonly Readonly<ActCounts>[];
   /** Acts by the link that is missing. */
   readonly broken: Readonly<Partial<Record<FindingCode, number>>>;
-  /** The acts about the session that was asked for, step by step; empty when none was. */
+  /** The session that was asked for; null: none was. */
+  readonly session: string | null;
+  /** The acts about it, step by step. */
   readonly chains: readonly AttributedAct[];
 }
 
@@ -142,6 +144,7 @@ export class Attribution {
     return {
       acts: [...this.#acts.values()].toSorted((a, b) => (a.action < b.action ? -1 : 1)),
       broken: Object.fromEntries(this.#broken),
+      session: this.#session,
       chains: this.#chains,
     };
   }
