@@ -77,10 +77,14 @@ export async function presentIdToken(parts: IdTokenParts, text: string, jkt: str
 function direct({ vouchesFor }: IdTokenParts, text: string, token: VerifiedIdToken): Presented {
   const { principal, authentication, boundJkt, digest, audience, issuedAtMs } = token;
   return {
-    ...{ principal, authentication, boundJkt },
+    principal,
+    authentication,
+    boundJkt,
     told: { method: 'device-code', idTokenDigest: digest, audience },
     kept: [{ digest, kind: 'id-token', text }],
-    ...{ endsAtMs: null, scope: null, parent: null },
+    endsAtMs: null,
+    scope: null,
+    parent: null,
     refuseUnlessVouchedFor: async () => {
       if (vouchesFor !== undefined && !(await vouchesFor(principal.subject, issuedAtMs)))
         throw notVouchedFor();
@@ -95,14 +99,18 @@ async function brokered(broker: LoginBroker, text: string, verified: VerifiedIdT
   if (proof === null) throw notVouchedFor();
   const digest = hash('sha256', proof.text, 'hex');
   return {
-    ...{ principal, authentication, boundJkt, endsAtMs },
+    principal,
+    authentication,
+    boundJkt,
+    endsAtMs,
     told: {
       method: 'device-code',
       broker: { issuer: broker.issuer },
       ...(proof.kind === 'id-token' ? { idTokenDigest: digest } : { proof: { kind: proof.kind, digest } }),
     },
     kept: [{ digest, ...proof }],
-    ...{ scope: null, parent: null },
+    scope: null,
+    parent: null,
     refuseUnlessVouchedFor: async () => {
       if (!(await broker.vouchesFor(signIn))) throw notVouchedFor();
     },

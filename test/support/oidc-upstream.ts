@@ -129,6 +129,9 @@ async function configuration(upstream: OidcUpstreamServer, relay: string): Promi
       backchannelLogout: { enabled: true },
     },
     interactions: { policy, url: (_: Context, { uid }: { uid: string }) => `/interaction/${uid}` },
+    // Its own refuses loopback, where the relay of a test is.
+    fetch: (url: string, { method, headers, body }: RequestInit) =>
+      fetch(url, { method: method ?? 'GET', headers: headers ?? {}, body: body ?? null }),
     issueRefreshToken: () => true,
     rotateRefreshToken: true,
     expiresWithSession: () => false,

@@ -94,6 +94,26 @@ export const programs = {
     purpose: 'hoop login through a foreign SAML identity provider',
     needs: ['php', 'openssl', '/usr/share/simplesamlphp/www/saml2/idp/SSOService.php'],
   },
+  lemonldap: {
+    packages: [
+      'lemonldap-ng',
+      'libcrypt-openssl-rsa-perl',
+      'libgd-securityimage-perl',
+      'libimage-magick-perl',
+      'libio-string-perl',
+      'libmouse-perl',
+      'libplack-perl',
+      'libstring-random-perl',
+    ],
+    purpose: 'a real OpenID provider without a device grant, as upstream of the relay’s own',
+    needs: [
+      'plackup',
+      '/usr/share/lemonldap-ng/portal/htdocs/index.psgi',
+      '/usr/share/perl5/GD/SecurityImage/Magick.pm',
+      '/usr/share/perl5/IO/String.pm',
+      '/usr/share/perl5/String/Random.pm',
+    ],
+  },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;
 

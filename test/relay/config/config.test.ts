@@ -412,6 +412,30 @@ const wrong: [string, string, (string | RegExp)[]][] = [
     [/identity\.upstream\.clockSkew expected a duration from 0s to 5m/],
   ],
   [
+    'an OpenID upstream with an external issuer',
+    `${data}identity: { issuer: "https://i.example", clientId: a, upstream: { kind: oidc, issuer: "https://u.example", clientId: b } }\n`,
+    [/^2:65 identity\.upstream only for the embedded issuer/],
+  ],
+  [
+    'an upstream by http, with its secret in the file, without openid',
+    `${data}identity:\n  upstream: { kind: oidc, issuer: "http://u.example", clientId: b, clientSecret: hush, scopes: [email] }\n`,
+    [
+      /^3:35 identity\.upstream\.issuer expected https/,
+      /^3:82 identity\.upstream\.clientSecret a secret does not belong in this file/,
+      /^3:96 identity\.upstream\.scopes expected openid/,
+    ],
+  ],
+  [
+    'an upstream of another kind',
+    `${data}identity: { upstream: { kind: ldap } }\n`,
+    [/identity\.upstream\.kind expected kind: oidc/],
+  ],
+  [
+    'an unknown key of an upstream',
+    `${data}identity: { upstream: { kind: oidc, issuer: "https://u.example", clientID: b } }\n`,
+    [/clientId missing/, /clientID unknown key; did you mean clientId/],
+  ],
+  [
     'scopes without openid',
     `${data}identity: { issuer: "https://i.example", clientId: a, scopes: [email] }\n`,
     [/^2:63 identity\.scopes expected openid/],

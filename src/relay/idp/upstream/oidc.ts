@@ -233,12 +233,15 @@ function fetchBy(onTokens: OnTokens | null): oidc.CustomFetch {
   };
 }
 
-/** As the issuer says that it wants it; HTTP Basic where it says nothing (OpenID Connect Discovery 1.0 §3). */
+/**
+ * In the form where the issuer takes that: not all decode what RFC 6749 §2.3.1 encodes for HTTP Basic. Basic where it says
+ * nothing (OpenID Connect Discovery 1.0 §3).
+ */
 function clientAuth(secret: (() => string) | null): oidc.ClientAuth {
   return (server, client, body, headers) => {
     if (secret === null) return oidc.None()(server, client, body, headers);
     const methods = server.token_endpoint_auth_methods_supported ?? ['client_secret_basic'];
-    const by = methods.includes('client_secret_basic') ? oidc.ClientSecretBasic : oidc.ClientSecretPost;
+    const by = methods.includes('client_secret_post') ? oidc.ClientSecretPost : oidc.ClientSecretBasic;
     return by(secret())(server, client, body, headers);
   };
 }
@@ -275,6 +278,7 @@ function explain(error: unknown): HoopError {
   if (error instanceof HoopError) return error;
   if (error instanceof oidc.AuthorizationResponseError) return ofAuthorization(error.error);
   if (error instanceof oidc.ResponseBodyError) return ofToken(error.error, error.status);
+  if (error instanceof oidc.WWWAuthenticateChallengeError) return ofToken('', error.status);
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
   const unanswered = ['OAUTH_TIMEOUT', 'OAUTH_ABORT', 'OAUTH_RESPONSE_IS_NOT_CONFORM', ''];
   if (unanswered.includes(code)) return unreachable(error);
