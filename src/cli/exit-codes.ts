@@ -23,6 +23,12 @@ export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 const byExitCode: Readonly<Record<number, readonly string[]>> = {
   [exitCodes.usage]: [
     'relay-unknown',
+    'profile-unknown',
+    'profile-name-invalid',
+    'profile-contradiction',
+    'profile-ambiguous',
+    'profile-exists',
+    'profile-in-use',
     'relay-address-invalid',
     'relay-insecure',
     'relay-mismatch',
@@ -66,6 +72,8 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'saml-not-configured',
     'user-unknown',
     'user-exists',
+    'login-unknown',
+    'session-not-live',
     'service-account-unknown',
     'service-account-exists',
     'key-file-unusable',

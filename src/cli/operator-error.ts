@@ -3,6 +3,7 @@ import { HoopError } from '../errors.ts';
 /**
  * - `provider-not-embedded`: people are managed at the OpenID provider that the configuration names.
  * - `user-unknown`, `user-exists`: by e-mail address.
+ * - `login-unknown`, `session-not-live`: no live login or session of this id.
  * - `service-account-unknown`, `service-account-exists`: by name.
  * - `key-file-unusable`: the file of a key cannot be read, or there is one already.
  * - `password-unreadable`: standard input gave no password, or two that differ.
@@ -14,6 +15,8 @@ export type OperatorErrorCode =
   | 'provider-not-embedded'
   | 'user-unknown'
   | 'user-exists'
+  | 'login-unknown'
+  | 'session-not-live'
   | 'service-account-unknown'
   | 'service-account-exists'
   | 'key-file-unusable'

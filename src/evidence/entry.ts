@@ -12,6 +12,7 @@ import { z } from 'zod';
 import { logKeyRotated } from './entries/log-key.ts';
 import type { Principal } from '../model/principal.ts';
 import { EvidenceError } from './error.ts';
+import { OperatorAct } from './operator-act.ts';
 
 /** C2SP tlog-tiles: the length of an entry is written as uint16. */
 export const maxEntryBytes = 65_535;
@@ -169,6 +170,8 @@ const LoginEnded = z.object({
   kind: z.literal('login.ended'),
   login,
   reason: z.enum(['logout', 'expired', 'revoked', 'user-removed']),
+  /** Absent: no operator did it. */
+  operator: OperatorAct.optional(),
 });
 
 const SessionOpened = z.object({
@@ -323,6 +326,14 @@ const SessionKilled = z.object({
   request: jws,
 });
 
+/** An operator ended a session at the relay's machine, without a login: there is no signature to check. */
+const SessionKilledByOperator = z.object({
+  ...base,
+  kind: z.literal('session.killed-by-operator'),
+  session,
+  operator: OperatorAct,
+});
+
 const EvidenceRead = z.object({
   ...base,
   kind: z.literal('evidence.read'),
@@ -371,6 +382,7 @@ export const Entry = z.discriminatedUnion('kind', [
   ReviewRefused,
   SessionClosed,
   SessionKilled,
+  SessionKilledByOperator,
   EvidenceRead,
   LogKeyRotated,
   Gap,

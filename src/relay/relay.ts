@@ -54,6 +54,7 @@ import { SessionRegistry } from './sessions/registry.ts';
 import { handOver } from './rotate.ts';
 import { createServer, listen } from './server.ts';
 import { State } from './state/state.ts';
+import { tellEnds } from './told-ends.ts';
 import { tellingLogins } from './told-logins.ts';
 import { ExecService } from './exec/service.ts';
 import { TunnelService } from './tunnel.ts';
@@ -174,7 +175,14 @@ async function serve(parts: Parts): Promise<Relay> {
     witnesses: () => parts.witnesses?.views() ?? [],
     witnessedEntries: () => parts.witnesses?.witnessedSize() ?? 0,
   });
-  const address = await listen(app, config, upgrades);
+  await state.sessions.closeInterrupted(evidence.interrupted);
+  const ends = tellEnds(evidence.append, state.logins, (error) =>
+    logger.error('login end not told', {}, error),
+  );
+  const address = await listen(app, config, upgrades).catch(async (error: unknown) => {
+    await ends.close();
+    throw error;
+  });
   const control = await openControl(parts);
   logger.info('listening', { address: `${config.listen.host}:${address.port}`, version });
   const steps = {
@@ -189,6 +197,7 @@ async function serve(parts: Parts): Promise<Relay> {
       await control?.close();
       reviews.close();
       await app.close();
+      await ends.close();
       await within(closingMs, evidence.sealer.drain()).finally(() => evidence.sealer.close());
       parts.witnesses?.close();
       await evidence.log.close();

@@ -111,7 +111,13 @@ test('a person confirms the code, signs in at the foreign provider, and is who t
 
 /** The person's own agent, in this process: renews when told to. */
 async function renew(person: Person): Promise<{ groups: readonly string[] }> {
-  const options = { relay: null, caFile: null, warn: () => undefined, environment: person.env };
+  const options = {
+    profile: null,
+    relay: null,
+    caFile: null,
+    warn: () => undefined,
+    environment: person.env,
+  };
   const account = await openAccount(options);
   try {
     const { accessToken } = await account.signIn.credential();

@@ -88,8 +88,18 @@ export function loginRoutes(app: FastifyInstance, options: LoginRoutesOptions): 
   });
 
   app.get('/v1/me', async (request): Promise<MeAnswer> => {
-    const { login, principal } = await authenticate(identity, request);
-    return { login, principal: principalView(principal) };
+    const { login, principal, authentication } = await authenticate(identity, request);
+    const entry = await state.logins.entryOf(login);
+    return {
+      login,
+      principal: principalView(principal),
+      key: entry && { thumbprint: entry.thumbprint, binding: entry.binding },
+      authentication: {
+        time: authentication.timeMs === null ? null : new Date(authentication.timeMs).toISOString(),
+        acr: authentication.acr,
+        amr: [...authentication.amr],
+      },
+    };
   });
 }
 
@@ -148,6 +158,8 @@ async function open(
   validUntilMs: number,
 ): Promise<LoginId> {
   const { state, clock } = options;
+  // Each sign-in of a person makes a key of its own; one whose login an operator ended is in the wrong hands.
+  if (presented.principal.kind === 'person' && (await state.logins.isRevokedKey(proof.jkt))) throw ended();
   const id = ulid(clock.wallMs()) as LoginId;
   const entry = loginEntry(id, null, presented, proof);
   await tell(options, entry, presented);

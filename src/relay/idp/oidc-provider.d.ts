@@ -47,8 +47,11 @@ declare module 'oidc-provider' {
     readonly account?: Account;
     readonly result?: { login?: { accountId: string } };
     readonly requestParamOIDCScopes: ReadonlySet<string>;
+    /** Parameters of a form post, as they came. */
+    readonly body?: Readonly<Record<string, string | string[] | undefined>>;
     readonly entities: {
-      readonly AccessToken?: { readonly jkt?: string };
+      readonly AccessToken?: { readonly jkt?: string; readonly grantId?: string };
+      readonly DeviceCode?: { readonly deviceInfo?: DeviceInfo };
       readonly Grant?: { readonly exp?: number };
     };
     urlFor(route: string): string;
@@ -102,6 +105,12 @@ declare module 'oidc-provider' {
   export interface DeviceInfo {
     readonly ip: string;
     readonly ua: string;
+    /** What the terminal says of itself; '' when it does not. Safe to show, escaped. */
+    readonly host: string;
+    readonly user: string;
+    readonly askedAtMs: number;
+    /** Of the key that alone may redeem the code (RFC 7638); null: the client named none. */
+    readonly jkt: string | null;
   }
 
   export interface ErrorOut {

@@ -20,10 +20,11 @@ import {
   type TokenOfAccount,
 } from 'oidc-provider';
 import { systemClock, type Clock } from '../../system/clock.ts';
+import type { Artefacts } from '../state/artefacts.ts';
 import type { State } from '../state/state.ts';
 import { Accounts } from './accounts.ts';
 import { adapterFactory } from './adapter.ts';
-import { deviceFlow, enterCode, keepLinkedCode } from './device.ts';
+import { deviceFlow, enterCode, keepLinkedCode, refuseOtherKey } from './device.ts';
 import { Flood } from './flood.ts';
 import type { ProviderKeys } from './keys.ts';
 import { problemPage, securityHeaders, style, type Place } from './pages.ts';
@@ -80,6 +81,7 @@ export function createProvider(options: EmbeddedProviderOptions): EmbeddedProvid
   const { protocol, host, pathname: base } = new URL(issuer);
   const place: Place = { base, host };
   const accounts = new Accounts(options.state, issuer, options.clock);
+  const { artefacts } = options.state;
   const rateLimit = new RateLimit(options.state.attempts);
   const flood = new Flood(options.clock ?? systemClock);
   const broker = brokerOf(options, issuer, place);
@@ -90,7 +92,7 @@ export function createProvider(options: EmbeddedProviderOptions): EmbeddedProvid
       for (const value of values as unknown[]) if (value instanceof Error) options.onError?.(value);
     });
   provider.use((context, next) =>
-    route(context, next, { provider, accounts, broker, rateLimit, flood, place }),
+    route(context, next, { provider, accounts, artefacts, broker, rateLimit, flood, place }),
   );
   const callback = provider.callback();
   const jwks = publicKeys(options.keys);
@@ -136,6 +138,7 @@ function brokerOf(options: EmbeddedProviderOptions, issuer: string, place: Place
 interface Parts {
   readonly provider: Provider;
   readonly accounts: Accounts;
+  readonly artefacts: Artefacts;
   readonly broker: Broker | null;
   readonly rateLimit: RateLimit;
   readonly flood: Flood;
@@ -177,6 +180,7 @@ async function route(context: Context, next: () => Promise<void>, parts: Parts):
   }
   if (context.path === '/token') {
     await next();
+    await refuseOtherKey(context, parts.artefacts);
     tellSignInEnd(context);
     return;
   }
@@ -259,7 +263,7 @@ function configuration(options: EmbeddedProviderOptions, place: Place, broker: B
           token.clientId === client.clientId,
       },
       dPoP: { enabled: true, nonceSecret: Buffer.from(keys.nonce, 'base64url'), requireNonce: () => true },
-      deviceFlow: deviceFlow(place),
+      deviceFlow: deviceFlow(place, options.clock ?? systemClock),
     },
     routes: { code_verification: '/device', device_authorization: '/device/auth' },
     ttl: {

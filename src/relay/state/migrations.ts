@@ -42,6 +42,12 @@ const migrations: readonly Migration[] = [
       for (const statement of broker) await sql.raw(statement).execute(db);
     },
   },
+  {
+    name: '0007-lifecycle',
+    async up(db) {
+      for (const statement of lifecycle) await sql.raw(statement).execute(db);
+    },
+  },
 ];
 
 const first = [
@@ -123,6 +129,14 @@ const broker = [
   `create index upstream_sign_ins_session on upstream_sign_ins (session)`,
   `create index upstream_sign_ins_login on upstream_sign_ins (login_id)`,
   `create index upstream_sign_ins_expiry on upstream_sign_ins (expires_at)`,
+];
+
+const lifecycle = [
+  `alter table logins add column ended_by text`,
+  `alter table logins add column end_untold integer not null default 0`,
+  `create index logins_untold on logins (end_untold)`,
+  `create index logins_key on logins (jkt)`,
+  `alter table sessions add column kill_operator text`,
 ];
 
 /** Any constant will do, as long as nothing else in the database takes the same advisory lock. */

@@ -42,6 +42,10 @@ export interface LoginRow {
   valid_until: number;
   ended_at: number | null;
   ended_reason: string | null;
+  /** JSON of an `OperatorAct`; null: no operator ended it. */
+  ended_by: string | null;
+  /** 1: ended by a process that keeps no log, so that a relay has to tell it; 2: one is about to; 0: told. */
+  end_untold: number;
   auth_time: number | null;
   acr: string | null;
   /** JSON array of strings. */
@@ -112,6 +116,8 @@ export interface SessionRow {
   /** The compact JWS that asked for it, and the login whose key signed it. */
   kill_request: string | null;
   kill_login_id: string | null;
+  /** JSON of the `OperatorAct` that asked instead. */
+  kill_operator: string | null;
 }
 
 /** A held command on which people decide. Texts are those of the record: masked. */
