@@ -71,6 +71,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'export-exists',
     'evidence-unreadable',
     'evidence-not-found',
+    'bundle-interrupted',
     'note-malformed',
   ],
   [exitCodes.denied]: ['device-login-denied', 'command-denied'],
@@ -90,7 +91,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'state-unavailable',
     'relay-not-running',
   ],
-  [exitCodes.verificationFailed]: ['log-key-changed', 'note-unverified'],
+  [exitCodes.verificationFailed]: ['log-key-changed', 'note-unverified', 'bundle-malformed'],
   [exitCodes.interrupted]: ['interrupted-by-signal', 'command-withdrawn'],
 };
 const byCode = new Map(

@@ -381,7 +381,7 @@ async function addRoutes(
     authenticate: (request) => authenticate(identity, request),
   });
   const reads = new ReadEntries(shared.append);
-  auditRoutes(app, { directory, authorizeRead, reads });
+  auditRoutes(app, { directory, authorizeRead, reads, signer: keys.logSigner });
   logRoutes(app, { directory: path.join(directory, 'log'), authorizeRead, reads });
   if (provider !== null) await app.register(mountProvider(provider));
 }

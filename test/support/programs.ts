@@ -74,6 +74,11 @@ export const programs = {
     purpose: 'command lines of real interactive shells, under a terminal that python opens',
     needs: ['bash', 'dash', 'zsh', 'fish', 'vim', 'less', 'python3'],
   },
+  zip: {
+    packages: ['unzip', 'python3'],
+    purpose: 'bundles are read by other programs, and verified by hand as their README says',
+    needs: ['unzip', 'python3', 'sha256sum'],
+  },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;
 

@@ -1,14 +1,16 @@
 /** A verification report for people. */
 import { colour, visible } from '../colour.ts';
 import { attributionLines } from './attribution.ts';
+import type { BundleReport } from '../../evidence/verify/index.ts';
 import type { Verified } from './verification.ts';
 
-export function* reportLines({ report, sessions }: Verified): Generator<string> {
+export function* reportLines({ report, sessions, bundle }: Verified): Generator<string> {
   const { checkpoint, counts, failures, warnings, findings } = report;
   if (checkpoint !== null) yield `  log         ${visible(checkpoint.origin)}, ${checkpoint.size} entries`;
   if (report.from !== null && report.to !== null) yield `  from, to    ${report.from}, ${report.to}`;
   const scope = sessions === null ? '' : ` (recordings of ${sessions} were looked for)`;
   yield `  sessions    ${counts.sessions}, ${counts.unfinishedSessions} unfinished${scope}`;
+  if (bundle !== undefined) yield* insideLines(bundle, counts.sessions);
   yield `  checked     ${counts.entries} entries, ${counts.segments} segments, ${counts.signatures} signatures of people`;
   for (const { severity, code, message, ...place } of findings) {
     const mark = severity === 'failure' ? colour.red('✗') : colour.yellow('!');
@@ -21,4 +23,18 @@ export function* reportLines({ report, sessions }: Verified): Generator<string> 
   yield report.verified
     ? colour.green('  verified: nothing was changed, removed or reordered')
     : colour.red(`  NOT verified: ${failures} ${failures === 1 ? 'failure' : 'failures'}`);
+}
+
+/** What a bundle holds, and what it does not. */
+function* insideLines({ info, sessions, exported }: BundleReport['bundle'], all: number): Generator<string> {
+  if (sessions === null) yield '  inside      the log, and the recordings of all its sessions';
+  else {
+    const filter = Object.entries(info?.filter ?? {}).map(([name, value]) => `${name} ${value}`);
+    const asked = filter.length === 0 ? '' : ` (${visible(filter.join(', '))})`;
+    yield `  inside      the log, and the recordings of ${sessions} sessions${asked}`;
+    yield `  not inside  the recordings of ${Math.max(0, all - sessions)} other sessions`;
+  }
+  if (info !== null)
+    yield `  exported    ${info.begun} from ${visible(info.relay ?? 'an evidence directory')}`;
+  if (exported !== null) yield `  by whom     entry ${exported} of the log tells`;
 }

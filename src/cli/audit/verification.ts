@@ -1,18 +1,27 @@
 /** `hoop audit verify`: brings files and key together; the proof itself is `evidence/verify`. */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Account } from '../../agent/account.ts';
 import { directories } from '../../agent/directories.ts';
 import { hasErrno } from '../../errors.ts';
-import { verify, type AttributionOptions, type Report } from '../../evidence/verify/index.ts';
+import { Scope, scopeName } from '../../evidence/bundle/manifest.ts';
+import { ZipFiles } from '../../evidence/bundle/zip-reader.ts';
+import { StoredAt } from '../../evidence/location.ts';
+import {
+  verify,
+  verifyBundle,
+  type AttributionOptions,
+  type BundleReport,
+  type Report,
+} from '../../evidence/verify/index.ts';
+import { readIfThere } from '../../evidence/regular-file.ts';
 import { readPrivateFile, writePrivateFile } from '../../system/private-file.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { endingSignals } from '../signals.ts';
 import { downloadEvidence } from './download.ts';
-import { Scope, scopeName } from './export-directory.ts';
 import { pinnedKey } from './log-key.ts';
 import { namedDirectory, namedFile } from './source.ts';
 
@@ -26,6 +35,8 @@ export interface Verified {
   readonly report: Report;
   /** Null: all sessions' recordings were looked for. */
   readonly sessions: number | null;
+  /** What a bundle says of itself; null when it is none. */
+  readonly bundle?: BundleReport['bundle'];
 }
 
 export interface VerifyWish {
@@ -38,7 +49,48 @@ export interface VerifyWish {
 const keyOf = async ({ vkey, file }: KeySource): Promise<string | null> =>
   vkey ?? (file === undefined ? null : (await namedFile(file)).toString('utf8').trim());
 
-export async function verifyDirectory(
+/** A bundle when it is a file, else a directory. */
+export async function verifyNamed(
+  name: string,
+  key: KeySource,
+  wish: VerifyWish & { readonly partial: boolean },
+): Promise<Verified> {
+  return (await isBundle(name)) ? verifyFile(name, key, wish) : verifyDirectory(name, key, wish);
+}
+
+/** By its name or, when it was given another, by its first bytes. */
+async function isBundle(name: string): Promise<boolean> {
+  const status = await stat(name).catch(() => null);
+  if (status?.isFile() !== true) return false;
+  const start = await readIfThere(name, 3);
+  return name.endsWith('.zip') || start?.toString('latin1') === 'PK\u0003\u0004';
+}
+
+/** A bundle says itself whose recordings it holds; the report tells what is not inside. */
+async function verifyFile(
+  file: string,
+  key: KeySource,
+  { since, attribution }: VerifyWish,
+): Promise<Verified> {
+  const report = await verifyBundle({
+    file,
+    vkey: (await keyOf(key)) ?? (await keyOfBundle(file)),
+    ...(since !== undefined && { since: await namedFile(since) }),
+    ...(attribution !== undefined && { attribution }),
+  });
+  return { report, sessions: report.bundle.sessions, bundle: report.bundle };
+}
+
+async function keyOfBundle(file: string): Promise<string> {
+  const zip = ZipFiles.open(file);
+  try {
+    return await pinnedKey(new StoredAt(zip), null);
+  } finally {
+    zip.close();
+  }
+}
+
+async function verifyDirectory(
   directory: string,
   key: KeySource,
   { partial, since, attribution }: VerifyWish & { readonly partial: boolean },

@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { reportLines } from '../../cli/audit/report.ts';
-import { verifyDirectory, verifyRelay } from '../../cli/audit/verification.ts';
+import { verifyNamed, verifyRelay } from '../../cli/audit/verification.ts';
 import { exitCodes } from '../../cli/exit-codes.ts';
 import { RelayCommand } from '../../cli/relay-command.ts';
 
@@ -11,10 +11,11 @@ export default class AuditVerify extends RelayCommand {
   static override examples = [
     '<%= config.bin %> audit verify   # what the relay shows you, with the key pinned at sign-in',
     '<%= config.bin %> audit verify evidence --vkey-file relay.vkey   # offline',
+    '<%= config.bin %> audit verify evidence.zip --vkey-file relay.vkey',
     '<%= config.bin %> audit verify evidence --attribution --session 01JD0M3V6S9J2Q4W8X5Y7Z1ABC   # who, step by step',
   ];
   static override args = {
-    dir: Args.string({ description: 'evidence directory or export; none: the relay’s' }),
+    dir: Args.string({ description: 'evidence directory, export or bundle (FILE.zip); none: the relay’s' }),
   };
   static override flags = {
     vkey: Flags.string({
@@ -47,7 +48,7 @@ export default class AuditVerify extends RelayCommand {
     const verified =
       dir === undefined
         ? await this.withAccount(flags, (account) => verifyRelay(account, key, { since, attribution }))
-        : await verifyDirectory(dir, key, { partial, since, attribution });
+        : await verifyNamed(dir, key, { partial, since, attribution });
     for (const line of reportLines(verified)) this.print(line);
     if (session !== undefined && verified.report.attribution?.chains.length === 0)
       this.note(`  nobody did anything about a session ${session} in this log`);

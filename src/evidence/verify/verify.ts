@@ -2,9 +2,9 @@
  * The checklist. Files in, findings out: no store, no clock, no network, nothing written. What the relay claims about
  * itself is not believed; the verifier key is what the caller brings.
  */
-import path from 'node:path';
 import { decodeEntry, type Act, type Entry, type EntryOf } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
+import { within, type Location } from '../location.ts';
 import { openCheckpoint, parseCheckpoint, type Checkpoint } from '../log/checkpoint.ts';
 import { cosignatures, NoteVerifier, parseNote } from '../log/note.ts';
 import { noteBytes, readIfThere } from '../regular-file.ts';
@@ -19,8 +19,8 @@ import { Sessions } from './sessions.ts';
 import { TreeCheck } from './tree.ts';
 
 export interface VerifyOptions {
-  /** The evidence directory: holds `log/` and `recordings/`. */
-  readonly directory: string;
+  /** The evidence directory: holds `log/` and `recordings/`. A path, or where else they are (an open bundle). */
+  readonly directory: Location;
   /** The log's verifier key, from somewhere else than this directory. */
   readonly vkey: string;
   /**
@@ -72,9 +72,15 @@ export interface Report {
 }
 
 /** @throws EvidenceError `note-malformed` when a key or `since` of the caller is none */
-export async function verify(options: VerifyOptions): Promise<Report> {
+export const verify = (options: VerifyOptions): Promise<Report> => verifyAnd(options, async () => undefined);
+
+/** The same, and what is to be checked besides. @param more finds what is wrong with what surrounds the record */
+export async function verifyAnd(
+  options: VerifyOptions,
+  more: (findings: Findings) => Promise<void>,
+): Promise<Report> {
   const findings = new FindingList(options.onFinding);
-  const log = path.join(options.directory, 'log');
+  const log = within(options.directory, 'log');
   const history = new EntryCheck(options, findings);
 
   const signed = await checkCheckpoint(log, options, findings);
@@ -92,6 +98,7 @@ export async function verify(options: VerifyOptions): Promise<Report> {
     if (options.recordings !== false) await history.checkRecordings(log, checkpoint.size);
     await checkJournal(log, checkpoint.size, findings);
   }
+  await more(findings);
 
   return {
     verified: findings.failures === 0,
@@ -116,14 +123,14 @@ function describe({ checkpoint, note, cosignatures: cosigned }: Signed): NonNull
 
 /** Checkpoint signature, then witness policy. An unproven checkpoint is gone on with, so that the rest is named too. */
 async function checkCheckpoint(
-  log: string,
+  log: Location,
   options: VerifyOptions,
   findings: Findings,
 ): Promise<Signed | null> {
   const verifier = NoteVerifier.parse(options.vkey);
   const witnesses = (options.witnesses?.vkeys ?? []).map((vkey) => NoteVerifier.parse(vkey));
   const place = { file: 'log/checkpoint' };
-  const bytes = await readIfThere(path.join(log, 'checkpoint'), noteBytes);
+  const bytes = await readIfThere(within(log, 'checkpoint'), noteBytes);
   if (bytes === null) {
     findings.failure('checkpoint-missing', 'there is no checkpoint', place);
     return null;
@@ -292,7 +299,7 @@ class EntryCheck {
   }
 
   /** @param size of the checkpoint */
-  async checkRecordings(log: string, size: number): Promise<void> {
+  async checkRecordings(log: Location, size: number): Promise<void> {
     let later: Promise<ReadonlySet<string>> | null = null;
     const ask = () => (later ??= laterSessions(log, size));
     await checkRecordings(this.#options.directory, this.sessions, ask, this.#relations);

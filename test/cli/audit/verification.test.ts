@@ -12,7 +12,7 @@ const program = `
   import { verifyRelay } from ${JSON.stringify(new URL('../../../src/cli/audit/verification.ts', import.meta.url))};
   setInterval(() => {}, 1 << 30);
   const stream = () => new Promise(() => console.log('asked'));
-  await verifyRelay({ client: { stream }, relay: 'https://relay.example' }, {}, undefined);
+  await verifyRelay({ client: { stream }, relay: 'https://relay.example' }, {}, {});
 `;
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
