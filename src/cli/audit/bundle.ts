@@ -60,6 +60,13 @@ async function write(
     });
     zip.finish();
     return { file, bytes: zip.bytes, ...written };
+  } catch (error) {
+    bar.end();
+    // Checkpoint and hashes, which are public, are not worth a file that stays.
+    if (![...zip.files.names].some((name) => name.startsWith('log/tile/entries/')))
+      unlinkSync(partialOf(file));
+    else bar.say(`  ${partialOf(file)} is kept: the same command goes on with it`);
+    throw error;
   } finally {
     bar.end();
     ended.abort();

@@ -7,6 +7,7 @@ const width = 24;
 export class BundleBar implements BundleProgress {
   readonly #out: NodeJS.WriteStream | null;
   readonly #now: () => number;
+  readonly #say: (line: string) => void;
   #phase: BundlePhase | null = null;
   #total: number | null = null;
   #done = 0;
@@ -17,6 +18,7 @@ export class BundleBar implements BundleProgress {
   constructor(shown: boolean, out: NodeJS.WriteStream = process.stderr, now = () => performance.now()) {
     this.#out = shown && out.isTTY ? out : null;
     this.#now = now;
+    this.#say = shown ? (line) => out.write(`${line}\n`) : () => undefined;
   }
 
   /** An interrupted export is read again. */
@@ -32,6 +34,11 @@ export class BundleBar implements BundleProgress {
   advanced(count: number): void {
     this.#done += count;
     this.#draw(null, false);
+  }
+
+  /** A line that stays, terminal or not. */
+  say(line: string): void {
+    this.#say(line);
   }
 
   /** Takes the bar away. */

@@ -2,10 +2,14 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { hash } from 'node:crypto';
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { DirectoryFiles, type BundleSource } from '../../../src/evidence/bundle/fetched.ts';
-import { partialOf } from '../../../src/evidence/bundle/zip-writer.ts';
+import { formatStatement } from '../../../src/evidence/bundle/manifest.ts';
+import { ZipFiles } from '../../../src/evidence/bundle/zip-reader.ts';
+import { partialOf, ZipWriter } from '../../../src/evidence/bundle/zip-writer.ts';
 import { EvidenceError } from '../../../src/evidence/error.ts';
+import { NoteSigner } from '../../../src/evidence/log/note.ts';
 import { findProgram, missing } from '../../support/programs.ts';
 import { BundleStage } from './stage.ts';
 
@@ -141,4 +145,137 @@ test('what an interrupted export left is not mixed with another export, nor with
   writeFileSync(partialOf(stage.path('b.zip')), 'some other file');
   await stage.make('b.zip');
   assert.deepEqual(await stage.codes('b.zip'), []);
+});
+
+/** The same files in another ZIP, but those that are changed; null leaves one out. */
+async function changed(
+  stage: BundleStage,
+  change: (name: string, content: Buffer) => Buffer | null,
+  more: Readonly<Record<string, string>> = {},
+): Promise<string[]> {
+  const from = ZipFiles.open(stage.path('whole.zip'));
+  const to = await ZipWriter.open(stage.path('changed.zip'), 0, () => undefined);
+  for (const name of from.names) {
+    const content = change(name, (await from.read(name, 1e9))!);
+    if (content !== null) to.addStored(name, content);
+  }
+  for (const [name, content] of Object.entries(more)) to.addStored(name, Buffer.from(content));
+  to.finish();
+  to.close();
+  from.close();
+  return stage.codes('changed.zip');
+}
+
+/** Changes one file; a name that ends with a slash means the first below it. */
+const only = (wanted: string, change: (content: Buffer) => Buffer | null) => {
+  let done = false;
+  return (name: string, content: Buffer): Buffer | null => {
+    if (done || (wanted.endsWith('/') ? !name.startsWith(wanted) : name !== wanted)) return content;
+    done = true;
+    return change(content);
+  };
+};
+const flipped = (content: Buffer): Buffer => {
+  const other = Buffer.from(content);
+  other[other.length >> 1]! ^= 1;
+  return other;
+};
+
+test('what was changed in a bundle after the export is named', async () => {
+  await using stage = await BundleStage.create();
+  await stage.make('whole.zip');
+  const same = (_name: string, content: Buffer) => content;
+  const forged = NoteSigner.generate('relay.example/log');
+  const emptied = Buffer.from('{"v":1,"files":[]}');
+  const statement = { sha256: hash('sha256', emptied, 'hex'), entry: 1 };
+  const cases: readonly (readonly [what: string, codes: string[], expected: string[]])[] = [
+    ['nothing', await changed(stage, same), []],
+    ['an event', await changed(stage, only('events.csv', flipped)), ['manifest-mismatch']],
+    [
+      'the README',
+      await changed(
+        stage,
+        only('README.md', () => Buffer.from('all is well')),
+      ),
+      ['manifest-mismatch'],
+    ],
+    [
+      'a file less',
+      await changed(
+        stage,
+        only('events.csv', () => null),
+      ),
+      ['manifest-mismatch'],
+    ],
+    ['a file more', await changed(stage, same, { 'note.txt': 'x' }), ['manifest-mismatch']],
+    [
+      'no manifest',
+      await changed(
+        stage,
+        only('manifest.json', () => null),
+      ),
+      ['manifest-missing'],
+    ],
+    [
+      'no readable one',
+      await changed(
+        stage,
+        only('manifest.json', () => Buffer.from('{')),
+      ),
+      ['manifest-malformed'],
+    ],
+    [
+      'no signature',
+      await changed(
+        stage,
+        only('manifest.sig', () => null),
+      ),
+      ['manifest-unsigned'],
+    ],
+    [
+      'a manifest of its own',
+      (
+        await changed(
+          stage,
+          only('manifest.json', () => emptied),
+        )
+      ).slice(-1),
+      ['manifest-unverified'],
+    ],
+    [
+      'a signature by somebody else',
+      await changed(
+        stage,
+        only('manifest.sig', () => Buffer.from(forged.sign(formatStatement(forged.name, statement)))),
+      ),
+      ['manifest-unverified'],
+    ],
+    [
+      'a checkpoint for a signature',
+      await changed(
+        stage,
+        only('manifest.sig', () => readFileSync(stage.fixture.path('log/checkpoint'))),
+      ),
+      ['manifest-unverified'],
+    ],
+    [
+      'a recording',
+      await changed(stage, only('recordings/', flipped)),
+      ['segment-digest-mismatch', 'manifest-mismatch'],
+    ],
+    [
+      'a recording less',
+      await changed(
+        stage,
+        only('recordings/', () => null),
+      ),
+      ['segment-missing', 'manifest-mismatch'],
+    ],
+    [
+      'whose recordings are inside',
+      await changed(stage, same, { 'scope.json': '{"sessions":[]}' }),
+      ['manifest-mismatch'],
+    ],
+  ];
+  for (const [what, codes, expected] of cases) assert.deepEqual(codes, expected, what);
 });
