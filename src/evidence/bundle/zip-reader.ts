@@ -24,7 +24,7 @@ import {
 
 /** A directory of more bytes than this is not read. */
 const longestDirectory = 1024 * 1024 * 1024;
-const chunkBytes = 256 * 1024;
+const chunkBytes = 64 * 1024;
 /** Local headers are read with some of what follows them. */
 const headerGuess = localHeaderBytes + 160;
 

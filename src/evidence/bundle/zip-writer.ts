@@ -222,7 +222,7 @@ const unfinishedBytes = Number.MAX_SAFE_INTEGER;
 
 async function* deflate(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const source = Readable.from(content, { objectMode: false });
-  const compressed = createDeflateRaw({ level: deflateLevel, chunkSize: 256 * 1024 });
+  const compressed = createDeflateRaw({ level: deflateLevel, chunkSize: 64 * 1024 });
   // `pipe` passes no errors on.
   source.once('error', (error) => compressed.destroy(error));
   for await (const piece of source.pipe(compressed)) yield piece as Buffer;

@@ -24,7 +24,7 @@ test('a bar with rate and time left; of recordings in bytes', () => {
   let nowMs = 0;
   const bar = new BundleBar(true, out, () => nowMs);
   bar.phase('recordings', 10_000_000_000);
-  assert.match(last()!, /recordings {2}·{24} {3}0 % of 10\.0 GB$/);
+  assert.match(last()!, /recordings ·{24} {3}0 % of 10\.0 GB$/);
   nowMs = 10_000;
   bar.advanced(2_500_000_000);
   assert.match(last()!, /━{6}·{18} {2}25 % of 10\.0 GB {2}250 MB\/s {2}0:30 left$/);

@@ -175,6 +175,7 @@ const only = (wanted: string, change: (content: Buffer) => Buffer | null) => {
     return change(content);
   };
 };
+const same = (_name: string, content: Buffer): Buffer => content;
 const flipped = (content: Buffer): Buffer => {
   const other = Buffer.from(content);
   other[other.length >> 1]! ^= 1;
@@ -184,7 +185,6 @@ const flipped = (content: Buffer): Buffer => {
 test('what was changed in a bundle after the export is named', async () => {
   await using stage = await BundleStage.create();
   await stage.make('whole.zip');
-  const same = (_name: string, content: Buffer) => content;
   const forged = NoteSigner.generate('relay.example/log');
   const emptied = Buffer.from('{"v":1,"files":[]}');
   const statement = { sha256: hash('sha256', emptied, 'hex'), entry: 1 };
