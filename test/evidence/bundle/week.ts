@@ -2,7 +2,7 @@
  * A week of made-up work through the real log, recorder and sealer: sign-ins, sessions one after another and side by side,
  * commands with results. Only the clock is the test's.
  */
-import { EvidenceFixture, type TestLogin } from '../verify/fixture.ts';
+import type { EvidenceFixture, TestLogin } from '../verify/fixture.ts';
 import { relayActor, type NewEntry } from '../../../src/evidence/entry.ts';
 import { SessionRecorder } from '../../../src/evidence/recording/recorder.ts';
 import { Sealer } from '../../../src/evidence/recording/sealer.ts';

@@ -65,7 +65,7 @@ test('an untouched directory has no finding, and the counts are right', async ()
     sessions: 3,
     unfinishedSessions: 0,
     segments: 6,
-    signatures: 4,
+    signatures: 604,
   });
 });
 
