@@ -90,6 +90,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'export-exists',
     'evidence-unreadable',
     'evidence-not-found',
+    'bundle-interrupted',
     'note-malformed',
   ],
   [exitCodes.denied]: ['device-login-denied', 'step-up-unmet', 'command-denied'],
@@ -110,7 +111,12 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'state-unavailable',
     'relay-not-running',
   ],
-  [exitCodes.verificationFailed]: ['log-key-changed', 'note-unverified', 'handover-invalid'],
+  [exitCodes.verificationFailed]: [
+    'log-key-changed',
+    'note-unverified',
+    'handover-invalid',
+    'bundle-malformed',
+  ],
   [exitCodes.interrupted]: ['interrupted-by-signal', 'command-withdrawn'],
 };
 const byCode = new Map(

@@ -18,6 +18,8 @@ export type EvidenceErrorCode =
   | 'recording-failed' // a record could not be written, or stalled past its bound; the session must end
   | 'recording-damaged' // bytes of a recording that are not the format
   | 'originals-locked' // no identity at hand opens the sealed originals, or they are not what was sealed
+  | 'bundle-malformed' // no ZIP, or one that two programs could read differently, or damaged
+  | 'bundle-interrupted' // what an interrupted export left is of another export or another log
   | 'evidence-not-found';
 
 export class EvidenceError extends HoopError<EvidenceErrorCode> {}

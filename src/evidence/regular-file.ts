@@ -5,6 +5,7 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { hasErrno } from '../errors.ts';
+import type { Location } from './location.ts';
 
 /** A signed note is some hundred bytes for each signature. */
 export const noteBytes = 1024 * 1024;
@@ -15,7 +16,8 @@ export const journalBytes = 1024 * 1024 * 1024;
  * Null when there is no such regular file. Of one that is longer than `limitBytes`, these and one byte more: enough to
  * see that it is not what it should be.
  */
-export async function readIfThere(file: string, limitBytes: number): Promise<Buffer | null> {
+export async function readIfThere(file: Location, limitBytes: number): Promise<Buffer | null> {
+  if (typeof file !== 'string') return file.files.read(file.name, limitBytes);
   let handle;
   try {
     handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);

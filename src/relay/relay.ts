@@ -471,7 +471,8 @@ async function addRoutes(
     authenticate: (request) => authenticate(identity, request),
   });
   const reads = new ReadEntries(shared.append);
-  auditRoutes(app, { directory, authorizeRead, reads });
+  const signer = { name: config.log.origin, sign: (text: string) => evidence.log.signer.sign(text) };
+  auditRoutes(app, { directory, authorizeRead, reads, signer });
   logRoutes(app, { directory: path.join(directory, 'log'), authorizeRead, reads });
   if (provider !== null) await app.register(mountProvider(provider));
 }

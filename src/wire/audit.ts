@@ -16,6 +16,8 @@
  * - `GET /v1/audit/tail` → the same from now on, until the caller hangs up; empty lines keep it alive
  * - `GET /v1/audit/files` → `EvidenceFile` as JSON lines: all that verification needs
  * - `GET /v1/audit/file?path=` → one of them
+ * - `GET /v1/audit/manifest?manifest=` → `ManifestNote`: a bundle's manifest, by its SHA-256, signed by the log's key; filters of
+ *   `AuditQuery`, as the bundle was asked for
  */
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
@@ -41,6 +43,11 @@ export const AuditQuery = z.strictObject({
     .optional(),
 });
 export type AuditQuery = z.infer<typeof AuditQuery>;
+
+/** Query of `GET /v1/audit/manifest`. */
+export const ManifestQuery = AuditQuery.extend({ manifest: z.string().regex(/^[0-9a-f]{64}$/) });
+/** A C2SP signed note; its text is explained at `formatStatement` of `evidence/bundle`. */
+export const ManifestNote = z.object({ note: z.string().max(65_536) });
 
 /** Ways of reading; `evidence.<action>` is what is signed. `files`: files of the log or of one session. */
 export const readActions = ['sessions', 'show', 'export', 'replay', 'tail', 'files', 'unseal'] as const;

@@ -63,6 +63,7 @@ test('signed in, renewed, signed out there: as LemonLDAP::NG says', { skip, time
 
   const account = await openAccount({
     relay: null,
+    profile: null,
     caFile: null,
     warn: () => undefined,
     environment: person.env,

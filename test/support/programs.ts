@@ -114,6 +114,11 @@ export const programs = {
       '/usr/share/perl5/String/Random.pm',
     ],
   },
+  zip: {
+    packages: ['unzip', 'python3'],
+    purpose: 'bundles are read by other programs, and verified by hand as their README says',
+    needs: ['unzip', 'python3', 'sha256sum'],
+  },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;
 

@@ -49,6 +49,14 @@ export function queryOf({ from, to, person, target, task, outcome, session }: Gi
   };
 }
 
+/** The filters as they were typed. */
+export function askedIn(given: Given): Record<string, string> {
+  const names = ['from', 'to', 'person', 'target', 'task', 'outcome', 'session'] as const;
+  return Object.fromEntries(
+    names.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])),
+  );
+}
+
 export abstract class AuditCommand extends RelayCommand {
   /** The account is null with `--dir`. */
   protected async withSource<T>(

@@ -11,15 +11,10 @@ import { pipeline } from 'node:stream/promises';
 import { buffer } from 'node:stream/consumers';
 import { RelayProblem } from '../../agent/problem.ts';
 import { EvidenceClient, type EvidenceAccount } from '../../agent/evidence-client.ts';
+import { handoversOf, proofsOfActors, readTile, segmentsOf } from '../../evidence/bundle/contents.ts';
 import { parseCheckpoint } from '../../evidence/log/checkpoint.ts';
-import { handoverPath } from '../../evidence/log/handover.ts';
 import { parseNote } from '../../evidence/log/note.ts';
-import { parseTilePath, splitBundle, frameEntry, tilePath, tileWidth } from '../../evidence/log/tile.ts';
-import { hashBytes } from '../../evidence/log/tlog.ts';
-import { isAct, sessionOf } from '../../evidence/entry.ts';
-import { keySetPath, proofPaths, proofsOf } from '../../evidence/logins/layout.ts';
-import { readEntries } from '../../evidence/read/entries.ts';
-import { parseEvidencePath, segmentPaths, tilesOf } from '../../evidence/read/files.ts';
+import { parseEvidencePath, tilesOf } from '../../evidence/read/files.ts';
 
 const parallel = 8;
 
@@ -41,7 +36,7 @@ export async function downloadEvidence(
   directory: string,
   { choose, proofs }: DownloadOptions,
 ): Promise<Downloaded> {
-  const files = new EvidenceFiles(account);
+  const files = new RelayFiles(account);
   const checkpoint = (await files.whole('log/checkpoint')) ?? Buffer.alloc(0);
   await store(path.join(directory, 'log', 'checkpoint'), checkpoint);
   const { size } = parseCheckpoint(parseNote(checkpoint).text);
@@ -62,12 +57,15 @@ export async function downloadEvidence(
 }
 
 /** The relay's files, each by the way that serves it. */
-class EvidenceFiles {
+export class RelayFiles {
   readonly #account: EvidenceAccount;
   readonly #evidence: EvidenceClient;
+  readonly #signal: AbortSignal | undefined;
 
-  constructor(account: EvidenceAccount) {
+  /** @param signal ends what is under way */
+  constructor(account: EvidenceAccount, signal?: AbortSignal) {
     this.#account = account;
+    this.#signal = signal;
     this.#evidence = new EvidenceClient(account);
   }
 
@@ -89,71 +87,27 @@ class EvidenceFiles {
   #open(file: string): Promise<Readable> {
     const ofLog = file.startsWith('log/');
     // Checkpoint and hashes are public.
-    if (ofLog && !file.startsWith('log/tile/entries/')) return this.#account.client.stream(`/${file}`);
+    if (ofLog && !file.startsWith('log/tile/entries/'))
+      return this.#account.client.stream(`/${file}`, { signal: this.#signal });
     const session = parseEvidencePath(file)?.session ?? null;
-    return this.#evidence.stream({
+    const call = {
       path: ofLog ? `/${file}` : `/v1/audit/file?path=${encodeURIComponent(file)}`,
       action: 'files',
       asked: session === null ? {} : { session },
-    });
+    } as const;
+    return this.#evidence.stream(call, this.#signal);
   }
 }
 
-/** How the log's key was handed over, by the entries that say so; what witnesses said, by the relay's list. */
-async function* proofsOfLog(files: EvidenceFiles, directory: string): AsyncGenerator<string> {
-  for await (const { entry } of readEntries(directory))
-    if (entry.kind === 'log.key-rotated') yield `log/${handoverPath(entry.from)}`;
+/** How the log's key was handed over, and what witnesses said, by the relay's list. */
+async function* proofsOfLog(files: RelayFiles, directory: string): AsyncGenerator<string> {
+  yield* handoversOf(directory);
   const witnessed = (await files.whole('log/witnessed'))?.toString().split('\n') ?? [];
   for (const name of witnessed) if (/^[0-9a-f]{64}$/.test(name)) yield `log/witnessed/${name}`;
 }
 
-async function* segmentsOf(directory: string, chosen: ReadonlySet<string> | null): AsyncGenerator<string> {
-  const opened = new Map<string, string>();
-  for await (const { entry } of readEntries(directory)) {
-    if (entry.kind === 'session.opened' && chosen?.has(entry.session) !== false)
-      opened.set(entry.session, entry.time);
-    else if (entry.kind === 'session.closed') opened.delete(entry.session);
-    else if (entry.kind === 'segment') {
-      const openedAt = opened.get(entry.session);
-      if (openedAt !== undefined) yield* segmentPaths(openedAt, entry);
-    }
-  }
-}
-
-/**
- * For each sign-in under which somebody acted, where its proofs can be; and key sets that no entry has room for.
- * @param chosen only who acted in these sessions; null: whoever acted
- */
-async function* proofsOfActors(
-  directory: string,
-  chosen: ReadonlySet<string> | null,
-): AsyncGenerator<readonly string[]> {
-  const acting = new Set<string>();
-  for await (const { entry } of readEntries(directory))
-    if (isAct(entry) && entry.login !== undefined)
-      if (chosen === null || chosen.has(sessionOf(entry) ?? '')) acting.add(entry.login);
-  const fetched = new Set<string>();
-  for await (const { entry } of readEntries(directory)) {
-    if (entry.kind === 'issuer.keys' && entry.jwks === null) yield [keySetPath(entry.jwksDigest)];
-    if (entry.kind !== 'login' || !acting.has(entry.login)) continue;
-    for (const proof of proofsOf(entry)) {
-      if (fetched.has(proof.digest)) continue;
-      fetched.add(proof.digest);
-      yield proofPaths(entry.time, proof);
-    }
-  }
-}
-
-/** A partial tile goes away once it is full; its content is the beginning of the full one. */
-async function fetchTile(files: EvidenceFiles, directory: string, tile: string): Promise<void> {
-  let bytes = await files.whole(`log/${tile}`);
-  const { level, n, width } = parseTilePath(tile)!;
-  if (bytes === null && width < tileWidth) {
-    const full = await files.whole(`log/${tilePath(level, n)}`);
-    if (full !== null && level !== 'entries') bytes = full.subarray(0, width * hashBytes);
-    else if (full !== null)
-      bytes = Buffer.concat(splitBundle(full, tileWidth).slice(0, width).map(frameEntry));
-  }
+async function fetchTile(files: RelayFiles, directory: string, tile: string): Promise<void> {
+  const bytes = await readTile((name) => files.whole(`log/${name}`), tile);
   if (bytes !== null) await store(path.join(directory, tile), bytes);
 }
 
@@ -163,7 +117,7 @@ async function store(file: string, bytes: Buffer): Promise<void> {
 }
 
 /** False when the relay has no such file. */
-async function fetchFile(files: EvidenceFiles, from: string, directory: string): Promise<boolean> {
+async function fetchFile(files: RelayFiles, from: string, directory: string): Promise<boolean> {
   const body = await files.open(from);
   if (body === null) return false;
   const file = path.join(directory, from);

@@ -8,8 +8,8 @@ import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { z } from 'zod';
 import type { Account } from '../../agent/account.ts';
+import { scopeName } from '../../evidence/bundle/manifest.ts';
 import { format } from '../../evidence/export/formats.ts';
 import type { AuditQuery } from '../../wire/audit.ts';
 import { downloadEvidence, type Downloaded } from './download.ts';
@@ -21,10 +21,6 @@ export interface ExportedDirectory extends Downloaded {
   /** Sessions whose recordings are there; null: all. */
   readonly sessions: readonly string[] | null;
 }
-
-/** Says which sessions' recordings an export holds; absent when it holds all. */
-export const scopeName = 'scope.json';
-export const Scope = z.object({ sessions: z.array(z.string()) });
 
 /** @param directory new, or empty */
 export async function exportDirectory(

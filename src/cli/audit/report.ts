@@ -1,10 +1,10 @@
 /** A verification report for people. */
 import { colour, visible } from '../colour.ts';
 import { attributionLines } from './attribution.ts';
-import type { WitnessReport } from '../../evidence/verify/index.ts';
+import type { BundleReport, WitnessReport } from '../../evidence/verify/index.ts';
 import type { Verified } from './verification.ts';
 
-export function* reportLines({ report, sessions }: Verified): Generator<string> {
+export function* reportLines({ report, sessions, bundle }: Verified): Generator<string> {
   const { checkpoint, counts, failures, warnings, findings, witnessed } = report;
   if (checkpoint !== null) yield `  log         ${visible(checkpoint.origin)}, ${checkpoint.size} entries`;
   for (const { vkey, since } of report.keys.length > 1 ? report.keys : [])
@@ -13,6 +13,7 @@ export function* reportLines({ report, sessions }: Verified): Generator<string> 
   if (report.from !== null && report.to !== null) yield `  from, to    ${report.from}, ${report.to}`;
   const scope = sessions === null ? '' : ` (recordings of ${sessions} were looked for)`;
   yield `  sessions    ${counts.sessions}, ${counts.unfinishedSessions} unfinished${scope}`;
+  if (bundle !== undefined) yield* insideLines(bundle, counts.sessions);
   yield `  checked     ${counts.entries} entries, ${counts.segments} segments, ${counts.signatures} signatures of people`;
   for (const { severity, code, message, ...place } of findings) {
     const mark = severity === 'failure' ? colour.red('✗') : colour.yellow('!');
@@ -38,4 +39,18 @@ function* witnessLines({ witnesses, size }: WitnessReport, entries: number): Gen
         : `${vouched} entries, ${new Date(seconds * 1000).toISOString()}`;
     yield `              ${visible(name)}: ${said}`;
   }
+}
+
+/** What a bundle holds, and what it does not. */
+function* insideLines({ info, sessions, exported }: BundleReport['bundle'], all: number): Generator<string> {
+  if (sessions === null) yield '  inside      the log, and the recordings of all its sessions';
+  else {
+    const filter = Object.entries(info?.filter ?? {}).map(([name, value]) => `${name} ${value}`);
+    const asked = filter.length === 0 ? '' : ` (${visible(filter.join(', '))})`;
+    yield `  inside      the log, and the recordings of ${sessions} sessions${asked}`;
+    yield `  not inside  the recordings of ${Math.max(0, all - sessions)} other sessions`;
+  }
+  if (info !== null)
+    yield `  exported    ${info.begun} from ${visible(info.relay ?? 'an evidence directory')}`;
+  if (exported !== null) yield `  by whom     entry ${exported} of the log tells`;
 }

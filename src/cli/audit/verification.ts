@@ -1,7 +1,7 @@
 /** `hoop audit verify`: brings files and key together; the proof itself is `evidence/verify`. */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Account } from '../../agent/account.ts';
@@ -9,17 +9,22 @@ import { directories } from '../../agent/directories.ts';
 import { hasErrno } from '../../errors.ts';
 import type { NoteVerifier } from '../../evidence/log/note.ts';
 import { parsePolicy } from '../../evidence/log/policy.ts';
+import { Scope, scopeName } from '../../evidence/bundle/manifest.ts';
+import { ZipFiles } from '../../evidence/bundle/zip-reader.ts';
+import { StoredAt } from '../../evidence/location.ts';
 import {
   verify,
+  verifyBundle,
   type AttributionOptions,
+  type BundleReport,
   type Report,
   type VerifyOptions,
 } from '../../evidence/verify/index.ts';
+import { readIfThere } from '../../evidence/regular-file.ts';
 import { readPrivateFile, writePrivateFile } from '../../system/private-file.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { endingSignals } from '../signals.ts';
 import { downloadEvidence } from './download.ts';
-import { Scope, scopeName } from './export-directory.ts';
 import { logOfPolicy, pinnedKey } from './log-key.ts';
 import { namedDirectory, namedFile } from './source.ts';
 
@@ -33,6 +38,8 @@ export interface Verified {
   readonly report: Report;
   /** Null: all sessions' recordings were looked for. */
   readonly sessions: number | null;
+  /** What a bundle says of itself; null when it is none. */
+  readonly bundle?: BundleReport['bundle'];
 }
 
 const keyOf = async ({ vkey, file }: KeySource): Promise<string | null> =>
@@ -66,7 +73,46 @@ async function witnessesOf({ witnesses: { vkeys, quorum, policy } }: Asked): Pro
   return { options: { witnesses: { vkeys, threshold: quorum ?? vkeys.length } }, logs: [] };
 }
 
-export async function verifyDirectory(
+/** A bundle when it is a file, else a directory. */
+export async function verifyNamed(
+  name: string,
+  asked: Asked & { readonly partial: boolean },
+): Promise<Verified> {
+  return (await isBundle(name)) ? verifyFile(name, asked) : verifyDirectory(name, asked);
+}
+
+/** By its name or, when it was given another, by its first bytes. */
+async function isBundle(name: string): Promise<boolean> {
+  const status = await stat(name).catch(() => null);
+  if (status?.isFile() !== true) return false;
+  const start = await readIfThere(name, 3);
+  return name.endsWith('.zip') || start?.toString('latin1') === 'PK\u0003\u0004';
+}
+
+/** A bundle says itself whose recordings it holds; the report tells what is not inside. */
+async function verifyFile(file: string, asked: Asked): Promise<Verified> {
+  const { options, logs } = await witnessesOf(asked);
+  const report = await verifyBundle({
+    file,
+    vkey: (await keyOf(asked.key)) ?? (await keyOfBundle(file, logs)),
+    ...options,
+    ...(asked.since !== undefined && { since: await namedFile(asked.since) }),
+    ...(asked.attribution !== undefined && { attribution: asked.attribution }),
+  });
+  return { report, sessions: report.bundle.sessions, bundle: report.bundle };
+}
+
+async function keyOfBundle(file: string, logs: readonly NoteVerifier[]): Promise<string> {
+  const zip = ZipFiles.open(file);
+  try {
+    const at = new StoredAt(zip);
+    return (await logOfPolicy(at, logs)) ?? (await pinnedKey(at, null));
+  } finally {
+    zip.close();
+  }
+}
+
+async function verifyDirectory(
   directory: string,
   asked: Asked & { readonly partial: boolean },
 ): Promise<Verified> {

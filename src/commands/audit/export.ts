@@ -1,5 +1,13 @@
 import * as Flags from '@oclif/core/flags';
-import { AuditCommand, dirFlag, outcomeFlag, queryOf, rangeFlags } from '../../cli/audit/audit-command.ts';
+import {
+  askedIn,
+  AuditCommand,
+  dirFlag,
+  outcomeFlag,
+  queryOf,
+  rangeFlags,
+} from '../../cli/audit/audit-command.ts';
+import { exportBundle } from '../../cli/audit/bundle.ts';
 import { exportDirectory } from '../../cli/audit/export-directory.ts';
 import { exportFormats, format } from '../../evidence/export/formats.ts';
 
@@ -8,7 +16,8 @@ export default class AuditExport extends AuditCommand {
   static override examples = [
     '<%= config.bin %> audit export --format csv > history.csv',
     '<%= config.bin %> audit export --format jsonl --from 2026-11-01 --person ana@example.com',
-    '<%= config.bin %> audit export --out evidence   # a directory that can be verified offline',
+    '<%= config.bin %> audit export --from 7d --target db-prod --out evidence.zip   # one file that verifies offline',
+    '<%= config.bin %> audit export --out evidence   # the same as a directory',
   ];
   static override flags = {
     ...dirFlag,
@@ -21,10 +30,11 @@ export default class AuditExport extends AuditCommand {
       default: 'json',
     })(),
     out: Flags.string({
-      description: 'write the log, recordings, events and key into this new directory',
-      exclusive: ['dir', 'format'],
-      helpValue: 'DIR',
+      description: 'write log, recordings and events into this new file (.zip) or directory',
+      exclusive: ['format'],
+      helpValue: 'FILE.zip|DIR',
     }),
+    quiet: Flags.boolean({ description: 'no progress', dependsOn: ['out'] }),
   };
 
   async run(): Promise<unknown> {
@@ -32,7 +42,17 @@ export default class AuditExport extends AuditCommand {
     if (flags.format === 'csv' && flags.out === undefined && this.jsonEnabled())
       this.error('--json is not csv: leave one of them out', { exit: 2 });
     const query = queryOf(flags);
+    const { out, dir } = flags;
+    if (out !== undefined && dir !== undefined && !out.endsWith('.zip'))
+      this.error('--dir goes with --out FILE.zip', { exit: 2 });
     return this.withSource(flags, async (source, account) => {
+      if (out?.endsWith('.zip')) {
+        const wish = { file: out, query, asked: askedIn(flags), quiet: flags.quiet };
+        const written = await exportBundle(account ?? dir!, wish);
+        this.print(`  ${written.file}: ${written.entries} entries, ${written.segments} recorded segments`);
+        this.print(`  hoop audit verify ${written.file}`);
+        return written;
+      }
       if (flags.out !== undefined && account !== null) {
         const written = await exportDirectory(account, flags.out, query);
         this.print(

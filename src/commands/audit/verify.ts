@@ -1,7 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { reportLines } from '../../cli/audit/report.ts';
-import { verifyDirectory, verifyRelay } from '../../cli/audit/verification.ts';
+import { verifyNamed, verifyRelay } from '../../cli/audit/verification.ts';
 import { exitCodes } from '../../cli/exit-codes.ts';
 import { RelayCommand } from '../../cli/relay-command.ts';
 
@@ -11,11 +11,12 @@ export default class AuditVerify extends RelayCommand {
   static override examples = [
     '<%= config.bin %> audit verify   # what the relay shows you, with the key pinned at sign-in',
     '<%= config.bin %> audit verify evidence --vkey-file relay.vkey   # offline',
+    '<%= config.bin %> audit verify evidence.zip --vkey-file relay.vkey',
     '<%= config.bin %> audit verify evidence --attribution --session 01JD0M3V6S9J2Q4W8X5Y7Z1ABC   # who, step by step',
     '<%= config.bin %> audit verify evidence --policy policy.txt   # as far as its witnesses have cosigned',
   ];
   static override args = {
-    dir: Args.string({ description: 'evidence directory or export; none: the relay’s' }),
+    dir: Args.string({ description: 'evidence directory, export or bundle (FILE.zip); none: the relay’s' }),
   };
   static override flags = {
     vkey: Flags.string({
@@ -65,7 +66,7 @@ export default class AuditVerify extends RelayCommand {
     const verified =
       dir === undefined
         ? await this.withAccount(flags, (account) => verifyRelay(account, asked))
-        : await verifyDirectory(dir, { ...asked, partial });
+        : await verifyNamed(dir, { ...asked, partial });
     for (const line of reportLines(verified)) this.print(line);
     if (!verified.report.verified) process.exitCode = exitCodes.verificationFailed;
     return verified.report;

@@ -2,9 +2,9 @@
  * Reads entries back, while the log may be growing: what the checkpoint names from its bundles, what comes after from the
  * journal. Proves nothing: that is evidence/verify's work.
  */
-import path from 'node:path';
 import { decodeEntry, type SessionTotals } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
+import { within, type Location } from '../location.ts';
 import { journalBytes, noteBytes, readIfThere } from '../regular-file.ts';
 import { parseCheckpoint } from './checkpoint.ts';
 import { decodeJournal } from './journal.ts';
@@ -19,17 +19,17 @@ export interface Leaf {
 }
 
 /** Number of entries that the checkpoint on disk names. @throws EvidenceError `evidence-not-found`, `note-malformed` */
-export async function publishedSize(directory: string): Promise<number> {
-  const signed = await readIfThere(path.join(directory, 'checkpoint'), noteBytes);
+export async function publishedSize(directory: Location): Promise<number> {
+  const signed = await readIfThere(within(directory, 'checkpoint'), noteBytes);
   if (signed === null) throw new EvidenceError('evidence-not-found', 'there is no log in this directory');
   return parseCheckpoint(parseNote(signed).text).size;
 }
 
 /** The bundle `n` of a log of `size` entries; also when the log has grown meanwhile. */
-async function readBundle(directory: string, n: number, size: number): Promise<Buffer[]> {
+async function readBundle(directory: Location, n: number, size: number): Promise<Buffer[]> {
   const width = Math.min(tileWidth, size - n * tileWidth);
   for (const candidate of width === tileWidth ? [tileWidth] : [width, tileWidth]) {
-    const bytes = await readIfThere(path.join(directory, tilePath('entries', n, candidate)), bundleBytes);
+    const bytes = await readIfThere(within(directory, tilePath('entries', n, candidate)), bundleBytes);
     if (bytes === null) continue;
     try {
       return splitBundle(bytes, candidate).slice(0, width);
@@ -46,7 +46,7 @@ async function readBundle(directory: string, n: number, size: number): Promise<B
  * @param directory the log's own (`<evidence>/log`)
  * @throws EvidenceError `evidence-not-found`, `log-damaged`, `note-malformed`
  */
-export async function* readEntries(directory: string, from = 0): AsyncGenerator<Leaf> {
+export async function* readEntries(directory: Location, from = 0): AsyncGenerator<Leaf> {
   let next = from;
   for (;;) {
     const size = await publishedSize(directory);
@@ -55,7 +55,7 @@ export async function* readEntries(directory: string, from = 0): AsyncGenerator<
       const bundle = await readBundle(directory, n, size);
       for (const bytes of bundle.slice(next - n * tileWidth)) yield { index: next++, bytes };
     }
-    const journal = await readIfThere(path.join(directory, 'journal'), journalBytes);
+    const journal = await readIfThere(within(directory, 'journal'), journalBytes);
     const decoded = journal === null ? null : decodeJournal(journal);
     if (decoded === null) return;
     // Shortened between the two reads: what is missing here is published by now.

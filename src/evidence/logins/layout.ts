@@ -4,10 +4,8 @@
  * (`issuers/<sha256>.json`). Entries name both by digest. Proofs are personal data: they are apart from the log so that they
  * can be erased, whole days at a time, and nothing but attribution needs them. None is a credential: each was used up.
  */
-import { readdir } from 'node:fs/promises';
-import path from 'node:path';
-import { hasErrno } from '../../errors.ts';
 import { keptProofKinds, type EntryOf, type KeptProofKind } from '../entry.ts';
+import { listIfThere, within, type Location } from '../location.ts';
 
 /** No longer than this is read as a proof or as a key set. */
 export const proofBytes = 1024 * 1024;
@@ -61,12 +59,15 @@ export function parseProofPath(given: string): string | null {
   return digest ?? null;
 }
 
+/** `<yyyy>/<mm>/<dd>` above the proofs. */
+const depthOfProofs = 3;
+
 /** The proofs that are in an evidence directory, whatever their days: directories of several relays may have been merged. */
 export class KeptProofs {
-  readonly #evidence: string;
+  readonly #evidence: Location;
   #paths: Promise<ReadonlyMap<string, string>> | null = null;
 
-  constructor(evidence: string) {
+  constructor(evidence: Location) {
     this.#evidence = evidence;
   }
 
@@ -78,15 +79,16 @@ export class KeptProofs {
 
   async #read(): Promise<ReadonlyMap<string, string>> {
     const paths = new Map<string, string>();
-    try {
-      for (const name of await readdir(path.join(this.#evidence, 'logins'), { recursive: true })) {
-        const file = `logins/${name.split(path.sep).join('/')}`;
-        const digest = parseProofPath(file);
-        if (digest !== null) paths.set(digest, file);
-      }
-    } catch (error) {
-      if (!hasErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
-    }
+    await this.#walk('logins', 0, paths);
     return paths;
+  }
+
+  async #walk(directory: string, depth: number, paths: Map<string, string>): Promise<void> {
+    for (const entry of await listIfThere(within(this.#evidence, directory))) {
+      const name = `${directory}/${entry.name}`;
+      const digest = parseProofPath(name);
+      if (digest !== null) paths.set(digest, name);
+      else if (entry.isDirectory() && depth < depthOfProofs) await this.#walk(name, depth + 1, paths);
+    }
   }
 }

@@ -5,6 +5,7 @@
 import type { OutcomeKind } from '../../model/outcome.ts';
 import type { Content, RecordedFacts, SegmentRecord } from '../recording/records.ts';
 import { EvidenceError } from '../error.ts';
+import type { Location } from '../location.ts';
 import { decodeParameters } from './parameters.ts';
 import { decodeText } from './postgres-content.ts';
 import { SegmentCursor } from './segment-cursor.ts';
@@ -206,7 +207,7 @@ export class OutcomeAssembler {
  * @param directory the session's
  */
 export async function* readCommands(
-  directory: string,
+  directory: Location,
 ): AsyncGenerator<Command & { outcome: CommandOutcome }> {
   const assembler = new CommandAssembler();
   const ahead = new SegmentCursor(directory).records();

@@ -5,8 +5,8 @@
  * It deliberately proves nothing: that is `evidence/verify`. What does not parse is left out here and named there.
  * Everything streams: memory holds one segment per session that was open at the moment being read.
  */
-import path from 'node:path';
 import { decodeEntry, type Entry } from '../entry.ts';
+import { within, type Location } from '../location.ts';
 import { readEntries as readLeaves } from '../log/read.ts';
 
 /** An entry and its place in the log. */
@@ -20,8 +20,8 @@ export interface LogEntry {
  * @param evidence the evidence directory; the log is `log/` in it
  * @throws EvidenceError `evidence-not-found`, `log-damaged`
  */
-export async function* readEntries(evidence: string, from = 0): AsyncGenerator<LogEntry> {
-  for await (const { index, bytes } of readLeaves(path.join(evidence, 'log'), from)) {
+export async function* readEntries(evidence: Location, from = 0): AsyncGenerator<LogEntry> {
+  for await (const { index, bytes } of readLeaves(within(evidence, 'log'), from)) {
     const decoded = decodeEntry(bytes);
     if (decoded.state === 'known') yield { index, entry: decoded.entry };
   }

@@ -3,6 +3,7 @@
  * they began.
  */
 import { EvidenceError } from '../error.ts';
+import type { Location } from '../location.ts';
 import { readCommands } from './commands.ts';
 import { EarliestFirst } from './earliest-first.ts';
 import { EntryEvents } from './entry-events.ts';
@@ -15,7 +16,7 @@ import { recordingOf, type SessionSummary } from './sessions.ts';
  * Events in order of time (a command's time is when it began).
  * @throws EvidenceError `evidence-not-found`
  */
-export async function* readEvents(evidence: string, filter: EventFilter): AsyncGenerator<EvidenceEvent> {
+export async function* readEvents(evidence: Location, filter: EventFilter): AsyncGenerator<EvidenceEvent> {
   const over = filter.from === undefined ? new Set<string>() : await closedBefore(evidence, filter.from);
   const entryEvents = new EntryEvents(filter);
   const commands = new EarliestFirst<EvidenceEvent>((event) => event.time);
@@ -41,7 +42,7 @@ export function wanted(filter: EventFilter, event: EvidenceEvent): boolean {
   return filter.outcome === undefined || filter.outcome === event.outcome;
 }
 
-async function* sessionEvents(evidence: string, session: SessionSummary): AsyncGenerator<EvidenceEvent> {
+async function* sessionEvents(evidence: Location, session: SessionSummary): AsyncGenerator<EvidenceEvent> {
   let time = session.openedAt;
   try {
     for await (const command of readCommands(recordingOf(evidence, session))) {
@@ -55,7 +56,7 @@ async function* sessionEvents(evidence: string, session: SessionSummary): AsyncG
 }
 
 /** Sessions of which nothing can be in range: their recordings need not be read. */
-async function closedBefore(evidence: string, from: string): Promise<Set<string>> {
+async function closedBefore(evidence: Location, from: string): Promise<Set<string>> {
   const over = new Set<string>();
   for await (const { entry } of readEntries(evidence)) {
     if (entry.time >= from) break;

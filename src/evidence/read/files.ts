@@ -8,7 +8,7 @@ import { hasErrno } from '../../errors.ts';
 import { isSessionId } from '../../model/ids.ts';
 import { parseTilePath, tilePath, tilesAt, tileWidth, type TileLevel } from '../log/tile.ts';
 import { publishedSize } from '../log/read.ts';
-import { originalsName, parseName, sealedName, sessionDirectory } from '../recording/layout.ts';
+import { originalsName, parseName, sealedName, sessionPath } from '../recording/layout.ts';
 import type { Entry, EntryOf } from '../entry.ts';
 import { KeptProofs, keySetPath, parseProofPath, proofsOf } from '../logins/layout.ts';
 import { readEntries } from './entries.ts';
@@ -54,7 +54,7 @@ export function segmentPaths(
   openedAt: string,
   { session, index, sealed }: Pick<EntryOf<'segment'>, 'session' | 'index' | 'sealed'>,
 ): string[] {
-  const directory = sessionDirectory('', Date.parse(openedAt), session).split(path.sep).join('/');
+  const directory = sessionPath(Date.parse(openedAt), session);
   const names = [sealedName(index), ...(sealed === null ? [] : [originalsName(index)])];
   return names.map((name) => `${directory}/${name}`);
 }

@@ -2,11 +2,9 @@
  * Reads a session's recording record by record, from sealed and open segments alike, and can go on later when more has
  * been written. Holds one segment in memory.
  */
-import { readdir } from 'node:fs/promises';
-import path from 'node:path';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
-import { hasErrno } from '../../errors.ts';
+import { listIfThere, within, type Location } from '../location.ts';
 import { openName, parseName, sealedName } from '../recording/layout.ts';
 import { measureSegment, readRecords, type SegmentRecord } from '../recording/records.ts';
 import { readIfThere } from '../regular-file.ts';
@@ -21,10 +19,10 @@ interface LoadedSegment {
 }
 
 /** Sealed before open before sealed: a segment may be sealed between two looks. Null: neither is there. */
-async function loadSegment(directory: string, index: number): Promise<LoadedSegment | null> {
+async function loadSegment(directory: Location, index: number): Promise<LoadedSegment | null> {
   for (const look of ['sealed', 'open', 'sealed'] as const) {
     const name = look === 'open' ? openName(index) : sealedName(index);
-    const stored = await readIfThere(path.join(directory, name), largestSegmentBytes);
+    const stored = await readIfThere(within(directory, name), largestSegmentBytes);
     if (stored === null) continue;
     if (look === 'open') return { bytes: stored.subarray(0, measureSegment(stored).length), sealed: false };
     return { bytes: await decompress(stored, { maxOutputLength: largestSegmentBytes }), sealed: true };
@@ -33,26 +31,20 @@ async function loadSegment(directory: string, index: number): Promise<LoadedSegm
 }
 
 /** Numbers of the segments that are there, ascending. */
-async function segmentsIn(directory: string): Promise<number[]> {
-  let names: string[];
-  try {
-    names = await readdir(directory);
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
+async function segmentsIn(directory: Location): Promise<number[]> {
+  const names = (await listIfThere(directory)).map(({ name }) => name);
   const files = names.map(parseName).filter((file) => file?.state === 'open' || file?.state === 'sealed');
   return [...new Set(files.map((file) => file!.index))].toSorted((a, b) => a - b);
 }
 
 export class SegmentCursor {
-  readonly #directory: string;
+  readonly #directory: Location;
   #index = 0;
   /** Bytes of segment `#index` that were read already. */
   #offset = 0;
 
   /** @param directory the session's */
-  constructor(directory: string) {
+  constructor(directory: Location) {
     this.#directory = directory;
   }
 

@@ -1,5 +1,6 @@
 /** Sessions as the log tells them. */
-import { sessionDirectory } from '../recording/layout.ts';
+import { within, type Location } from '../location.ts';
+import { sessionPath } from '../recording/layout.ts';
 import type { Actor, EntryOf, PersonActor, SessionTotals } from '../entry.ts';
 import { addSegment } from '../log/read.ts';
 import { readEntries } from './entries.ts';
@@ -82,16 +83,19 @@ export function summaryOf(
 }
 
 /** Where the recording of a session lies. */
-export const recordingOf = (
-  evidence: string,
-  { session, openedAt }: Pick<SessionSummary, 'session' | 'openedAt'>,
-): string => sessionDirectory(evidence, Date.parse(openedAt), session);
+export function recordingOf(evidence: string, session: Recorded): string;
+export function recordingOf(evidence: Location, session: Recorded): Location;
+export function recordingOf(evidence: Location, { session, openedAt }: Recorded): Location {
+  return within(evidence, sessionPath(Date.parse(openedAt), session));
+}
+
+type Recorded = Pick<SessionSummary, 'session' | 'openedAt'>;
 
 /**
  * Sessions in the order in which they were opened.
  * @throws EvidenceError `evidence-not-found`
  */
-export async function readSessions(evidence: string, filter: EventFilter): Promise<SessionSummary[]> {
+export async function readSessions(evidence: Location, filter: EventFilter): Promise<SessionSummary[]> {
   const sessions = new Map<string, Mutable<SessionSummary>>();
   const logins = new LoginGroups();
   for await (const { entry } of readEntries(evidence)) {

@@ -6,11 +6,15 @@ export const segmentBytes = 1024 * 1024;
 /** Content over this stands apart, as blobs of at most this size. */
 export const inlineBytes = 65_536;
 
-/** `<evidence>/recordings/<yyyy>/<mm>/<dd>/<session>`, by the UTC date of `session.opened`. */
-export function sessionDirectory(evidence: string, openedAtMs: number, session: string): string {
+/** `recordings/<yyyy>/<mm>/<dd>/<session>`, by the UTC date of `session.opened`. */
+export function sessionPath(openedAtMs: number, session: string): string {
   const [year, month, day] = new Date(openedAtMs).toISOString().slice(0, 10).split('-');
-  return path.join(evidence, 'recordings', year!, month!, day!, session);
+  return `recordings/${year}/${month}/${day}/${session}`;
 }
+
+/** The same under an evidence directory. */
+export const sessionDirectory = (evidence: string, openedAtMs: number, session: string): string =>
+  path.join(evidence, sessionPath(openedAtMs, session));
 
 /** An open segment: appended to, never rewritten. */
 export const openName = (index: number): string => `${index}.cbor`;

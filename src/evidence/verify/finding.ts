@@ -67,7 +67,12 @@ export type FailureCode =
   | 'recording-unlogged'
   // the journal
   | 'journal-damaged'
-  | 'journal-mismatch';
+  | 'journal-mismatch'
+  // what a bundle says of itself
+  | 'manifest-missing'
+  | 'manifest-malformed'
+  | 'manifest-mismatch' // a file is another one than it names, or not there, or not named
+  | 'manifest-unverified'; // its signature is not by the log's key, or over another manifest
 
 /** Worth knowing, and what a relay that is running or was just killed looks like. */
 export type WarningCode =
@@ -81,6 +86,7 @@ export type WarningCode =
   | 'recording-leftover' // what a segment was made from, though its session is closed
   | 'recording-uncommitted' // of a session that only the journal names
   | 'journal-torn'
+  | 'manifest-unsigned' // nobody says who took the bundle; what the log proves is proven all the same
   | 'journal-unpublished'; // entries that no checkpoint signs yet
 
 export type FindingCode = FailureCode | WarningCode;

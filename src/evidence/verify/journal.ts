@@ -1,7 +1,7 @@
 /** The relay's journal, where an export has none: it must tell the same history as the checkpoint, and may tell more. */
-import path from 'node:path';
 import { decodeEntry } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
+import { within, type Location } from '../location.ts';
 import { decodeJournal } from '../log/journal.ts';
 import { readEntries } from '../log/read.ts';
 import { bundleBytes, splitBundle, tilePath, tileWidth } from '../log/tile.ts';
@@ -9,8 +9,8 @@ import { journalBytes, readIfThere } from '../regular-file.ts';
 import type { Findings } from './finding.ts';
 
 /** @param size of the checkpoint */
-export async function checkJournal(log: string, size: number, findings: Findings): Promise<void> {
-  const bytes = await readIfThere(path.join(log, 'journal'), journalBytes);
+export async function checkJournal(log: Location, size: number, findings: Findings): Promise<void> {
+  const bytes = await readIfThere(within(log, 'journal'), journalBytes);
   if (bytes === null) return;
   const place = { file: 'log/journal' };
   const journal = bytes.length > journalBytes ? null : decodeJournal(bytes);
@@ -40,7 +40,7 @@ export async function checkJournal(log: string, size: number, findings: Findings
 }
 
 /** Sessions that are opened after the first `size` entries; nothing here is proven. */
-export async function laterSessions(log: string, size: number): Promise<ReadonlySet<string>> {
+export async function laterSessions(log: Location, size: number): Promise<ReadonlySet<string>> {
   const sessions = new Set<string>();
   try {
     for await (const { bytes } of readEntries(log, size)) {
@@ -55,10 +55,10 @@ export async function laterSessions(log: string, size: number): Promise<Readonly
 }
 
 /** Empty when it is not whole: the tree's own check says so. */
-async function readBundle(log: string, n: number, size: number): Promise<Buffer[]> {
+async function readBundle(log: Location, n: number, size: number): Promise<Buffer[]> {
   const width = Math.min(tileWidth, size - n * tileWidth);
   for (const candidate of new Set([width, tileWidth])) {
-    const bytes = await readIfThere(path.join(log, tilePath('entries', n, candidate)), bundleBytes);
+    const bytes = await readIfThere(within(log, tilePath('entries', n, candidate)), bundleBytes);
     if (bytes === null) continue;
     try {
       return splitBundle(bytes, candidate).slice(0, width);

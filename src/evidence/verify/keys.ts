@@ -2,8 +2,8 @@
  * The keys that the log was signed with, one after the other. The caller trusts one of them; the others follow from it
  * through the log's own hand-overs (log/handover.ts), and the entries must tell the same chain.
  */
-import path from 'node:path';
 import { EvidenceError } from '../error.ts';
+import { within, type Location } from '../location.ts';
 import { openCheckpointByAny } from '../log/checkpoint.ts';
 import {
   checkRotation,
@@ -26,7 +26,7 @@ export interface LogKey {
 }
 
 export class LogKeys {
-  readonly #log: string;
+  readonly #log: Location;
   readonly #findings: Findings;
   /** From the trusted one on, by the files of hand-overs. */
   readonly #followed: { readonly verifier: NoteVerifier }[];
@@ -35,14 +35,14 @@ export class LogKeys {
   readonly #roots = new Map<number, Hash>();
   #signedBy: NoteVerifier | null = null;
 
-  private constructor(log: string, trusted: NoteVerifier, findings: Findings) {
+  private constructor(log: Location, trusted: NoteVerifier, findings: Findings) {
     this.#log = log;
     this.#findings = findings;
     this.#followed = [{ verifier: trusted }];
   }
 
   /** @param log the log's directory */
-  static async open(log: string, trusted: NoteVerifier, findings: Findings): Promise<LogKeys> {
+  static async open(log: Location, trusted: NoteVerifier, findings: Findings): Promise<LogKeys> {
     const keys = new LogKeys(log, trusted, findings);
     try {
       for await (const { to } of followHandovers(trusted, (name) => keys.#read(name)))
@@ -130,7 +130,7 @@ export class LogKeys {
   }
 
   #read(name: string): Promise<Buffer | null> {
-    return readIfThere(path.join(this.#log, name), maxHandoverBytes);
+    return readIfThere(within(this.#log, name), maxHandoverBytes);
   }
 
   #failure(message: string, index: number): void {

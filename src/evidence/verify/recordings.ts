@@ -1,8 +1,7 @@
 /** The other direction: nothing stands under `recordings/` that the log does not explain. */
-import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import { hasErrno } from '../../errors.ts';
-import { parseName, sessionDirectory } from '../recording/layout.ts';
+import { listIfThere, within, type Location } from '../location.ts';
+import { parseName, sessionPath } from '../recording/layout.ts';
 import type { Findings } from './finding.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -13,34 +12,35 @@ const depthOfSessions = 3;
  * @param later sessions that only the unsigned end of the log names; asked for once, when there is an unknown one
  */
 export async function checkRecordings(
-  evidence: string,
+  evidence: Location,
   sessions: Sessions,
   later: () => Promise<ReadonlySet<string>>,
   findings: Findings,
 ): Promise<void> {
   const walk = async (directory: string, depth: number): Promise<void> => {
-    for (const entry of await list(directory)) {
-      const found = path.join(directory, entry.name);
-      if (!entry.isDirectory()) unlogged(path.relative(evidence, found), findings);
+    for (const entry of await listIfThere(within(evidence, directory))) {
+      const found = `${directory}/${entry.name}`;
+      if (!entry.isDirectory()) unlogged(found, findings);
       else if (depth < depthOfSessions) await walk(found, depth + 1);
       else await checkSession({ evidence, sessions, later, findings }, found);
     }
   };
-  await walk(path.join(evidence, 'recordings'), 0);
+  await walk('recordings', 0);
 }
 
 interface Walk {
-  readonly evidence: string;
+  readonly evidence: Location;
   readonly sessions: Sessions;
   readonly later: () => Promise<ReadonlySet<string>>;
   readonly findings: Findings;
 }
 
+/** @param directory below the evidence directory */
 async function checkSession(walk: Walk, directory: string): Promise<void> {
   const { evidence, sessions, later, findings } = walk;
-  const session = path.basename(directory);
+  const session = path.posix.basename(directory);
   const extent = sessions.extent(session);
-  const place = { session, file: path.relative(evidence, directory) };
+  const place = { session, file: directory };
   if (extent === null) {
     if ((await later()).has(session))
       findings.warning(
@@ -56,13 +56,13 @@ async function checkSession(walk: Walk, directory: string): Promise<void> {
       );
     return;
   }
-  if (directory !== sessionDirectory(evidence, extent.openedAtMs, session)) {
+  if (directory !== sessionPath(extent.openedAtMs, session)) {
     unlogged(place.file, findings, session);
     return;
   }
-  for (const entry of await list(directory)) {
+  for (const entry of await listIfThere(within(evidence, directory))) {
     const file = entry.isFile() ? parseName(entry.name) : null;
-    const name = path.relative(evidence, path.join(directory, entry.name));
+    const name = `${directory}/${entry.name}`;
     if (file === null || (!extent.open && file.index >= extent.segments)) unlogged(name, findings, session);
     // A sealed segment that is in the log was checked there, with its originals; its open form outlives it only while the session is open.
     else if (file.state !== 'sealed' && file.state !== 'originals' && !extent.open)
@@ -77,13 +77,4 @@ async function checkSession(walk: Walk, directory: string): Promise<void> {
 function unlogged(file: string, findings: Findings, session?: string): void {
   const place = session === undefined ? { file } : { file, session };
   findings.failure('recording-unlogged', 'a file among the recordings that the log does not name', place);
-}
-
-async function list(directory: string) {
-  try {
-    return await readdir(directory, { withFileTypes: true });
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
 }

@@ -3,10 +3,10 @@
  * they say they are. What is sealed is not opened: that needs an auditor's identity, and proves no more.
  */
 import { hash } from 'node:crypto';
-import path from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import type { EntryOf } from '../entry.ts';
-import { originalsName, sealedName, sessionDirectory } from '../recording/layout.ts';
+import { within, type Location } from '../location.ts';
+import { originalsName, sealedName, sessionPath } from '../recording/layout.ts';
 import type { SegmentRecord } from '../recording/records.ts';
 import { readIfThere } from '../regular-file.ts';
 import { checkContents } from './contents.ts';
@@ -25,16 +25,16 @@ const maxOriginalsBytes = maxStoredBytes;
  * @param take gets every record of a segment that is the one that was logged
  */
 export async function checkSegment(
-  evidence: string,
+  evidence: Location,
   openedAtMs: number,
   { entry, index }: { entry: EntryOf<'segment'>; index: number },
   { findings, take }: { findings: Findings; take: (record: SegmentRecord) => void },
 ): Promise<void> {
-  const directory = sessionDirectory(evidence, openedAtMs, entry.session);
+  const directory = sessionPath(openedAtMs, entry.session);
   await checkOriginals(evidence, directory, { entry, index }, findings);
-  const file = path.join(directory, sealedName(entry.index));
-  const place = { index, session: entry.session, segment: entry.index, file: path.relative(evidence, file) };
-  const stored = await readIfThere(file, Math.min(entry.bytes, maxStoredBytes));
+  const file = `${directory}/${sealedName(entry.index)}`;
+  const place = { index, session: entry.session, segment: entry.index, file };
+  const stored = await readIfThere(within(evidence, file), Math.min(entry.bytes, maxStoredBytes));
   if (stored === null) {
     findings.failure('segment-missing', 'a segment of the recording is missing', place);
     return;
@@ -56,14 +56,14 @@ export async function checkSegment(
 }
 
 async function checkOriginals(
-  evidence: string,
+  evidence: Location,
   directory: string,
   { entry, index }: { entry: EntryOf<'segment'>; index: number },
   findings: Findings,
 ): Promise<void> {
-  const file = path.join(directory, originalsName(entry.index));
-  const place = { index, session: entry.session, segment: entry.index, file: path.relative(evidence, file) };
-  const stored = await readIfThere(file, entry.sealed === null ? 0 : maxOriginalsBytes);
+  const file = `${directory}/${originalsName(entry.index)}`;
+  const place = { index, session: entry.session, segment: entry.index, file };
+  const stored = await readIfThere(within(evidence, file), entry.sealed === null ? 0 : maxOriginalsBytes);
   if (entry.sealed === null) {
     if (stored !== null)
       findings.failure('recording-unlogged', 'a file among the recordings that the log does not name', place);

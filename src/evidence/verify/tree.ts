@@ -2,9 +2,9 @@
  * From the entries on disk, in order, to the root that was signed, comparing every tile on the way. Memory holds one
  * bundle and the tree's right edge.
  */
-import path from 'node:path';
 import { bundleBytes, splitBundle, splitTile, TreeEdge, tilePath, tilesAt, tileWidth } from '../log/tile.ts';
 import { hashBytes, leafHash, type Hash } from '../log/tlog.ts';
+import { within, type Location } from '../location.ts';
 import { readIfThere } from '../regular-file.ts';
 import type { Findings } from './finding.ts';
 
@@ -21,7 +21,7 @@ interface Stored {
 }
 
 export class TreeCheck {
-  readonly #log: string;
+  readonly #log: Location;
   readonly #size: number;
   readonly #findings: Findings;
   readonly #edge = new TreeEdge();
@@ -31,7 +31,7 @@ export class TreeCheck {
   #complete = true;
 
   /** @param log the log's directory */
-  constructor(log: string, size: number, findings: Findings) {
+  constructor(log: Location, size: number, findings: Findings) {
     this.#log = log;
     this.#size = size;
     this.#findings = findings;
@@ -166,10 +166,9 @@ export class TreeCheck {
   /** The tile of this width, or the full one when the log has grown since its checkpoint was read. */
   async #file(level: number | 'entries', n: number, width: number): Promise<StoredTile | null> {
     const limit = level === 'entries' ? bundleBytes : tileWidth * hashBytes;
-    const partial = await readIfThere(path.join(this.#log, tilePath(level, n, width)), limit);
+    const partial = await readIfThere(within(this.#log, tilePath(level, n, width)), limit);
     if (partial !== null) return { bytes: partial, width };
-    const full =
-      width === tileWidth ? null : await readIfThere(path.join(this.#log, tilePath(level, n)), limit);
+    const full = width === tileWidth ? null : await readIfThere(within(this.#log, tilePath(level, n)), limit);
     return full === null ? null : { bytes: full, width: tileWidth };
   }
 }

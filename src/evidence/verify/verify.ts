@@ -2,9 +2,9 @@
  * The checklist. Files in, findings out: no store, no clock, no network, nothing written. What the relay claims about
  * itself is not believed; the verifier key is what the caller brings.
  */
-import path from 'node:path';
 import { decodeEntry, sessionOf, type Act, type Entry, type EntryOf } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
+import { within, type Location } from '../location.ts';
 import { parseCheckpoint, type Checkpoint } from '../log/checkpoint.ts';
 import { NoteVerifier, parseNote } from '../log/note.ts';
 import { parsePolicy, quorumOf, type WitnessPolicy } from '../log/policy.ts';
@@ -22,8 +22,8 @@ import { TreeCheck } from './tree.ts';
 import { WitnessCheck, type WitnessReport } from './witnesses.ts';
 
 export interface VerifyOptions {
-  /** The evidence directory: holds `log/` and `recordings/`. */
-  readonly directory: string;
+  /** The evidence directory: holds `log/` and `recordings/`. A path, or where else they are (an open bundle). */
+  readonly directory: Location;
   /**
    * The log's verifier key, from somewhere else than this directory. Any that the log was ever signed with: the others
    * follow from it through the log's hand-overs.
@@ -86,9 +86,15 @@ export interface Report {
  * @throws EvidenceError `note-malformed` when a key or `since` of the caller is none, `note-unverified` when `since` is of
  * another log, `policy-file-invalid`
  */
-export async function verify(options: VerifyOptions): Promise<Report> {
+export const verify = (options: VerifyOptions): Promise<Report> => verifyAnd(options, async () => undefined);
+
+/** The same, and what is to be checked besides. @param more finds what is wrong with what surrounds the record */
+export async function verifyAnd(
+  options: VerifyOptions,
+  more: (findings: Findings, keys: readonly NoteVerifier[]) => Promise<void>,
+): Promise<Report> {
   const findings = new FindingList(options.onFinding);
-  const log = path.join(options.directory, 'log');
+  const log = within(options.directory, 'log');
   const keys = await LogKeys.open(log, NoteVerifier.parse(options.vkey), findings);
   const policy = policyOf(options);
   const history = new EntryCheck(options, keys, findings);
@@ -118,6 +124,10 @@ export async function verify(options: VerifyOptions): Promise<Report> {
     if (options.recordings !== false) await history.checkRecordings(log, size);
     await checkJournal(log, size, findings);
   }
+  await more(
+    findings,
+    keys.chain.map(({ verifier }) => verifier),
+  );
 
   return {
     verified: findings.failures === 0,
@@ -148,9 +158,9 @@ function policyOf({ policy, witnesses }: VerifyOptions): WitnessPolicy | null {
 }
 
 /** An unproven checkpoint is gone on with, so that the rest is named too. */
-async function checkCheckpoint(log: string, keys: LogKeys, findings: Findings): Promise<Signed | null> {
+async function checkCheckpoint(log: Location, keys: LogKeys, findings: Findings): Promise<Signed | null> {
   const place = { file: 'log/checkpoint' };
-  const bytes = await readIfThere(path.join(log, 'checkpoint'), noteBytes);
+  const bytes = await readIfThere(within(log, 'checkpoint'), noteBytes);
   if (bytes === null) {
     findings.failure('checkpoint-missing', 'there is no checkpoint', place);
     return null;
@@ -324,7 +334,7 @@ class EntryCheck {
   }
 
   /** @param size of the checkpoint */
-  async checkRecordings(log: string, size: number): Promise<void> {
+  async checkRecordings(log: Location, size: number): Promise<void> {
     let later: Promise<ReadonlySet<string>> | null = null;
     const ask = () => (later ??= laterSessions(log, size));
     await checkRecordings(this.#options.directory, this.sessions, ask, this.#relations);

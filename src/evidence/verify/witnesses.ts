@@ -8,8 +8,8 @@
  * last entry verifies, with a warning. The hour is that for which the specification lets a witness's view be late.
  * By times of entries alone: verification asks no clock.
  */
-import path from 'node:path';
 import { EvidenceError } from '../error.ts';
+import { within, type Location } from '../location.ts';
 import type { WitnessPolicy } from '../log/policy.ts';
 import type { Hash } from '../log/tlog.ts';
 import { readCosigned, witnessedPath, type Cosigned } from '../log/witnessed.ts';
@@ -48,14 +48,14 @@ export class WitnessCheck {
 
   /** @param log the log's directory */
   static async open(
-    log: string,
+    log: Location,
     { policy, origin }: { readonly policy: WitnessPolicy; readonly origin: string },
     findings: Findings,
   ): Promise<WitnessCheck> {
     const check = new WitnessCheck(policy, findings);
     for (const { name, verifier } of policy.witnesses) {
       for (const file of ['checkpoint', witnessedPath(verifier.toString())]) {
-        const bytes = await readIfThere(path.join(log, file), noteBytes);
+        const bytes = await readIfThere(within(log, file), noteBytes);
         const cosigned = bytes === null ? null : read(bytes, verifier);
         if (cosigned === null || cosigned.checkpoint.origin !== origin) continue;
         const known = check.#cosigned.get(name);

@@ -9,6 +9,7 @@ import { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { actorOf, type NewEntry } from '../../evidence/entry.ts';
+import { formatStatement } from '../../evidence/bundle/manifest.ts';
 import { EvidenceError } from '../../evidence/error.ts';
 import { readEvents } from '../../evidence/read/events.ts';
 import { readChannels } from '../../evidence/read/channels.ts';
@@ -25,6 +26,7 @@ import type { LoginId } from '../../model/ids.ts';
 import {
   askedFor,
   AuditQuery,
+  ManifestQuery,
   OriginalsQuery,
   StreamsQuery,
   TranscriptQuery,
@@ -56,6 +58,8 @@ export interface AuditRoutesOptions {
   /** @throws HoopError when the caller is nobody */
   readonly authorizeRead: (request: FastifyRequest) => Promise<EvidenceReader>;
   readonly reads: ReadEntries;
+  /** The log's key: signs whose export a bundle is. */
+  readonly signer: { readonly name: string; sign(text: string): string | Promise<string> };
   /** How often a live reader looks for news. Default 250 ms. */
   readonly tailIntervalMs?: number;
 }
@@ -123,6 +127,15 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
     return sendLines(reply, readEvents(directory, query));
   });
 
+  app.get('/v1/audit/manifest', async (request) => {
+    const reader = await authorizeRead(request);
+    const { manifest, ...query } = parseWith(ManifestQuery, request.query);
+    await mayReadRange(options, reader, query);
+    const { index } = await reads.append(reader, 'export', query, { manifest });
+    const { name } = options.signer;
+    return { note: await options.signer.sign(formatStatement(name, { sha256: manifest, entry: index })) };
+  });
+
   app.get('/v1/audit/tail', async (request, reply) => {
     const [reader, query] = await range(options, request);
     await reads.append(reader, 'tail', query);
@@ -177,15 +190,23 @@ const notFound = (): EvidenceError => new EvidenceError('evidence-not-found', 'T
 
 /** Everything, or with `session=` one session that the caller may read. */
 async function range(
-  { directory, authorizeRead }: AuditRoutesOptions,
+  options: AuditRoutesOptions,
   request: FastifyRequest,
 ): Promise<[EvidenceReader, AuditQuery]> {
-  const reader = await authorizeRead(request);
+  const reader = await options.authorizeRead(request);
   const query = parseQuery(request.query);
-  if (reader.mayRead(null)) return [reader, query];
+  await mayReadRange(options, reader, query);
+  return [reader, query];
+}
+
+async function mayReadRange(
+  { directory }: AuditRoutesOptions,
+  reader: EvidenceReader,
+  query: AuditQuery,
+): Promise<void> {
+  if (reader.mayRead(null)) return;
   if (query.session === undefined) throw denied(reader);
   if (!reader.mayRead(await findSession(directory, query.session))) throw denied(reader);
-  return [reader, query];
 }
 
 /** A session of somebody else is, to one who may not read it, as if it were not there. */
@@ -208,24 +229,24 @@ async function findSession(directory: string, id: string): Promise<SessionSummar
 
 /** `evidence.read` entries. A read that its reader did not sign is refused, and leaves none. */
 export class ReadEntries {
-  readonly #append: (entry: NewEntry) => Promise<unknown>;
+  readonly #append: (entry: NewEntry) => Promise<{ readonly index: number }>;
   /** When a login last fetched files of a session, by both names; bounded. */
   readonly #lately = new Map<string, number>();
 
   /** @param append resolves when the entry is durable */
-  constructor(append: (entry: NewEntry) => Promise<unknown>) {
+  constructor(append: (entry: NewEntry) => Promise<{ readonly index: number }>) {
     this.#append = append;
   }
 
-  /** @throws as `EvidenceReader.signed`, and what `append` throws */
+  /** @returns where the entry is. @throws as `EvidenceReader.signed`, and what `append` throws */
   async append(
     reader: EvidenceReader,
     action: ReadAction,
     query: AuditQuery,
     more: Readonly<Record<string, string | number | undefined>> = {},
-  ): Promise<void> {
+  ): Promise<{ readonly index: number }> {
     const asked = askedFor(query, more);
-    await this.#tell(reader, action, asked, await reader.signed(action, asked));
+    return this.#tell(reader, action, asked, await reader.signed(action, asked));
   }
 
   /** A recording is many files; fetching them is one act of reading. Each fetch is signed all the same. */
@@ -246,8 +267,8 @@ export class ReadEntries {
     action: ReadAction,
     { session, from, to, filters }: AskedFor,
     request: string,
-  ): Promise<void> {
-    await this.#append({
+  ): Promise<{ readonly index: number }> {
+    return this.#append({
       kind: 'evidence.read',
       actor: actorOf(principal),
       action,

@@ -1,3 +1,4 @@
+import { NoteSigner } from '../../../src/evidence/log/note.ts';
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
@@ -52,11 +53,19 @@ const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
   };
 };
 
+const signer = NoteSigner.generate('relay.example/log');
+
 function openApi(history: History): FastifyInstance {
   const app = fastify();
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error));
   const entries = new ReadEntries((entry) => history.append(entry));
-  auditRoutes(app, { directory: history.directory, reads: entries, tailIntervalMs: 5, authorizeRead });
+  auditRoutes(app, {
+    directory: history.directory,
+    reads: entries,
+    tailIntervalMs: 5,
+    authorizeRead,
+    signer,
+  });
   logRoutes(app, { directory: path.join(history.directory, 'log'), reads: entries, authorizeRead });
   return app;
 }

@@ -1,4 +1,5 @@
 /** Originals of masked values: asked of a relay or a directory, opened at the auditor's. */
+import { NoteSigner } from '../../../src/evidence/log/note.ts';
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
@@ -90,6 +91,7 @@ test('from a relay: who may unseal gets what is sealed, and the entry stands bef
   auditRoutes(app, {
     directory: history.directory,
     reads: new ReadEntries(history.append),
+    signer: NoteSigner.generate('relay.example/log'),
     authorizeRead: async ({ headers }) => {
       const subject = String(headers['x-reader']);
       const issuer = 'https://id.example';

@@ -1,4 +1,5 @@
 /** Reads of evidence over real HTTP with real sign-ins: only what the reader's own key asked for, once, and it is on record. */
+import { NoteSigner } from '../../../src/evidence/log/note.ts';
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
@@ -43,7 +44,8 @@ before(async () => {
         authenticate: (request) => authenticate(identity, request),
       });
       const reads = new ReadEntries(history.append);
-      auditRoutes(app, { directory: history.directory, authorizeRead, reads });
+      const signer = NoteSigner.generate('relay.example/log');
+      auditRoutes(app, { directory: history.directory, authorizeRead, reads, signer });
       logRoutes(app, { directory: path.join(history.directory, 'log'), authorizeRead, reads });
     },
   });

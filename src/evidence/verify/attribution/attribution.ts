@@ -7,6 +7,7 @@
  * embedded provider is the issuer, it is the relay's operator who vouches.
  */
 import { sessionOf, type Act, type EntryOf } from '../../entry.ts';
+import type { Location } from '../../location.ts';
 import { KeptProofs } from '../../logins/layout.ts';
 import type { FailureCode, FindingCode, Findings, WarningCode } from '../finding.ts';
 import type { CheckedAct } from '../logins.ts';
@@ -59,7 +60,7 @@ export interface AttributionOptions {
 
 /** Memory grows with the sign-ins that live at one time, not with the log. */
 export class Attribution {
-  readonly #evidence: string;
+  readonly #evidence: Location;
   readonly #session: string | null;
   readonly #findings: Findings;
   readonly #relations: Findings;
@@ -75,7 +76,7 @@ export class Attribution {
    * @param relations takes what may only be said when no entry is missing
    */
   constructor(
-    evidence: string,
+    evidence: Location,
     { session }: AttributionOptions,
     { findings, relations }: { findings: Findings; relations: Findings },
   ) {

@@ -1,8 +1,8 @@
 /** Key sets of issuers as the log tells them, and which of them held when somebody signed in. */
 import { hash } from 'node:crypto';
-import path from 'node:path';
 import canonicalize from 'canonicalize';
 import type { EntryOf } from '../../entry.ts';
+import { within, type Location } from '../../location.ts';
 import { keySetPath, proofBytes } from '../../logins/layout.ts';
 import { readIfThere } from '../../regular-file.ts';
 import type { Findings } from '../finding.ts';
@@ -26,11 +26,11 @@ interface Known {
 const overlapMs = 300_000;
 
 export class IssuerKeySets {
-  readonly #evidence: string;
+  readonly #evidence: Location;
   readonly #findings: Findings;
   readonly #known = new Map<string, Known[]>();
 
-  constructor(evidence: string, findings: Findings) {
+  constructor(evidence: Location, findings: Findings) {
     this.#evidence = evidence;
     this.#findings = findings;
   }
@@ -63,7 +63,7 @@ export class IssuerKeySets {
     const file = jwks === null ? keySetPath(jwksDigest) : null;
     const place = { index, ...(file !== null && { file }) };
     const stored =
-      file === null ? canonicalize(jwks)! : await readIfThere(path.join(this.#evidence, file), proofBytes);
+      file === null ? canonicalize(jwks)! : await readIfThere(within(this.#evidence, file), proofBytes);
     if (stored === null) {
       const message = `the key set of ${issuer} is not in the entry, and its file is missing`;
       this.#findings.failure('attribution-keys-missing', message, place);

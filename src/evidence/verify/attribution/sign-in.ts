@@ -3,8 +3,8 @@
  * this key at this time, and is signed by a key that the issuer published before.
  */
 import { hash } from 'node:crypto';
-import path from 'node:path';
 import type { EntryOf } from '../../entry.ts';
+import { within, type Location } from '../../location.ts';
 import { proofBytes, proofsOf, type KeptProofs } from '../../logins/layout.ts';
 import { readIfThere } from '../../regular-file.ts';
 import type { FailureCode, WarningCode } from '../finding.ts';
@@ -61,7 +61,7 @@ const skewMs = 120_000;
 
 /** @param evidence the evidence directory */
 export async function followSignIn(
-  evidence: string,
+  evidence: Location,
   proofs: KeptProofs,
   { entry, keySets }: SignIn,
 ): Promise<SignInChain> {
@@ -80,7 +80,7 @@ export async function followSignIn(
     link: { code, message: `${message} (login ${entry.login})` },
   });
 
-  const stored = file === null ? null : await readIfThere(path.join(evidence, file), proofBytes);
+  const stored = file === null ? null : await readIfThere(within(evidence, file), proofBytes);
   if (stored === null)
     return broken('attribution-token-missing', 'what the identity provider signed is not kept here');
   if (hash('sha256', stored, 'hex') !== named.digest)
