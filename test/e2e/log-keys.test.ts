@@ -29,7 +29,7 @@ const policy = `@id("leads") permit (principal in Group::"leads", action == Acti
 
 test(
   'rotated while it runs and while it does not: sign-ins follow, old and new keys verify, the witness vouches',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   async () => {
     const home = path.join(directory, 'witness');
     mkdirSync(home);

@@ -138,9 +138,12 @@ async function connect(person: Person, flags: readonly string[]): Promise<Connec
 }
 
 /** The key is the one that the relay's log is signed with, as an auditor would have got it before. */
-export async function verifyInstallation(installation: Installation): Promise<Finished> {
+export async function verifyInstallation(
+  installation: Installation,
+  ...flags: readonly string[]
+): Promise<Finished> {
   const discovery = await installation.fetch(new URL('/.well-known/hoop', installation.url));
   const { log } = JSON.parse(await discovery.text());
-  const args = ['audit', 'verify', installation.evidence, '--vkey', String(log.vkey)];
+  const args = ['audit', 'verify', installation.evidence, '--vkey', String(log.vkey), ...flags];
   return hoop(args, { env: environmentOf(path.join(installation.directory, 'auditor')) });
 }

@@ -354,6 +354,11 @@ const forgeries: readonly Forgery[] = [
   { name: 'the token ended before it began', token: claims((now) => ({ exp: now - 1 })), ...mismatch },
   { name: 'its person signed in after it', token: claims((now) => ({ auth_time: now + 600 })), ...mismatch },
   {
+    name: 'the entry tells of a fresher sign-in',
+    token: { ...claims({ auth_time: 1 }), entry: { authTime: '2026-01-01T00:00:00.000Z' } },
+    ...mismatch,
+  },
+  {
     name: 'the issuer bound another key (jkt)',
     token: claims({ cnf: { jkt: 'A'.repeat(43) } }),
     finds: ['attribution-binding-mismatch'],

@@ -155,7 +155,7 @@ async function signerOf(
 
 /** What the token says otherwise than the entry; null when they agree. @param own false: it was issued to a broker, not to us */
 function disagreementWith(
-  { actor, audience, time, renews }: EntryOf<'login'>,
+  { actor, audience, authTime, time, renews }: EntryOf<'login'>,
   { claims }: KeptIdToken,
   own: boolean,
 ): string | null {
@@ -172,6 +172,9 @@ function disagreementWith(
   if (claims.iat * 1000 > atMs + skewMs) return 'was issued after the sign-in';
   // A login that is told again, to another log or after a restart, was proven before.
   if (renews === null && claims.exp * 1000 < atMs - skewMs) return 'had expired at the sign-in';
+  // Nobody's sign-in becomes fresher than its issuer said; a renewal may tell of an older grant.
+  if (renews === null && authTime && moment(Math.floor(claims.auth_time ?? 0)) !== authTime)
+    return 'tells another time of the authentication';
   if (claims.auth_time !== undefined && claims.auth_time * 1000 > claims.iat * 1000 + skewMs)
     return 'was issued before its person signed in';
   return null;
