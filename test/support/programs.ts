@@ -79,6 +79,11 @@ export const programs = {
     purpose: 'command lines of real interactive shells, under a terminal that python opens',
     needs: ['bash', 'dash', 'zsh', 'fish', 'vim', 'less', 'python3'],
   },
+  chromium: {
+    packages: ['chromium'],
+    purpose: 'pages in a real browser: a report opens without a network, script or style of others',
+    needs: ['chromium'],
+  },
   glewlwyd: {
     packages: ['glewlwyd', 'sqlite3'],
     purpose: 'a real OpenID provider of somebody else: device grant, DPoP',

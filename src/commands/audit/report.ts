@@ -2,10 +2,12 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { makeReport, printReport } from '../../cli/audit/access-report.ts';
 import { AuditCommand, queryOf, rangeFlags } from '../../cli/audit/audit-command.ts';
-import { namedDirectory } from '../../cli/audit/source.ts';
+import { reportPage } from '../../cli/audit/page/page.ts';
+import { namedDirectory, writeNew } from '../../cli/audit/source.ts';
 import { askedBy, verifyFlags } from '../../cli/audit/verify-flags.ts';
 import { verifyDirectory, verifyRelay } from '../../cli/audit/verification.ts';
 import { exitCodes } from '../../cli/exit-codes.ts';
+import type { AuditReport as Report } from '../../evidence/report/index.ts';
 
 export default class AuditReport extends AuditCommand {
   static override description =
@@ -24,6 +26,10 @@ export default class AuditReport extends AuditCommand {
   static override flags = {
     ...rangeFlags,
     ...verifyFlags,
+    html: Flags.string({
+      description: 'write it as one page into this new file, which opens without a network',
+      helpValue: 'FILE',
+    }),
     verify: Flags.boolean({
       description: 'verify the whole log and its recordings first',
       default: true,
@@ -46,9 +52,15 @@ export default class AuditReport extends AuditCommand {
       const verified = flags.verify ? await verify() : null;
       this.note('reading …');
       const report = await makeReport(source, query, verified);
-      printReport(this, report, verified);
+      if (flags.html === undefined) printReport(this, report, verified);
+      else await this.#writePage(flags.html, report);
       if (verified?.report.verified === false) process.exitCode = exitCodes.verificationFailed;
       return report;
     });
+  }
+
+  async #writePage(file: string, report: Report): Promise<void> {
+    await writeNew(file, reportPage(report, `hoop ${this.config.version}, ${new Date().toISOString()}`));
+    this.print(`  ${file}`);
   }
 }

@@ -79,7 +79,7 @@ const accessEnforcement: ControlDefinition = {
   records: [
     { shows: 'sessions that policy permitted, with the ids of the policies', kinds: ['session.opened'] },
     { shows: 'commands that policy stopped, with the ids of the policies', kinds: ['command.blocked'] },
-    { shows: 'commands that policy held until people decided', kinds: ['command.held', 'review.requested'] },
+    { shows: 'commands that policy held until people decided', kinds: ['command.held'] },
     { shows: 'decisions of reviewers, each signed over exactly the command', kinds: ['review.decided'] },
     { shows: 'reviews that ended without a decision: the command did not go', kinds: ['review.ended'] },
     { shows: 'attempts to decide that were refused', kinds: ['review.refused'] },

@@ -43,8 +43,8 @@ export class FirstOf<T> {
   }
 }
 
-/** Adds one. Names come from files: `__proto__` is one like any other. */
-export function tally(counts: Record<string, number>, name: string): void {
-  const value = (Object.hasOwn(counts, name) ? counts[name]! : 0) + 1;
+/** Adds. Names come from files: `__proto__` is one like any other. */
+export function tally(counts: Record<string, number>, name: string, more = 1): void {
+  const value = (Object.hasOwn(counts, name) ? counts[name]! : 0) + more;
   Object.defineProperty(counts, name, { value, enumerable: true, writable: true, configurable: true });
 }

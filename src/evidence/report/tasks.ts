@@ -116,11 +116,11 @@ export class TaskHistory {
       result: event.errorCode ?? event.tag,
       effects: event.effects ?? [],
       redactions: event.redactions ?? 0,
-      review: this.#reviewOf(event),
+      review: this.#reviewOf(event.review),
     };
   }
 
-  #reviewOf({ review: id }: EvidenceEvent): TaskStep['review'] {
+  #reviewOf(id: string | null): TaskStep['review'] {
     const found = id === null ? undefined : this.#reviews.get(id);
     if (found === undefined) return null;
     const { review, outcome, requestedAt, endedAt, decisions } = found;
