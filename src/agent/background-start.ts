@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { ensurePrivateDirectory } from '../system/private-file.ts';
-import type { ControlAnswer, ControlRequest, ServedView } from './control-protocol.ts';
+import type { ControlAnswer, ControlRequest, DisconnectRequest, ServedView } from './control-protocol.ts';
 import { failureOf } from './control-protocol.ts';
 import { askAgent } from './control-socket.ts';
 import { AgentError } from './error.ts';
@@ -40,15 +40,15 @@ export async function askOrStart(
 }
 
 /**
- * Ends one target, or all of them when `target` is null. @returns what was ended
+ * Ends one target, or all of them when `target` is null; of one relay or profile, where it is named. @returns what was ended
  * @throws AgentError `target-not-connected`
  */
 export async function disconnectBackground(
   runtime: string,
-  relay: string | null,
-  target: string | null,
+  which: Omit<DisconnectRequest, 'v' | 'op'>,
 ): Promise<ServedView[]> {
-  const answer = await askAgent(runtime, { v: 1, op: 'disconnect', relay, target });
+  const { target } = which;
+  const answer = await askAgent(runtime, { v: 1, op: 'disconnect', ...which });
   if (answer !== null) return servedOf(answer);
   if (target === null) return [];
   throw new AgentError('target-not-connected', `${target} is not connected in the background`, {

@@ -8,7 +8,13 @@ import { tryLock } from '../system/file-lock.ts';
 import { ensurePrivateDirectory } from '../system/private-file.ts';
 import { openAccount } from './account.ts';
 import type { Account } from './account.ts';
-import type { ConnectRequest, ControlAnswer, ControlRequest, ServedView } from './control-protocol.ts';
+import type {
+  ConnectRequest,
+  ControlAnswer,
+  ControlRequest,
+  DisconnectRequest,
+  ServedView,
+} from './control-protocol.ts';
 import { serveControl } from './control-socket.ts';
 import type { ControlServer } from './control-socket.ts';
 import { directories } from './directories.ts';
@@ -82,16 +88,16 @@ class Background {
       case 'status':
         return Promise.resolve({ ok: true, served: this.#views() });
       case 'disconnect':
-        return this.#disconnect(request.relay, request.target);
+        return this.#disconnect(request);
       default:
         return request satisfies never;
     }
   }
 
   async #connect(request: ConnectRequest, gone: AbortSignal): Promise<ControlAnswer> {
-    const { relay, caFile, port, socket, machine, ...wish } = request;
+    const { relay, profile, caFile, port, socket, machine, ...wish } = request;
     const { target } = wish;
-    const key = `${target} ${relay}`;
+    const key = `${target} ${profile}`;
     if (this.#served.has(key) || this.#opening.has(key))
       throw new AgentError('target-already-connected', `${target} is already connected`, {
         hint: 'see it: hoop status; end it: hoop disconnect',
@@ -100,7 +106,16 @@ class Background {
     this.#opening.add(key);
     try {
       const { environment, log } = this.#options;
-      const account = await openAccount({ relay, caFile, machine, warn: log, environment });
+      const account = await openAccount({
+        relay,
+        profile,
+        caFile,
+        machine,
+        warn: log,
+        environment,
+        // The CLI has chosen.
+        choose: () => ({ name: profile, relay }),
+      });
       const served = await ServedTarget.open(account, wish, { port, socket }).catch(
         async (error: unknown) => {
           await account.close();
@@ -117,11 +132,12 @@ class Background {
     }
   }
 
-  async #disconnect(relay: string | null, target: string | null): Promise<ControlAnswer> {
+  async #disconnect({ relay, profile, target }: DisconnectRequest): Promise<ControlAnswer> {
     const chosen = [...this.#served.values()]
       .map((served) => served.target)
       .filter((served) => target === null || served.view().target === target)
-      .filter((served) => relay === null || served.view().relay === relay);
+      .filter((served) => relay === null || served.view().relay === relay)
+      .filter((served) => profile === null || served.view().profile === profile);
     if (chosen.length === 0 && target !== null)
       throw new AgentError('target-not-connected', `${target} is not connected in the background`, {
         hint: 'see what is: hoop status',

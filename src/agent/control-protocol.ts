@@ -19,6 +19,7 @@ export const ControlRequest = z.discriminatedUnion('op', [
     v: z.literal(1),
     op: z.literal('connect'),
     relay: text(2048),
+    profile: text(2048),
     caFile: text(4096).nullable(),
     target: text(63),
     reason: text(1024).nullable(),
@@ -29,21 +30,25 @@ export const ControlRequest = z.discriminatedUnion('op', [
     machine: MachineSource.nullable().default(null),
   }),
   z.strictObject({ v: z.literal(1), op: z.literal('status') }),
-  /** `target` null: all of them; `relay` null: of whichever relay. */
+  /** `target` null: all of them; `relay`, `profile` null: of whichever. */
   z.strictObject({
     v: z.literal(1),
     op: z.literal('disconnect'),
     relay: text(2048).nullable(),
+    profile: text(2048).nullable(),
     target: text(63).nullable(),
   }),
 ]);
 export type ControlRequest = z.infer<typeof ControlRequest>;
 export type ConnectRequest = Extract<ControlRequest, { op: 'connect' }>;
+export type DisconnectRequest = Extract<ControlRequest, { op: 'disconnect' }>;
 
 /** One target as served on this machine. */
 export const ServedView = z.object({
   target: z.string(),
   relay: z.string(),
+  /** Name of the account; the relay's address where none was given. */
+  profile: z.string(),
   protocol: z.enum(['postgres', 'ssh']),
   /** Such as `PostgreSQL 15.18`. */
   server: z.string(),

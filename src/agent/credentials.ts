@@ -1,9 +1,10 @@
-/** The sign-ins of this user, one a relay, in the credential store and nowhere else. */
+/** The sign-ins of this user, one a profile, in the credential store and nowhere else. */
 import { z } from 'zod';
 import { openKeychain } from '../system/keychain-choice.ts';
-import type { Keychain } from '../system/keychain.ts';
+import type { Keychain, StoreKind } from '../system/keychain.ts';
 import { PrincipalView } from '../wire/api.ts';
 import { AgentError } from './error.ts';
+import { loginCommand, type Profile } from './profiles.ts';
 
 const service = 'hoop';
 
@@ -57,28 +58,44 @@ export class CredentialStore {
     this.#options = options;
   }
 
-  /** Null when not signed in at this relay. @throws KeychainError, AgentError `credential-damaged` */
-  async load(relay: string): Promise<Credential | null> {
-    const text = await (await this.#open()).getPassword(service, relay);
+  /** Null when not signed in. @throws KeychainError, AgentError `credential-damaged` */
+  async load(profile: Profile): Promise<Credential | null> {
+    const text = await (await this.#open()).getPassword(service, profile.name);
     if (text === null) return null;
     try {
       return Credential.parse(JSON.parse(text));
     } catch {
       // Without the cause: a parser's message may quote what it read.
       throw new AgentError('credential-damaged', 'the stored sign-in cannot be read', {
-        hint: `sign in again: hoop login ${relay}`,
+        hint: `sign in again: ${loginCommand(profile)}`,
       });
     }
   }
 
   /** @throws KeychainError */
-  async save(relay: string, credential: Credential): Promise<void> {
-    await (await this.#open()).setPassword(service, relay, JSON.stringify(credential));
+  async save(profile: Profile, credential: Credential): Promise<void> {
+    await (await this.#open()).setPassword(service, profile.name, JSON.stringify(credential));
   }
 
-  /** @throws KeychainError */
-  async remove(relay: string): Promise<void> {
-    await (await this.#open()).deletePassword(service, relay);
+  /** False when there was none. @throws KeychainError */
+  async remove(profile: Profile): Promise<boolean> {
+    return (await this.#open()).deletePassword(service, profile.name);
+  }
+
+  /** Where the profile's sign-in lies; null when there is none. @throws KeychainError */
+  async whereIs(profile: Profile): Promise<StoreKind | null> {
+    return (await this.#open()).whereIs(service, profile.name);
+  }
+
+  /** Names of the profiles that are signed in, also of those that the settings have lost. @throws KeychainError */
+  async names(): Promise<string[]> {
+    return (await (await this.#open()).findCredentials(service)).map(({ account }) => account);
+  }
+
+  /** Whether a sign-in could be kept: told before a person takes the trouble to sign in. @throws KeychainError */
+  async probe(): Promise<void> {
+    const keychain = await this.#open();
+    await keychain.probe(service);
   }
 
   #open(): Promise<Keychain> {

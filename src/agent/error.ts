@@ -3,6 +3,12 @@ import { HoopError } from '../errors.ts';
 
 export type AgentErrorCode =
   | 'relay-unknown' // no relay named, none signed in to
+  | 'profile-unknown'
+  | 'profile-name-invalid'
+  | 'profile-contradiction' // the profile is of another relay than the one named
+  | 'profile-ambiguous' // the relay named has several
+  | 'profile-exists'
+  | 'profile-in-use' // the background agent serves it
   | 'relay-address-invalid'
   | 'relay-insecure' // plain HTTP to somewhere else than this machine
   | 'relay-mismatch' // the discovery document belongs to another address

@@ -12,6 +12,7 @@ import type { StepUp } from '../model/authentication.ts';
 import { AgentError } from './error.ts';
 import type { HttpClient } from './http.ts';
 import { readText } from './http.ts';
+import { version } from '../system/version.ts';
 import { requireSecure } from './relay-address.ts';
 
 export interface IssuerClient {
@@ -39,8 +40,16 @@ export interface DevicePrompt {
   readonly expiresInSeconds: number;
 }
 
+/** Where a person signs in from, for the page on which the sign-in is confirmed. Told, not proven. */
+export interface Terminal {
+  readonly host: string;
+  readonly user: string;
+}
+
 export interface DeviceWish {
   readonly scopes: readonly string[];
+  /** Null: the provider is not the relay's own, and is told nothing. */
+  readonly terminal: Terminal | null;
   /** What the authentication has to be; null: as the provider likes. */
   readonly stepUp: StepUp | null;
   readonly prompt: (prompt: DevicePrompt) => void;
@@ -84,7 +93,7 @@ export class Issuer {
    * @throws AgentError `device-login-denied`, `device-login-expired`, `device-login-unsupported`, `step-up-unmet`; as
    * `discover`
    */
-  async deviceGrant({ scopes, stepUp, prompt, signal }: DeviceWish): Promise<IssuerTokens> {
+  async deviceGrant({ scopes, terminal, stepUp, prompt, signal }: DeviceWish): Promise<IssuerTokens> {
     const metadata = this.#config.serverMetadata();
     if (metadata.device_authorization_endpoint === undefined)
       throw new AgentError('device-login-unsupported', `${metadata.issuer} offers no device sign-in`, {
@@ -94,7 +103,9 @@ export class Issuer {
     const binding = metadata.scopes_supported?.includes(boundKeyScope) === true ? this.#dpop : null;
     const asked = {
       scope: [...scopes, ...(binding === null ? [] : [boundKeyScope])].join(' '),
-      ...(binding !== null && { dpop_jkt: binding.jkt }),
+      // Named as in RFC 9449 §10: a provider that knows it gives tokens for this code to this key alone.
+      ...(this.#dpop !== null && { dpop_jkt: this.#dpop.jkt }),
+      ...(terminal !== null && { hoop_host: terminal.host, hoop_user: terminal.user }),
       ...proofKey?.challenge,
       ...parametersOf(stepUp),
     };
@@ -118,6 +129,21 @@ export class Issuer {
     const answer = await told(() => oidc.refreshTokenGrant(this.#config, refreshToken, {}, options));
     // A provider that does not rotate sends no new one: the old one stays.
     return tokensOf(answer, refreshToken);
+  }
+
+  /**
+   * Ends a refresh token (RFC 7009), and with it, at most providers, the whole grant.
+   * @returns false where the provider has no such endpoint
+   * @throws as `discover`; why `signal` aborted
+   */
+  async revoke(refreshToken: string, signal: AbortSignal): Promise<boolean> {
+    if (this.#config.serverMetadata().revocation_endpoint === undefined) return false;
+    const revocation = oidc.tokenRevocation(this.#config, refreshToken, { token_type_hint: 'refresh_token' });
+    const late = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+    await told(() => Promise.race([revocation, late]));
+    return true;
   }
 
   async #poll(
@@ -244,10 +270,18 @@ async function fetchBy(
   const answer = await http.send({
     method: init.method,
     url,
-    headers: init.headers,
+    headers: { ...init.headers, 'user-agent': `hoop/${version}` },
     ...(text !== undefined && { body: text }),
     signal: init.signal,
   });
+  // A provider, or what stands before it, that is down for a while says nothing about the grant.
+  if (answer.status >= 500 || answer.status === 429) {
+    answer.body.resume();
+    throw new IdentityError(
+      'issuer-unreachable',
+      `the identity provider ${new URL(url).host} answers ${answer.status}`,
+    );
+  }
   const content = await readText(answer, url, answerLimitBytes);
   const empty = answer.status === 204 || answer.status === 304;
   return new Response(empty ? null : content, { status: answer.status, headers: { ...answer.headers } });
@@ -301,6 +335,10 @@ function ofOAuth(code: string): HoopError {
   if (code === 'unmet_authentication_requirements')
     return new AgentError('step-up-unmet', 'the identity provider cannot sign you in as is asked for', {
       hint: 'ask whoever runs it, or whoever keeps the policies, which class of sign-in it offers',
+    });
+  if (code === 'temporarily_unavailable')
+    return new IdentityError('issuer-unreachable', 'the identity provider cannot answer for a moment', {
+      hint: 'try again in a minute; you are still signed in',
     });
   const known = /^[a-z_]{1,40}$/.test(code) ? code : 'unknown error';
   const hint = operatorHints[known];

@@ -118,20 +118,25 @@ export async function openLocalSocket(
 
 /** `pauseOnConnect`: not a byte is read from a socket before it is let in. */
 function serve(sockets: Set<net.Socket>, connected: (socket: net.Socket) => void): net.Server {
+  function gone(this: net.Socket): void {
+    sockets.delete(this);
+  }
   return net.createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
-    // A client that goes away while it is checked is no failure of ours.
-    socket.on('error', () => {});
-    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', ignore);
+    socket.on('close', gone);
     connected(socket);
   });
 }
+
+/** A client that goes away while it is checked is no failure of ours. */
+const ignore = (): void => {};
 
 function admit(socket: net.Socket, connections: LocalConnections): void {
   if (socket.destroyed) return;
   const stream = connections.stream();
   if (stream === null) socket.destroy();
-  else joinLocal(new SocketChannel(socket), stream, () => {});
+  else joinLocal(new SocketChannel(socket), stream);
 }
 
 function refuse(socket: net.Socket, connections: LocalConnections): void {

@@ -2,6 +2,7 @@
  * Signing in: the relay says which provider to ask, the person signs in there with any browser (RFC 8628), and the
  * relay answers with a token of its own, bound to a key pair made here.
  */
+import { hostname, userInfo } from 'node:os';
 import { EvidenceError } from '../evidence/error.ts';
 import { followHandovers, maxHandoverBytes } from '../evidence/log/handover.ts';
 import { NoteVerifier } from '../evidence/log/note.ts';
@@ -15,29 +16,34 @@ import type { Credential, CredentialStore } from './credentials.ts';
 import { AgentError } from './error.ts';
 import { HttpClient, readText } from './http.ts';
 import { Issuer } from './issuer.ts';
-import type { DevicePrompt, DeviceWish, IssuerClient, IssuerTokens } from './issuer.ts';
+import type { DevicePrompt, DeviceWish, IssuerClient, IssuerTokens, Terminal } from './issuer.ts';
+import type { Profile } from './profiles.ts';
 import { discover, RelayClient } from './relay-client.ts';
 import type { Settings, SettingsFile } from './settings.ts';
-import { SignIn, withAnswer } from './sign-in.ts';
+import { SignIn, withAnswer, withRenewalLock } from './sign-in.ts';
 
 export interface LoginOptions {
-  /** Normal form (`relayAddress`). */
-  readonly relay: string;
+  /** It may be a new one. */
+  readonly profile: Profile;
   readonly caFile: string | null;
   readonly store: CredentialStore;
   readonly settings: SettingsFile;
   /** Takes a log key that differs from the one seen before. */
   readonly acceptNewLogKey: boolean;
+  /** `Directories.config`. */
+  readonly directory: string;
   prompt(prompt: DevicePrompt): void;
   readonly signal: AbortSignal;
 }
 
 /**
- * The new sign-in, stored; the relay becomes the one of commands that name none.
+ * The new sign-in, stored; its profile becomes the one of commands that name none.
  * @throws AgentError, IdentityError, RelayProblem, KeychainError
  */
 export async function login(options: LoginOptions): Promise<Credential> {
-  const { relay, caFile, store, settings } = options;
+  const { profile, caFile, store, settings } = options;
+  const { relay } = profile;
+  await store.probe();
   const http = await HttpClient.open(relay, caFile);
   try {
     const discovery = await discover(relay, http);
@@ -51,11 +57,13 @@ export async function login(options: LoginOptions): Promise<Credential> {
     const renewableUntilMs = endOfRenewal(renewableSeconds);
     const base = { v: 1 as const, ...clientOf(discovery), key: secret, refreshToken, renewableUntilMs };
     const credential = withAnswer(base, answer);
-    await store.save(relay, credential);
+    // A renewal under way elsewhere must not write the old sign-in over the new one.
+    await withRenewalLock(options.directory, profile, () => store.save(profile, credential));
     await settings.change((content) => {
       const logs = { ...content.relays[relay]?.logs, [discovery.log.origin]: discovery.log.vkey };
       content.relays[relay] = { caFile, logs };
-      content.defaultRelay = relay;
+      content.profiles[profile.name] = { relay };
+      content.current = profile.name;
     });
     return credential;
   } finally {
@@ -70,7 +78,7 @@ const clientOf = ({ issuer, clientId, clientSecret }: Discovery): IssuerClient =
   clientSecret: clientSecret ?? null,
 });
 
-interface SignInAtIssuer extends Omit<DeviceWish, 'scopes'> {
+interface SignInAtIssuer extends Omit<DeviceWish, 'scopes' | 'terminal'> {
   readonly caFile: string | null;
 }
 
@@ -79,12 +87,23 @@ async function signInAtIssuer(
   discovery: Discovery,
   key: LoginKey,
 ): Promise<IssuerTokens> {
-  const http = await HttpClient.open(discovery.issuer, caFile);
+  const { relay, issuer, scopes } = discovery;
+  const http = await HttpClient.open(issuer, caFile);
   try {
     const provider = await Issuer.discover(clientOf(discovery), key, http);
-    return await provider.deviceGrant({ scopes: discovery.scopes, stepUp, prompt, signal });
+    const terminal = issuer.startsWith(`${relay}/`) ? thisTerminal() : null;
+    return await provider.deviceGrant({ scopes, terminal, stepUp, prompt, signal });
   } finally {
     await http.close();
+  }
+}
+
+function thisTerminal(): Terminal {
+  try {
+    return { host: hostname(), user: userInfo().username };
+  } catch {
+    // A container's user need not be in the password database.
+    return { host: hostname(), user: '' };
   }
 }
 
@@ -94,7 +113,7 @@ async function signInAtIssuer(
  */
 export async function signInAgain(
   { relay, client, signIn, caFile }: Pick<Account, 'relay' | 'client' | 'signIn' | 'caFile'>,
-  wish: Omit<DeviceWish, 'scopes'>,
+  wish: Omit<DeviceWish, 'scopes' | 'terminal'>,
 ): Promise<Credential> {
   if (!(signIn instanceof SignIn))
     throw new AgentError('not-signed-in', 'a program has no fresh sign-in to bring', {

@@ -68,8 +68,14 @@ export class RelayClient {
   }
 
   /** For calls whose success says all (204 or any 2xx). @throws as `get` */
-  async send(method: 'GET' | 'POST' | 'DELETE', path: string, body?: unknown): Promise<void> {
-    const answer = await this.#call(method, path, body === undefined ? undefined : JSON.stringify(body));
+  async send(
+    method: 'GET' | 'POST' | 'DELETE',
+    path: string,
+    body?: unknown,
+    options: ReadOptions = {},
+  ): Promise<void> {
+    const content = body === undefined ? undefined : JSON.stringify(body);
+    const answer = await this.#call(method, path, content, options);
     answer.body.resume();
   }
 

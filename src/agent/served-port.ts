@@ -33,12 +33,12 @@ const peers = PeerUids.ofSystem();
  * @throws AgentError `port-taken`; LocalPortError
  */
 export async function openServedPort(
-  account: Pick<Account, 'relay' | 'settings' | 'machine'>,
+  account: Pick<Account, 'profile' | 'settings' | 'machine'>,
   target: string,
   wish: PortWish,
   stream: () => ByteChannel | null,
 ): Promise<ServedPort> {
-  const key = portKey(account.relay, target);
+  const key = portKey(account.profile.name, target);
   const settings = await account.settings.read();
   const remembered = settings.ports[key];
   const preferred = wish.port ?? remembered ?? unclaimedPort(settings);

@@ -109,6 +109,7 @@ export class ServedTarget {
     return {
       target,
       relay: this.#account.relay,
+      profile: this.#account.profile.name,
       protocol,
       server,
       session,

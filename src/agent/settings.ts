@@ -1,6 +1,10 @@
 /**
- * What the CLI remembers without secrets, in one file of the configuration directory: relays signed in to, the key of
- * each relay's log as first seen, ports. Written by several processes: each change is made under a lock.
+ * What the CLI remembers without secrets, in one file of the configuration directory: profiles, what is known of each
+ * relay, ports. Written by several processes: each change is made under a lock.
+ *
+ * A profile is one account at one relay. Who never names one has the profile that is called as the relay itself, by its
+ * address; a name of one's own makes a second account at the same relay possible. Its name is the key of its sign-in in the
+ * credential store.
  */
 import path from 'node:path';
 import { z } from 'zod';
@@ -16,21 +20,40 @@ const KnownRelay = z.object({
 });
 export type KnownRelay = z.infer<typeof KnownRelay>;
 
+const Port = z.int().min(1).max(65_535);
+
 const Settings = z.object({
-  v: z.literal(1),
-  /** The relay of commands that name none. */
-  defaultRelay: z.string().nullable(),
+  v: z.literal(2),
+  /** The profile of commands that name neither profile nor relay. */
+  current: z.string().nullable(),
+  /** By name. */
+  profiles: z.record(z.string(), z.object({ relay: z.string() })),
+  /** By base URL: a relay's log and authorities are the same for every account there. */
   relays: z.record(z.string(), KnownRelay),
-  /** Local port by `<target> <relay>`: it stays the same, so that a client's own configuration keeps working. */
-  ports: z.record(z.string(), z.int().min(1).max(65_535)),
+  /** Local port by `<target> <profile>`: it stays the same, so that a client's own configuration keeps working. */
+  ports: z.record(z.string(), Port),
 });
 export type Settings = z.infer<typeof Settings>;
 
+/** Before profiles: one account a relay, which is what a relay's own profile is now. */
+const SettingsBefore = z
+  .object({
+    v: z.literal(1),
+    defaultRelay: z.string().nullable(),
+    relays: z.record(z.string(), KnownRelay),
+    ports: z.record(z.string(), Port),
+  })
+  .transform(({ defaultRelay, relays, ports }): Settings => {
+    const profiles = Object.fromEntries(Object.keys(relays).map((relay) => [relay, { relay }]));
+    if (defaultRelay !== null) profiles[defaultRelay] = { relay: defaultRelay };
+    return { v: 2, current: defaultRelay, profiles, relays, ports };
+  });
+
 const lockTimeoutMs = 10_000;
-const empty = (): Settings => ({ v: 1, defaultRelay: null, relays: {}, ports: {} });
+const empty = (): Settings => ({ v: 2, current: null, profiles: {}, relays: {}, ports: {} });
 
 /** Key of `Settings.ports`. */
-export const portKey = (relay: string, target: string): string => `${target} ${relay}`;
+export const portKey = (profile: string, target: string): string => `${target} ${profile}`;
 
 export class SettingsFile {
   readonly #file: string;
@@ -45,7 +68,7 @@ export class SettingsFile {
     const content = await readPrivateFile(this.#file);
     if (content === null) return empty();
     try {
-      return Settings.parse(JSON.parse(content.toString('utf8')));
+      return z.union([Settings, SettingsBefore]).parse(JSON.parse(content.toString('utf8')));
     } catch (cause) {
       throw new AgentError('settings-damaged', `${this.#file} is not what hoop wrote`, {
         hint: 'remove it and sign in again',
@@ -54,7 +77,7 @@ export class SettingsFile {
     }
   }
 
-  /** Reads, edits and replaces while no other process does. @throws as `read` */
+  /** Reads, edits and replaces while no other process does. @throws as `read`; what `edit` throws */
   change(edit: (settings: Settings) => void): Promise<void> {
     return withProcessLock(`${this.#file}.lock`, lockTimeoutMs, async () => {
       const settings = await this.read();

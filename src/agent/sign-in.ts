@@ -17,6 +17,7 @@ import { AgentError } from './error.ts';
 import { HttpClient } from './http.ts';
 import type { IssuerClient, IssuerTokens } from './issuer.ts';
 import { RelayProblem } from './problem.ts';
+import { loginCommand, type Profile } from './profiles.ts';
 import { RelayClient } from './relay-client.ts';
 import type { Caller, CallerSource } from './relay-client.ts';
 
@@ -30,7 +31,7 @@ export interface AccountSignIn extends CallerSource {
 }
 
 export interface SignInOptions {
-  readonly relay: string;
+  readonly profile: Profile;
   readonly store: CredentialStore;
   /** `Directories.config`: where the lock lies, the same for every process that shares the store. */
   readonly directory: string;
@@ -89,27 +90,29 @@ export class SignIn implements AccountSignIn {
    * @throws RelayProblem `login-ended` when it was somebody else
    */
   authenticatedAgain(at: IssuerClient, tokens: IssuerTokens): Promise<Credential> {
-    const { relay, store, http } = this.#options;
-    return this.#locked(async () => {
+    const { profile, store, http } = this.#options;
+    return this.#exclusively(async () => {
       const stored = this.#use(await this.#load());
       const key = await this.key();
-      const client = new RelayClient(relay, http, { caller: async () => ({ key, accessToken: null }) });
+      const client = new RelayClient(profile.relay, http, {
+        caller: async () => ({ key, accessToken: null }),
+      });
       const body = { idToken: tokens.idToken, renews: stored.login };
       const answer = await client.post('/v1/login', body, LoginAnswer);
       const refreshToken = tokens.refreshToken ?? stored.refreshToken;
       const renewableUntilMs = endOfRenewal(tokens.renewableSeconds);
       const fresh = withAnswer({ ...stored, ...at, refreshToken, renewableUntilMs }, answer);
-      await store.save(relay, fresh);
+      await store.save(profile, fresh);
       return this.#use(fresh);
     });
   }
 
   async #load(): Promise<Credential> {
-    const { relay, store } = this.#options;
-    const credential = await store.load(relay);
+    const { profile, store } = this.#options;
+    const credential = await store.load(profile);
     if (credential === null)
-      throw new AgentError('not-signed-in', `you are not signed in at ${relay}`, {
-        hint: `hoop login ${relay}`,
+      throw new AgentError('not-signed-in', `you are not signed in at ${profile.relay}`, {
+        hint: loginCommand(profile),
       });
     return credential;
   }
@@ -120,13 +123,8 @@ export class SignIn implements AccountSignIn {
     return credential;
   }
 
-  #locked<T>(work: () => Promise<T>): Promise<T> {
-    const name = `renewal-${hash('sha256', this.#options.relay).slice(0, 16)}.lock`;
-    return withProcessLock(path.join(this.#options.directory, name), lockTimeoutMs, work);
-  }
-
   #renewLocked(refused: string | null): Promise<Credential> {
-    return this.#locked(async () => {
+    return this.#exclusively(async () => {
       const before = this.#credential?.accessToken;
       const stored = this.#use(await this.#load());
       const fresh = stored.accessToken !== before && stored.accessToken !== refused;
@@ -134,9 +132,13 @@ export class SignIn implements AccountSignIn {
     });
   }
 
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    return withRenewalLock(this.#options.directory, this.#options.profile, work);
+  }
+
   async #rotate(credential: Credential): Promise<Credential> {
-    const { relay, store, http } = this.#options;
-    if (credential.refreshToken === null) throw expired(relay);
+    const { profile, store, http } = this.#options;
+    if (credential.refreshToken === null) throw expired(profile);
     const key = await this.key();
     const { Issuer } = await import('./issuer.ts');
     const issuerHttp = await HttpClient.open(credential.issuer, this.#options.caFile);
@@ -147,18 +149,28 @@ export class SignIn implements AccountSignIn {
     // A provider that does not say it again has not changed it.
     const renewableUntilMs = endOfRenewal(renewableSeconds) ?? credential.renewableUntilMs;
     const rotated = { ...credential, refreshToken, renewableUntilMs };
-    await store.save(relay, rotated);
-    const client = new RelayClient(relay, http, { caller: async () => ({ key, accessToken: null }) });
+    await store.save(profile, rotated);
+    const client = new RelayClient(profile.relay, http, { caller: async () => ({ key, accessToken: null }) });
     try {
       const body = { idToken: tokens.idToken, renews: credential.login };
       const renewed = withAnswer(rotated, await client.post('/v1/login', body, LoginAnswer));
-      await store.save(relay, renewed);
+      await store.save(profile, renewed);
       return renewed;
     } catch (error) {
-      if (error instanceof RelayProblem && error.status < 500) throw expired(relay, error);
+      if (error instanceof RelayProblem && error.status < 500) throw expired(profile, error);
       throw error;
     }
   }
+}
+
+/**
+ * Runs while no process renews; none that waits for this can bring back what was removed meanwhile.
+ * @param directory `Directories.config`
+ * @throws ProcessLockError; what `work` throws
+ */
+export function withRenewalLock<T>(directory: string, profile: Profile, work: () => Promise<T>): Promise<T> {
+  const name = `renewal-${hash('sha256', profile.name).slice(0, 16)}.lock`;
+  return withProcessLock(path.join(directory, name), lockTimeoutMs, work);
 }
 
 type Answered = Pick<
@@ -186,9 +198,9 @@ export function endsWithin(credential: Pick<Credential, 'accessTokenEndsAtMs'>, 
   return credential.accessTokenEndsAtMs - marginMs <= Date.now();
 }
 
-function expired(relay: string, cause?: unknown): AgentError {
-  return new AgentError('login-expired', `your sign-in at ${relay} has ended`, {
-    hint: `sign in again: hoop login ${relay}`,
+function expired(profile: Profile, cause?: unknown): AgentError {
+  return new AgentError('login-expired', `your sign-in at ${profile.relay} has ended`, {
+    hint: `sign in again: ${loginCommand(profile)}`,
     cause,
   });
 }

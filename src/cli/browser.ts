@@ -23,7 +23,9 @@ export async function openBrowser(
 
 /** `open` succeeds even where nobody can see a window. */
 function hasDesktop(environment: NodeJS.ProcessEnv): boolean {
-  if ((environment.SSH_CONNECTION ?? '') !== '' || (environment.CI ?? '') !== '') return false;
+  // Over SSH a window would open where nobody sits, or far away over a forwarded display.
+  const away = ['SSH_CONNECTION', 'SSH_CLIENT', 'SSH_TTY', 'CI'];
+  if (away.some((name) => (environment[name] ?? '') !== '')) return false;
   if (process.platform !== 'linux') return true;
   return (environment.DISPLAY ?? '') !== '' || (environment.WAYLAND_DISPLAY ?? '') !== '';
 }

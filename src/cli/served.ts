@@ -56,7 +56,16 @@ export function documentOf(view: ServedView): Record<string, unknown> {
   return { ...view, conninfo: conninfo(view), url: url(view) };
 }
 
-export const statusHeads = ['target', 'port', 'session', 'until', 'connections', 'state', 'relay'] as const;
+export const statusHeads = [
+  'target',
+  'port',
+  'session',
+  'until',
+  'connections',
+  'state',
+  'profile',
+  'relay',
+] as const;
 
 export function statusRow(view: ServedView): string[] {
   const until = timeOfDay(new Date(view.deadline));
@@ -67,6 +76,8 @@ export function statusRow(view: ServedView): string[] {
     until,
     String(view.connections),
     view.state,
+    // A relay's own profile is called as the relay.
+    view.profile === view.relay ? '' : view.profile,
     view.relay,
   ];
 }

@@ -46,7 +46,8 @@ export default class Connect extends RelayCommand {
       else if (!flags.detach) process.exitCode = await connectForeground(this, account, wish, { port });
       if (!flags.detach) return undefined;
       const { relay, caFile, machine } = account;
-      const request = { v: 1 as const, op: 'connect' as const, relay, caFile, machine, ...port, ...wish };
+      const at = { relay, profile: account.profile.name, caFile, machine };
+      const request = { v: 1 as const, op: 'connect' as const, ...at, ...port, ...wish };
       const [view] = await askOrStart(directories().runtime, request, this.agentCommand());
       if (view === undefined) return undefined;
       const { banner, document } = await present(view);

@@ -12,14 +12,23 @@ export default class Disconnect extends HoopCommand {
   static override flags = {
     all: Flags.boolean({ description: 'end all of them', default: false }),
     relay: Flags.string({ description: 'only of this relay', helpValue: 'URL' }),
+    profile: Flags.string({ description: 'only of this profile', helpValue: 'NAME' }),
   };
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(Disconnect);
     if ((args.target === undefined) !== flags.all) this.error('name one target, or --all', { exit: 2 });
     const relay = flags.relay === undefined ? null : relayAddress(flags.relay);
-    const ended = await disconnectBackground(directories().runtime, relay, args.target ?? null);
+    const which = { relay, profile: flags.profile ?? null, target: args.target ?? null };
+    const ended = await disconnectBackground(directories().runtime, which);
     for (const { target, session } of ended) this.print(`  Disconnected ${target} (session ${session})`);
-    return { disconnected: ended.map(({ target, relay: at, session }) => ({ target, relay: at, session })) };
+    return {
+      disconnected: ended.map(({ target, relay: at, profile, session }) => ({
+        target,
+        relay: at,
+        profile,
+        session,
+      })),
+    };
   }
 }

@@ -2,7 +2,9 @@ import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { openAccount } from '../agent/account.ts';
 import { signInEndMs } from '../agent/credentials.ts';
+import { directories } from '../agent/directories.ts';
 import { login, signInAgain } from '../agent/login.ts';
+import { chooseProfileForLogin, isNamed } from '../agent/profiles.ts';
 import { devicePrompt } from '../cli/device-sign-in.ts';
 import { RelayCommand } from '../cli/relay-command.ts';
 import { nameOf } from '../cli/person.ts';
@@ -14,6 +16,7 @@ export default class Login extends RelayCommand {
   static override examples = [
     '<%= config.bin %> login https://relay.example.com',
     '<%= config.bin %> login --no-browser',
+    '<%= config.bin %> login https://relay.example.com --profile staging',
     '<%= config.bin %> login --step-up',
   ];
   static override args = {
@@ -35,27 +38,23 @@ export default class Login extends RelayCommand {
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(Login);
-    const account = await openAccount({
-      relay: args.url ?? flags.relay ?? null,
-      caFile: flags['ca-file'] ?? null,
-      warn: (message) => this.note(`hoop: ${message}`),
-      machine: null,
-    });
-    const { relay, caFile, store, settings } = account;
-    const prompt = devicePrompt(this, flags.browser);
-    const acceptNewLogKey = flags['accept-new-log-key'];
-    const signal = interruption();
+    const named = { ...this.accountOptions(flags, args.url), machine: null };
+    const account = await openAccount({ ...named, choose: chooseProfileForLogin });
+    const { relay, profile } = account;
+    const asked = { prompt: devicePrompt(this, flags.browser), signal: interruption() };
     const stepUp = { maxAgeSeconds: 0, acr: flags.acr ?? null };
+    const acceptNewLogKey = flags['accept-new-log-key'];
     const credential = await (
       flags['step-up']
-        ? signInAgain(account, { stepUp, prompt, signal })
-        : login({ relay, caFile, store, settings, acceptNewLogKey, prompt, signal })
+        ? signInAgain(account, { stepUp, ...asked })
+        : login({ ...account, directory: directories().config, acceptNewLogKey, ...asked })
     ).finally(() => account.close());
     const { principal } = credential;
     const endMs = signInEndMs(credential);
     const until = endMs === null ? '' : `, until ${timeOfDay(new Date(endMs))}`;
     const groups = principal.groups.length === 0 ? 'no groups' : principal.groups.join(', ');
-    this.print(`  Signed in as ${nameOf(principal)} (${groups})${until}`);
-    return { relay, login: credential.login, principal, until: instant(endMs) };
+    const as = isNamed(profile) ? `, profile ${profile.name}` : '';
+    this.print(`  Signed in as ${nameOf(principal)} (${groups})${as}${until}`);
+    return { profile: profile.name, relay, login: credential.login, principal, until: instant(endMs) };
   }
 }

@@ -20,9 +20,12 @@ export default class SshConfigCommand extends RelayCommand {
   async run(): Promise<unknown> {
     const { flags } = await this.parse(SshConfigCommand);
     // Only what was named: the variable may be another one when ssh is run.
-    const relay = flags.relay === undefined ? [] : ['--relay', flags.relay];
+    const named = [
+      ...(flags.profile === undefined ? [] : ['--profile', flags.profile]),
+      ...(flags.relay === undefined ? [] : ['--relay', flags.relay]),
+    ];
     const [program, ...first] = this.agentCommand();
-    const config = sshConfig(directories().config, [program, ...first], relay);
+    const config = sshConfig(directories().config, [program, ...first], named);
     const { file, content, userFile, include } = config;
     if (!flags.write) {
       this.print(content.trimEnd());

@@ -12,6 +12,7 @@ import { z } from 'zod';
 import { logKeyRotated } from './entries/log-key.ts';
 import type { Principal } from '../model/principal.ts';
 import { EvidenceError } from './error.ts';
+import { OperatorAct } from './operator-act.ts';
 
 /** C2SP tlog-tiles: the length of an entry is written as uint16. */
 export const maxEntryBytes = 65_535;
@@ -126,10 +127,15 @@ const Login = z.object({
   thumbprint: z.string().regex(/^[\w-]{43}$/),
   /** `cnf-by-issuer`: the ID token itself names the key (RFC 7800). */
   binding: z.enum(['cnf-by-issuer', 'bound-by-relay']),
-  /** SHA-256 of the compact ID token as it came, which is kept beside the log (`logins/layout.ts`); absent when the sign-in was by something else. */
+  /**
+   * SHA-256 of the compact ID token as it came, with a `broker` of the one that the actor's own issuer signed; kept beside the
+   * log (`logins/layout.ts`). Absent when the sign-in was by something else.
+   */
   idTokenDigest: sha256.optional(),
   /** Client id that the ID token was issued to; absent in entries of earlier versions. */
   audience: z.string().optional(),
+  /** The relay's own provider, when it stood between the client and the actor's issuer; absent otherwise. */
+  broker: z.object({ issuer: z.string() }).optional(),
   /** What it was proven by, where that is not the ID token itself: the identity provider's own word, or what a machine showed. */
   proof: z
     .object({
@@ -164,6 +170,8 @@ const LoginEnded = z.object({
   kind: z.literal('login.ended'),
   login,
   reason: z.enum(['logout', 'expired', 'revoked', 'user-removed']),
+  /** Absent: no operator did it. */
+  operator: OperatorAct.optional(),
 });
 
 const SessionOpened = z.object({
@@ -318,6 +326,14 @@ const SessionKilled = z.object({
   request: jws,
 });
 
+/** An operator ended a session at the relay's machine, without a login: there is no signature to check. */
+const SessionKilledByOperator = z.object({
+  ...base,
+  kind: z.literal('session.killed-by-operator'),
+  session,
+  operator: OperatorAct,
+});
+
 const EvidenceRead = z.object({
   ...base,
   kind: z.literal('evidence.read'),
@@ -366,6 +382,7 @@ export const Entry = z.discriminatedUnion('kind', [
   ReviewRefused,
   SessionClosed,
   SessionKilled,
+  SessionKilledByOperator,
   EvidenceRead,
   LogKeyRotated,
   Gap,

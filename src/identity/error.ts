@@ -18,6 +18,7 @@ export type IdentityErrorCode =
   | 'assertion-unmatched' // genuine, and no rule, or more than one, is about it
   | 'service-account-refused' // no such account, wrong credential, disabled, expired
   | 'delegation-ended'
+  | 'logout-token-invalid'
   | 'issuer-unreachable'
   | 'issuer-invalid' // its discovery document or keys are not what the specification says
   | 'signed-request-missing'

@@ -15,7 +15,7 @@ import { PublicJwk, thumbprint } from './login-key.ts';
 import { mintPrincipal, type VerifiedPrincipal } from './verified-principal.ts';
 
 /** Signatures with a public key only: never `none`, never a shared secret. */
-export const algorithms = [
+export const signatureAlgorithms = [
   'ES256',
   'ES384',
   'ES512',
@@ -146,7 +146,7 @@ export class IdTokens {
   async #verifySignature(token: string, keys: ReturnType<typeof createLocalJWKSet>): Promise<JWTPayload> {
     const { issuer, clientId, clock, clockSkewSeconds } = this.#options;
     const options = {
-      algorithms,
+      algorithms: signatureAlgorithms,
       issuer,
       audience: clientId,
       requiredClaims: ['exp', 'iat', 'sub'],
@@ -205,7 +205,7 @@ function headerOf(token: string): ProtectedHeaderParameters {
         'its type is not that of an ID token',
         'an ID token is expected, no other token of the provider',
       );
-    if (!algorithms.includes(header.alg ?? ''))
+    if (!signatureAlgorithms.includes(header.alg ?? ''))
       throw invalid(
         'its algorithm is not allowed',
         'the operator lets the provider sign the ID tokens of this client with RS256, PS256, ES256 or EdDSA',

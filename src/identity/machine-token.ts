@@ -18,7 +18,7 @@ import type { ActedFor } from '../model/principal.ts';
 import type { Clock } from '../system/clock.ts';
 import { IdentityError } from './error.ts';
 import { clockSkewMs } from './dpop.ts';
-import { algorithms } from './id-token.ts';
+import { signatureAlgorithms } from './id-token.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
 import type { Pattern } from './pattern.ts';
 import { mintPrincipal, type VerifiedPrincipal } from './verified-principal.ts';
@@ -133,7 +133,7 @@ export class MachineTokens {
     const now = this.#options.clock.wallMs();
     try {
       const { payload } = await jwtVerify(token, createLocalJWKSet(jwks), {
-        algorithms,
+        algorithms: [...signatureAlgorithms],
         issuer,
         requiredClaims: ['exp', 'iat', 'sub', 'aud'],
         clockTolerance: clockSkewMs / 1000,
@@ -223,7 +223,7 @@ function headerOf(token: string): { kid: string | undefined } {
   const { typ, alg, kid } = decodeProtectedHeader(token);
   // RFC 9068 §2.1: what a token exchange gives out is often an access token.
   if (typ !== undefined && !/^(application\/)?(at\+)?jwt$/i.test(typ)) throw invalid('its type is not JWT');
-  if (!algorithms.includes(alg ?? '')) throw invalid('its algorithm is not allowed');
+  if (!signatureAlgorithms.includes(alg ?? '')) throw invalid('its algorithm is not allowed');
   return { kid: typeof kid === 'string' ? kid : undefined };
 }
 

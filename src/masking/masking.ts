@@ -15,6 +15,7 @@ import { detectorNames } from './detectors/catalog.ts';
 import { LiveScan } from './live.ts';
 import type { TextTail } from './live.ts';
 import { hash, redact, redactPartly } from './modes.ts';
+import type { MaskMode } from './modes.ts';
 import type { CompiledConfig, CompiledRule } from './rules.ts';
 import { Scanner } from './scan/scanner.ts';
 import { ScannedStream } from './stream.ts';
@@ -69,7 +70,7 @@ function concerns({ rule }: CompiledRule, { target }: MaskingScope): boolean {
 
 /** One way for a rule to apply: by one of its detectors, by column, by output name. */
 interface Entry {
-  readonly compiled: CompiledRule;
+  readonly mode: MaskMode;
   readonly name: string;
   readonly fixed: Buffer;
 }
@@ -147,13 +148,13 @@ class SessionMasking implements Masking {
   }
 
   keepsLength(rule: number): boolean {
-    const { mode } = this.#entries[rule]!.compiled.rule;
+    const { mode } = this.#entries[rule]!;
     return mode === 'redact' || mode === 'partial';
   }
 
   mask(rule: number, bytes: Buffer, start: number, end: number, kind: ValueKind): Buffer | 'null' | null {
-    const { compiled, fixed } = this.#entries[rule]!;
-    switch (compiled.rule.mode) {
+    const { mode, fixed } = this.#entries[rule]!;
+    switch (mode) {
       case 'redact':
         redact(bytes, start, end, kind);
         return null;
@@ -181,6 +182,6 @@ class SessionMasking implements Masking {
 
   #entry(compiled: CompiledRule, by: string): number {
     const fixed = Buffer.from(compiled.rule.value ?? defaultFixed);
-    return this.#entries.push({ compiled, name: `${compiled.rule.name}/${by}`, fixed }) - 1;
+    return this.#entries.push({ mode: compiled.rule.mode, name: `${compiled.rule.name}/${by}`, fixed }) - 1;
   }
 }

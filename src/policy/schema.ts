@@ -119,6 +119,13 @@ action administer appliesTo {
 action delegate appliesTo {
   principal: [Person],
   resource: [Agent],
-  context: { time: datetime, sourceAddress: ipaddr, durationSeconds: Long },
+  context: {
+    time: datetime,
+    sourceAddress: ipaddr,
+    authAgeSeconds?: Long,
+    acr?: String,
+    amr: Set<String>,
+    durationSeconds: Long,
+  },
 };
 `;

@@ -17,7 +17,9 @@ import { readSecretFile } from './config/secret-file.ts';
 import { settingValue } from './config/secret.ts';
 import { checkKeys } from './keys.ts';
 import { checkSshTarget } from './check-ssh.ts';
+import { checkUpstream, reachUpstream } from './check-upstream.ts';
 import { webhookAccess } from './reviews/webhooks.ts';
+import { checkSaml } from './saml.ts';
 
 /** One thing that was looked at. */
 export interface CheckResult {
@@ -39,7 +41,14 @@ export async function checkRelay(config: RelayConfig, options: { connect: boolea
     attempt('evidence directory', () => checkDirectory(config.evidence.directory)),
     attempt('state', () => checkState(config)),
   ];
-  const { tls } = config;
+  const { tls, identity } = config;
+  const upstream = identity.kind === 'embedded' ? identity.upstream : null;
+  if (upstream?.kind === 'oidc') {
+    results.push(attempt('upstream', () => checkUpstream(upstream)));
+    if (options.connect) results.push(attempt('upstream (connect)', () => reachUpstream(upstream)));
+  }
+  if (upstream?.kind === 'saml' && (options.connect || !/^https?:/i.test(upstream.metadata)))
+    results.push(attempt('saml provider', () => checkSaml(upstream)));
   if (tls !== null) results.push(attempt('tls', () => checkServerCertificate(config, tls)));
   for (const [at, webhook] of config.reviews.webhooks.entries())
     results.push(attempt(`webhook ${at + 1}`, () => checkWebhook(webhook)));

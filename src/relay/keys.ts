@@ -17,6 +17,12 @@ import { ensurePrivateDirectory, readPrivateFile } from '../system/private-file.
 import type { RelayConfig } from './config/config.ts';
 import { generateProviderKeys, parseProviderKeys } from './idp/keys.ts';
 import type { ProviderKeys } from './idp/keys.ts';
+import {
+  generateServiceProviderKey,
+  parseServiceProviderKey,
+  type ServiceProviderKey,
+} from './idp/upstream/saml/service-provider.ts';
+
 import { KeysError } from './keys-error.ts';
 import { openLogKeys } from './log-keys.ts';
 
@@ -33,9 +39,11 @@ export interface RelayKeys {
   readonly maskingKey: Buffer;
   /** Of the relay's end of SSH, Ed25519 in OpenSSH's format. */
   readonly sshHostKey: string;
+  /** Of the relay as a SAML service provider; null where nobody signs in by SAML. */
+  readonly saml: ServiceProviderKey | null;
 }
 
-type KeysConfig = Pick<RelayConfig, 'keys' | 'log' | 'evidence'>;
+type KeysConfig = Pick<RelayConfig, 'keys' | 'log' | 'evidence' | 'identity'>;
 
 const TokenKey = z.strictObject({
   kty: z.literal('OKP'),
@@ -68,6 +76,7 @@ export async function openKeys(config: KeysConfig): Promise<RelayKeys> {
     token: validate(TokenKey, jsonOf(token), path.join(directory, 'token.json')),
     provider: parseProviderKeys(provider),
     sshHostKey: validHostKey(sshHostKey, path.join(directory, sshHostKeyName)),
+    saml: usesSaml(config) ? await openSamlKey(config) : null,
     nonceSecret: Buffer.from(validate(secret, nonce, path.join(directory, 'nonce.key')), 'base64url'),
     maskingKey: Buffer.from(validate(secret, masking, path.join(directory, 'masking.key')), 'base64url'),
   };
@@ -84,6 +93,7 @@ export async function checkKeys(config: KeysConfig): Promise<string[]> {
     ...['token.json', 'provider.json', 'nonce.key', 'masking.key', sshHostKeyName].map((name) =>
       path.join(directory, name),
     ),
+    ...(usesSaml(config) ? [path.join(directory, samlKeyName)] : []),
     ...[config.log.key, config.log.nextKey].flatMap((key) => (key?.kind === 'file' ? [key.file] : [])),
   ];
   const missing = files.filter((file) => !existsSync(file));
@@ -130,14 +140,43 @@ async function readOrCreate(file: string, create: () => string | Promise<string>
   return made.toString('utf8').trim();
 }
 
+const samlKeyName = 'saml.pem';
+
+const usesSaml = ({ identity }: Pick<RelayConfig, 'identity'>): boolean =>
+  identity.kind === 'embedded' && identity.upstream?.kind === 'saml';
+
+/**
+ * The relay's key as a SAML service provider, made when it was never made: its metadata has to name it before the first start.
+ * @throws KeysError `keys-invalid`, PrivateFileError `private-path-unsafe`
+ */
+export async function openSamlKey({ keys }: Pick<RelayConfig, 'keys'>): Promise<ServiceProviderKey> {
+  await ensurePrivateDirectory(keys.directory);
+  const file = path.join(keys.directory, samlKeyName);
+  const key = parseServiceProviderKey(await readOrCreate(file, generateServiceProviderKey));
+  if (key !== null) return key;
+  throw new KeysError('keys-invalid', `${file} is not a key and certificate that this relay wrote`, {
+    hint: 'restore it from its backup; without it, removing it makes a new one, which the identity provider has to be told (hoop relay saml-metadata)',
+  });
+}
+
 /** PEM in a file of its own, as ssh-keygen reads it. */
 const sshHostKeyName = 'ssh_host_ed25519_key';
 
-const generateHostKey = (): string => utils.generateKeyPairSync('ed25519', { comment: 'hoop' }).private;
+/** ssh2 loses a zero at the front of a number, so that one in 256 of its keys cannot be read: such a one is not kept. */
+export function generateHostKey(): string {
+  for (;;) {
+    const pem = utils.generateKeyPairSync('ed25519', { comment: 'hoop' }).private;
+    if (isHostKey(pem)) return pem;
+  }
+}
+
+function isHostKey(pem: string): boolean {
+  const key = utils.parseKey(`${pem}\n`);
+  return !(key instanceof Error) && key.type === 'ssh-ed25519' && key.isPrivateKey();
+}
 
 function validHostKey(pem: string, file: string): string {
-  const key = utils.parseKey(`${pem}\n`);
-  if (!(key instanceof Error) && key.type === 'ssh-ed25519' && key.isPrivateKey()) return `${pem}\n`;
+  if (isHostKey(pem)) return `${pem}\n`;
   throw new KeysError('keys-invalid', `${file} is not an Ed25519 host key without a passphrase`, {
     hint: 'restore it from its backup; without it, removing it makes a new one, which SSH clients will refuse until they connect anew through hoop',
   });

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { keepProof } from '../evidence/logins/archive.ts';
+import { relayActor } from '../evidence/entry.ts';
 import type { SeenKeys } from '../identity/issuer-keys.ts';
 import { openClassifier, type SqlClassifier } from '../protocols/postgres/sql/classifier.ts';
 import { systemClock } from '../system/clock.ts';
@@ -30,10 +31,12 @@ import {
   createProvider,
   providerClientId,
   providerGroupsClaim,
+  providerIssuer,
   providerScopes,
   type EmbeddedProvider,
 } from './idp/provider.ts';
 import { tellIssuerKeys } from './issuer-keys.ts';
+import { openUpstream } from './idp/upstream/open.ts';
 import { openKeys, type RelayKeys } from './keys.ts';
 import { openLogKeys, type LogKeys } from './log-keys.ts';
 import { createLogger, type RelayLogger } from './logging.ts';
@@ -51,6 +54,7 @@ import { SessionRegistry } from './sessions/registry.ts';
 import { handOver } from './rotate.ts';
 import { createServer, listen } from './server.ts';
 import { State } from './state/state.ts';
+import { tellEnds } from './told-ends.ts';
 import { tellingLogins } from './told-logins.ts';
 import { ExecService } from './exec/service.ts';
 import { TunnelService } from './tunnel.ts';
@@ -72,7 +76,7 @@ export interface Relay {
 }
 
 /**
- * @throws ConfigError, KeysError, PolicyError, StateError, EvidenceError, RelayError: whatever is wrong is told before
+ * @throws ConfigError, KeysError, PolicyError, StateError, EvidenceError, ProviderError, RelayError: whatever is wrong is told before
  * anything is served
  */
 export async function startRelay(config: RelayConfig): Promise<Relay> {
@@ -171,7 +175,14 @@ async function serve(parts: Parts): Promise<Relay> {
     witnesses: () => parts.witnesses?.views() ?? [],
     witnessedEntries: () => parts.witnesses?.witnessedSize() ?? 0,
   });
-  const address = await listen(app, config, upgrades);
+  await state.sessions.closeInterrupted(evidence.interrupted);
+  const ends = tellEnds(evidence.append, state.logins, (error) =>
+    logger.error('login end not told', {}, error),
+  );
+  const address = await listen(app, config, upgrades).catch(async (error: unknown) => {
+    await ends.close();
+    throw error;
+  });
   const control = await openControl(parts);
   logger.info('listening', { address: `${config.listen.host}:${address.port}`, version });
   const steps = {
@@ -186,6 +197,7 @@ async function serve(parts: Parts): Promise<Relay> {
       await control?.close();
       reviews.close();
       await app.close();
+      await ends.close();
       await within(closingMs, evidence.sealer.drain()).finally(() => evidence.sealer.close());
       parts.witnesses?.close();
       await evidence.log.close();
@@ -246,12 +258,29 @@ const stateLocation = ({ state }: RelayConfig): string =>
 
 async function openIdentity({ config, keys, state, evidence, logger, policies }: Parts) {
   const onError = (error: Error): void => logger.error('provider failed', {}, error);
+  const record = { evidence: config.evidence.directory, append: evidence.append };
+  const onIssuerKeys = (seenAt: string, seen: SeenKeys): Promise<void> =>
+    tellIssuerKeys(record, seenAt, seen);
+  const upstream =
+    config.identity.kind === 'embedded' && config.identity.upstream !== null
+      ? await openUpstream(config.identity.upstream, providerIssuer(config.publicUrl), {
+          clock: systemClock,
+          replay: state.replay,
+          onKeys: onIssuerKeys,
+          onError,
+          samlKey: keys.saml,
+        })
+      : null;
   const provider =
     config.identity.kind === 'embedded'
       ? createProvider({
           relay: config.publicUrl,
           state,
           keys: keys.provider,
+          upstream,
+          onEnded: async (login) => {
+            await evidence.append({ kind: 'login.ended', actor: relayActor, login, reason: 'revoked' });
+          },
           onError,
           signInLifetimeSeconds: config.tokens.signInLifetimeMs / 1000,
         })
@@ -265,9 +294,6 @@ async function openIdentity({ config, keys, state, evidence, logger, policies }:
           groupsClaim: providerGroupsClaim,
           fetchJson: (url: string) => provider!.fetchJson(url),
         };
-  const record = { evidence: config.evidence.directory, append: evidence.append };
-  const onIssuerKeys = (seenAt: string, seen: SeenKeys): Promise<void> =>
-    tellIssuerKeys(record, seenAt, seen);
   const identity = await createIdentity({
     relay: config.publicUrl,
     state,
@@ -415,6 +441,7 @@ async function addRoutes(
         .authenticateAgain()
         .catch((error: unknown) => logger.error('trouble', { reason: 'state' }, error)),
     vouchesFor: provider === null ? undefined : (...token) => provider.accounts.vouchesFor(...token),
+    broker: provider?.broker ?? null,
   });
   sessionRoutes(app, {
     ...shared,

@@ -1,6 +1,6 @@
 /** Which credential store this machine has: the system's, the file, or the system's with the file behind it. */
 import { KeychainError } from './keychain.ts';
-import type { Keychain } from './keychain.ts';
+import type { Keychain, StoreKind } from './keychain.ts';
 import { FileKeychain } from './keychain-file.ts';
 
 export interface KeychainOptions {
@@ -78,6 +78,19 @@ class KeychainWithFallback implements Keychain {
     const inFile = (await this.#file.getPassword(service, account)) !== null;
     if (inFile) await this.#file.deletePassword(service, account);
     return (await this.#service.deletePassword(service, account)) || inFile;
+  }
+
+  async whereIs(service: string, account: string): Promise<StoreKind | null> {
+    return (await this.#service.whereIs(service, account)) ?? this.#file.whereIs(service, account);
+  }
+
+  async probe(service: string): Promise<void> {
+    try {
+      await this.#service.probe(service);
+    } catch (error) {
+      if (!this.#nowhereToWrite(error)) throw error;
+      await this.#file.probe(service);
+    }
   }
 
   async findCredentials(service: string): Promise<{ account: string; password: string }[]> {

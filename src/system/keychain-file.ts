@@ -9,7 +9,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { z } from 'zod';
 import { KeychainError } from './keychain.ts';
-import type { Keychain } from './keychain.ts';
+import type { Keychain, StoreKind } from './keychain.ts';
 import { readPrivateFile, writePrivateFile } from './private-file.ts';
 import { withProcessLock } from './process-lock.ts';
 
@@ -62,6 +62,15 @@ export class FileKeychain implements Keychain {
   async findCredentials(service: string): Promise<{ account: string; password: string }[]> {
     const found = (await this.#read()).filter((item) => item.service === service);
     return found.map(({ account, password }) => ({ account, password }));
+  }
+
+  async whereIs(service: string, account: string): Promise<StoreKind | null> {
+    return (await this.getPassword(service, account)) === null ? null : 'file';
+  }
+
+  /** Writes what is there. */
+  probe(): Promise<void> {
+    return this.#change((content) => content);
   }
 
   async #change(edit: (content: Content) => Content): Promise<void> {

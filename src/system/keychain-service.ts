@@ -8,9 +8,10 @@
  */
 import { AsyncEntry, findCredentialsAsync } from '@napi-rs/keyring';
 import { KeychainError } from './keychain.ts';
-import type { Keychain } from './keychain.ts';
+import type { Keychain, StoreKind } from './keychain.ts';
 
 const options = { linux: { store: 'secret-service' } } as const;
+const probeAccount = 'probe';
 const lockedMessages = /unlock prompt was dismissed|IsLocked|is locked|user interaction is not allowed/i;
 
 /** What `setPassword` throws when the service runs but holds no collection to write to. */
@@ -22,7 +23,7 @@ export class ServiceKeychain implements Keychain {
   /** Null when no store answers on this machine. @throws KeychainError `keychain-locked` */
   static async open(): Promise<ServiceKeychain | null> {
     try {
-      await new AsyncEntry('hoop', 'probe', options).getSecret();
+      await new AsyncEntry('hoop', probeAccount, options).getSecret();
       return new ServiceKeychain();
     } catch (error) {
       if (error instanceof Error && lockedMessages.test(error.message)) return new ServiceKeychain();
@@ -49,6 +50,16 @@ export class ServiceKeychain implements Keychain {
   findCredentials(service: string): Promise<{ account: string; password: string }[]> {
     return told(() => findCredentialsAsync(service));
   }
+
+  async whereIs(service: string, account: string): Promise<StoreKind | null> {
+    return (await this.getPassword(service, account)) === null ? null : 'system';
+  }
+
+  /** A locked collection lets nothing be seen, and so looks empty to whoever reads: only writing tells. */
+  async probe(service: string): Promise<void> {
+    await this.setPassword(service, probeAccount, '');
+    await this.deletePassword(service, probeAccount);
+  }
 }
 
 async function told<T>(call: () => Promise<T>): Promise<T> {
@@ -58,7 +69,7 @@ async function told<T>(call: () => Promise<T>): Promise<T> {
     const message = error instanceof Error ? error.message : '';
     if (lockedMessages.test(message))
       throw new KeychainError('keychain-locked', 'your credential store is locked', {
-        hint: 'unlock it (log in to your desktop, or unlock the keyring), then try again',
+        hint: 'unlock it (log in to your desktop, or unlock the keyring), then try again; without a desktop, HOOP_KEYCHAIN=file keeps sign-ins in an encrypted file',
       });
     if (/no result found/i.test(message)) throw new NoCollectionError(message);
     throw new KeychainError('keychain-failed', 'your credential store did not answer as it should', {

@@ -12,6 +12,9 @@ export class KeychainError extends HoopError<
   'keychain-locked' | 'keychain-failed' | 'keychain-unknown' | 'credential-file-damaged'
 > {}
 
+/** The operating system's store, or the encrypted file of this user. */
+export type StoreKind = 'system' | 'file';
+
 /** Passwords by service and account; a password is any text. */
 export interface Keychain {
   /** Null when there is none. @throws KeychainError `keychain-locked` | `keychain-failed` */
@@ -22,4 +25,8 @@ export interface Keychain {
   deletePassword(service: string, account: string): Promise<boolean>;
   /** Every account of the service. @throws KeychainError `keychain-locked` | `keychain-failed` */
   findCredentials(service: string): Promise<{ account: string; password: string }[]>;
+  /** Null when there is none. @throws KeychainError `keychain-locked` | `keychain-failed` */
+  whereIs(service: string, account: string): Promise<StoreKind | null>;
+  /** Returns when something could be written now. @throws as `setPassword` */
+  probe(service: string): Promise<void>;
 }

@@ -17,6 +17,10 @@ const fullBytes = 64 * 1024;
 /** Chunks from this size on are part of a bulk: more of it comes before the tick ends. */
 const bulkBytes = 8 * 1024;
 
+/** The channel that a socket belongs to. */
+const owner = Symbol('channel');
+type OwnedSocket = Socket & { [owner]?: SocketChannel };
+
 export class SocketChannel implements ByteChannel {
   #socket: Socket;
   #receiver: ByteReceiver | null = null;
@@ -32,10 +36,6 @@ export class SocketChannel implements ByteChannel {
   #endSeen = false;
   #closed = false;
   #error: Error | null = null;
-  readonly #flush = (): void => {
-    this.#flushScheduled = false;
-    this.flush();
-  };
   /** Null also once TLS stands in between, whose reads are not lent. */
   #reads: LentReads | null;
 
@@ -106,8 +106,8 @@ export class SocketChannel implements ByteChannel {
   #flushSoon(bulk: boolean): void {
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    if (bulk) setImmediate(this.#flush);
-    else process.nextTick(this.#flush);
+    if (bulk) setImmediate(SocketChannel.#tickOver, this);
+    else process.nextTick(SocketChannel.#tickOver, this);
   }
 
   pause(): void {
@@ -169,34 +169,57 @@ export class SocketChannel implements ByteChannel {
 
   #read(socket: Socket): void {
     if (this.#reads !== null) this.#reads.receiver = (chunk) => this.#receiver!.data(chunk);
-    else socket.on('data', (chunk: Buffer) => this.#receiver!.data(chunk));
+    else socket.on('data', SocketChannel.#onData);
     // Said in words: a socket that was accepted paused stays so when somebody listens.
     if (this.#paused) socket.pause();
     else socket.resume();
   }
 
-  #listen(socket: Socket): void {
-    socket.on('end', () => {
-      if (this.#endSeen || this.#closed) return;
-      this.#endSeen = true;
-      this.#receiver?.end();
-    });
-    socket.on('drain', () => {
-      if (!this.#writerWaits) return;
-      this.#writerWaits = false;
-      this.#receiver?.drained();
-    });
-    socket.on('error', (error) => {
-      this.#error ??= error;
-    });
-    socket.on('close', () => {
-      if (this.#closed) return;
-      this.#closed = true;
-      this.#pending = nothing;
-      this.#pendingBytes = 0;
-      this.#sent = [];
-      this.#receiver?.closed(this.#error);
-    });
+  #listen(socket: OwnedSocket): void {
+    socket[owner] = this;
+    socket.on('end', SocketChannel.#onEnd);
+    socket.on('drain', SocketChannel.#onDrain);
+    socket.on('error', SocketChannel.#onError);
+    socket.on('close', SocketChannel.#onClose);
+  }
+
+  // One function for all channels: idle connections may be many, and a closure for each event is most of what they cost.
+
+  static #tickOver(channel: SocketChannel): void {
+    channel.#flushScheduled = false;
+    channel.flush();
+  }
+
+  static #onData(this: OwnedSocket, chunk: Buffer): void {
+    this[owner]!.#receiver!.data(chunk);
+  }
+
+  static #onEnd(this: OwnedSocket): void {
+    const channel = this[owner]!;
+    if (channel.#endSeen || channel.#closed) return;
+    channel.#endSeen = true;
+    channel.#receiver?.end();
+  }
+
+  static #onDrain(this: OwnedSocket): void {
+    const channel = this[owner]!;
+    if (!channel.#writerWaits) return;
+    channel.#writerWaits = false;
+    channel.#receiver?.drained();
+  }
+
+  static #onError(this: OwnedSocket, error: Error): void {
+    this[owner]!.#error ??= error;
+  }
+
+  static #onClose(this: OwnedSocket): void {
+    const channel = this[owner]!;
+    if (channel.#closed) return;
+    channel.#closed = true;
+    channel.#pending = nothing;
+    channel.#pendingBytes = 0;
+    channel.#sent = [];
+    channel.#receiver?.closed(channel.#error);
   }
 }
 

@@ -77,7 +77,20 @@ export const LoginAnswer = z.object({
 export type LoginAnswer = z.infer<typeof LoginAnswer>;
 
 /** `GET /v1/me`. */
-export const MeAnswer = z.object({ login: ulid, principal: PrincipalView });
+export const MeAnswer = z.object({
+  login: ulid,
+  principal: PrincipalView,
+  /** The key of the login (RFC 7638), and who says that it is the person's: the issuer's token, or the relay alone. */
+  key: z
+    .object({ thumbprint: z.string(), binding: z.enum(['cnf-by-issuer', 'bound-by-relay']) })
+    .nullable()
+    .default(null),
+  /** When and how the person proved who they are, as the provider says; null: an older relay. */
+  authentication: z
+    .object({ time: rfc3339.nullable(), acr: z.string().nullable(), amr: z.array(z.string()) })
+    .nullable()
+    .default(null),
+});
 export type MeAnswer = z.infer<typeof MeAnswer>;
 
 export const TargetView = z.object({

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { signInEndMs } from '../../src/agent/credentials.ts';
 import { openAccount } from '../../src/agent/account.ts';
+import { directories } from '../../src/agent/directories.ts';
 import type { Account } from '../../src/agent/account.ts';
 import { login } from '../../src/agent/login.ts';
 import { ScriptedRelay } from './scripted-relay.ts';
@@ -35,7 +36,13 @@ after(async () => {
 });
 
 async function open(name: string | null = relay.url): Promise<Account> {
-  const account = await openAccount({ relay: name, caFile: null, warn: () => undefined, environment });
+  const account = await openAccount({
+    profile: null,
+    relay: name,
+    caFile: null,
+    warn: () => undefined,
+    environment,
+  });
   accounts.push(account);
   return account;
 }
@@ -43,12 +50,13 @@ async function open(name: string | null = relay.url): Promise<Account> {
 async function signIn(
   more: { acceptNewLogKey?: boolean; signal?: AbortSignal; onPrompt?: (prompt: unknown) => void } = {},
 ) {
-  const { relay: address, caFile, store, settings } = await open();
+  const { profile, caFile, store, settings } = await open();
   return login({
-    relay: address,
+    profile,
     caFile,
     store,
     settings,
+    directory: directories(environment).config,
     acceptNewLogKey: more.acceptNewLogKey ?? false,
     prompt: (prompt) => more.onPrompt?.(prompt),
     signal: more.signal ?? new AbortController().signal,
@@ -164,7 +172,7 @@ test('five processes that find the same stale token rotate it once: no reuse, th
   relay.lifetimeSeconds = 600;
   const module = path.resolve(import.meta.dirname, '../../src/agent/account.ts');
   const script = `import { openAccount } from ${JSON.stringify(module)};
-    const account = await openAccount({ relay: null, caFile: null, warn() {} });
+    const account = await openAccount({ profile: null, relay: null, caFile: null, warn() {} });
     process.stdout.write((await account.signIn.caller(null)).accessToken);
     await account.close();`;
   const env = { PATH: process.env['PATH'], ...environment };
@@ -210,5 +218,5 @@ test('nobody answers at the provider: unreachable, and the sign-in is kept', asy
   const account = await open();
   relay.stop();
   await assert.rejects(account.signIn.caller(null), { code: 'issuer-unreachable' });
-  assert.ok((await account.store.load(relay.url)) !== null);
+  assert.ok((await account.store.load(account.profile)) !== null);
 });

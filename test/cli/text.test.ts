@@ -66,6 +66,7 @@ test('the banner can be pasted: a database that a relay named runs nothing and d
   const view: ServedView = {
     target: 'db-prod',
     relay: 'https://relay.example.com',
+    profile: 'https://relay.example.com',
     protocol: 'postgres',
     server: 'PostgreSQL 15',
     session: '01M80BFEEBWGMRZQX15NS7JSEW',

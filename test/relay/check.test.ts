@@ -12,6 +12,7 @@ import type { CheckResult } from '../../src/relay/check.ts';
 import { parseConfig } from '../../src/relay/config/config.ts';
 import { openKeys } from '../../src/relay/keys.ts';
 import { openLogKeys } from '../../src/relay/log-keys.ts';
+import { startScriptedUpstream } from './idp/scripted-upstream.ts';
 import { makeAuthority } from '../support/certificates.ts';
 import type { Authority, Certificate } from '../support/certificates.ts';
 
@@ -194,4 +195,33 @@ test('a target without TLS, one that smuggles bytes before it, and none at all',
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   assert.match(await reach(context, port, 'tls: {}'), /^failed: .*ECONNREFUSED/);
+});
+
+const upstreamYaml = (issuer: string, more = '') =>
+  `identity: { upstream: { kind: oidc, issuer: "${issuer}", clientId: hoop${more} } }\n`;
+
+test('an upstream: its secret is read, its discovery document and keys are looked at', async (context) => {
+  const directory = directoryOf(context);
+  const upstream = await startScriptedUpstream();
+  context.after(() => upstream.close());
+  const secret = await check(directory, upstreamYaml(upstream.issuer, ', clientSecret: file:missing'));
+  assert.match(seen(secret, 'upstream'), /^failed: .*missing/);
+  const good = await check(directory, upstreamYaml(upstream.issuer), true);
+  assert.equal(seen(good, 'upstream'), `ok: ${upstream.issuer}, a public client`);
+  assert.equal(seen(good, 'upstream (connect)'), 'ok: discovery and keys are there');
+  upstream.metadata = { scopes_supported: ['openid'], code_challenge_methods_supported: ['plain'] };
+  assert.match(
+    seen(await check(directory, upstreamYaml(upstream.issuer), true), 'upstream (connect)'),
+    /^warning: .*S256; warning: .*email, offline_access$/,
+  );
+  upstream.metadata = { issuer: `${upstream.issuer}/` };
+  assert.match(
+    seen(await check(directory, upstreamYaml(upstream.issuer), true), 'upstream (connect)'),
+    /^failed: .*has to be that$/,
+  );
+  upstream.metadata = { token_endpoint: undefined };
+  assert.match(
+    seen(await check(directory, upstreamYaml(upstream.issuer), true), 'upstream (connect)'),
+    /^failed: .*says no token_endpoint/,
+  );
 });

@@ -14,7 +14,8 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseConfig } from '../../src/relay/config/config.ts';
-import { openKeys } from '../../src/relay/keys.ts';
+import ssh2 from 'ssh2';
+import { generateHostKey, openKeys } from '../../src/relay/keys.ts';
 import { openLogKeys } from '../../src/relay/log-keys.ts';
 
 function install(context: TestContext, extra = '') {
@@ -116,4 +117,11 @@ test('a log whose key is gone is not continued with a new one; a key of another 
   rmSync(path.join(keys, 'log.key'));
   await assert.rejects(openLogKeys(config), { code: 'log-key-missing' });
   assert.ok(!readdirSync(keys).includes('log.key'));
+});
+
+test('every host key that is made can be read', () => {
+  for (let i = 0; i < 2000; i++) {
+    const key = ssh2.utils.parseKey(`${generateHostKey()}\n`);
+    assert.ok(!(key instanceof Error), String(key));
+  }
 });

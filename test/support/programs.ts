@@ -81,13 +81,39 @@ export const programs = {
   },
   chromium: {
     packages: ['chromium'],
-    purpose: 'pages in a real browser: a report opens without a network, script or style of others',
+    purpose:
+      'the pages of a device sign-in in a real browser: keyboard, contrast, phone, no script; a report opens without a network',
     needs: ['chromium'],
   },
   glewlwyd: {
     packages: ['glewlwyd', 'sqlite3'],
     purpose: 'a real OpenID provider of somebody else: device grant, DPoP',
     needs: ['glewlwyd', 'sqlite3', '/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3'],
+  },
+  simplesamlphp: {
+    packages: ['simplesamlphp', 'php-cli', 'php-xml', 'openssl'],
+    purpose: 'hoop login through a foreign SAML identity provider',
+    needs: ['php', 'openssl', '/usr/share/simplesamlphp/www/saml2/idp/SSOService.php'],
+  },
+  lemonldap: {
+    packages: [
+      'lemonldap-ng',
+      'libcrypt-openssl-rsa-perl',
+      'libgd-securityimage-perl',
+      'libimage-magick-perl',
+      'libio-string-perl',
+      'libmouse-perl',
+      'libplack-perl',
+      'libstring-random-perl',
+    ],
+    purpose: 'a real OpenID provider without a device grant, as upstream of the relay’s own',
+    needs: [
+      'plackup',
+      '/usr/share/lemonldap-ng/portal/htdocs/index.psgi',
+      '/usr/share/perl5/GD/SecurityImage/Magick.pm',
+      '/usr/share/perl5/IO/String.pm',
+      '/usr/share/perl5/String/Random.pm',
+    ],
   },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;

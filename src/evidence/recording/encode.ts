@@ -97,27 +97,24 @@ export class Batch {
     else this.text(text);
   }
 
-  /** Five integers: room is looked for once. */
-  uints(a: number, b: number, c: number, d: number, e: number): void {
-    this.#reserve(5 * longestHead);
-    const buffer = this.#buffer;
-    let at = put(buffer, this.#length, 0x00, a);
-    at = put(buffer, at, 0x00, b);
-    at = put(buffer, at, 0x00, c);
-    at = put(buffer, at, 0x00, d);
-    this.#length = put(buffer, at, 0x00, e);
+  /** `[index, bytes]`. */
+  numbered(index: number, bytes: Uint8Array): void {
+    this.#length = putNumberedHead(this.room(numberedRoom + bytes.length), this.#length, index, bytes.length);
+    this.#append(bytes);
   }
 
-  /** `[index, bytes[start, end)]`. */
-  numbered(index: number, bytes: Uint8Array, start: number, end: number): void {
-    const size = end - start;
-    this.#reserve(1 + 2 * longestHead + size);
-    const buffer = this.#buffer;
-    buffer[this.#length] = 0x82;
-    const at = put(buffer, put(buffer, this.#length + 1, 0x00, index), 0x40, size);
-    if (size <= smallBytes) for (let i = 0; i < size; i++) buffer[at + i] = bytes[start + i]!;
-    else buffer.set(bytes.subarray(start, end), at);
-    this.#length = at + size;
+  /**
+   * Room for so many bytes more, for who writes them itself: they go into `memory`, from `length` on; then `wrote`.
+   * @returns `memory`, which is another when it grew
+   */
+  room(bytes: number): Buffer {
+    this.#reserve(bytes);
+    return this.#buffer;
+  }
+
+  /** What was written into the room, up to this offset, is appended. */
+  wrote(end: number): void {
+    this.#length = end;
   }
 
   /** Bytes that are CBOR already. */
@@ -165,6 +162,34 @@ export class Batch {
     this.#buffer = larger;
   }
 }
+
+/** Room that `putUint` needs, and `putNumberedHead` and `copyWords` together beside the bytes. */
+export const uintRoom = longestHead;
+export const numberedRoom = 1 + 2 * longestHead + 3;
+
+/** As `uint`, into room; returns where it ends. */
+export const putUint = (memory: Buffer, at: number, value: number): number => put(memory, at, 0x00, value);
+
+/** As `numbered`, up to the bytes. */
+export function putNumberedHead(memory: Buffer, at: number, index: number, size: number): number {
+  memory[at] = 0x82;
+  return put(memory, put(memory, at + 1, 0x00, index), 0x40, size);
+}
+
+/**
+ * Copies a few bytes, four at a time: less than a call of `set` costs. Up to three bytes behind them are overwritten; where as
+ * many are not behind `from`'s, the last ones go one by one.
+ */
+export function copyWords(from: DataView, start: number, into: DataView, at: number, size: number): void {
+  const words = start + size + 3 <= from.byteLength ? size : size - 3;
+  let index = 0;
+  for (; index < words; index += 4) into.setUint32(at + index, from.getUint32(start + index));
+  for (; index < size; index++) into.setUint8(at + index, from.getUint8(start + index));
+}
+
+/** A view of the memory, for `copyWords`. */
+export const viewOf = ({ buffer, byteOffset, byteLength }: Uint8Array): DataView =>
+  new DataView(buffer, byteOffset, byteLength);
 
 /** Writes a head and returns where it ends. What nearly all are is tried here, so that this much is inlined. */
 function put(buffer: Buffer, at: number, major: number, value: number): number {

@@ -4,7 +4,7 @@
  * one flush are encrypted at once. No object for a redaction.
  */
 import type { LiteralPlace, OutputStream, RedactionPlace, RowFindings } from '../../gate/masking.ts';
-import { Batch } from './encode.ts';
+import { Batch, copyWords, numberedRoom, putNumberedHead, putUint, uintRoom, viewOf } from './encode.ts';
 import { SessionSeal, type OriginalsPolicy, type SegmentSeal } from './originals.ts';
 import * as words from './words.ts';
 
@@ -13,6 +13,11 @@ export type RedactionPart = LiteralPlace | OutputStream | 'row' | 'message';
 
 /** A longer original is told in pieces, each a redaction of its own: records stay bounded. */
 export const longestOriginalBytes = 262_144;
+
+/** Longer originals are copied by the machine. */
+const smallBytes = 64;
+/** Of one place in rows: five integers. */
+const placeRoom = 5 * uintRoom;
 
 interface Rule {
   readonly number: number;
@@ -108,7 +113,7 @@ export class Redactions {
     places.uint(place.length);
     this.#count++;
     this.#flushCount++;
-    if (this.#policy !== 'discard') this.#keep(original, 0, original.length);
+    if (this.#policy !== 'discard') this.#keep(original);
   }
 
   /**
@@ -130,8 +135,16 @@ export class Redactions {
       this.tell(batch, t);
       this.#start('row', connection, command);
     }
+    // All that this touches for each finding is in locals: there may be two in every row of a bulk result.
+    const [places, originals] = [this.#places, this.#originals];
+    let [told, toldAt] = [places.memory, places.length];
+    let [held, heldAt] = [originals.memory, originals.length];
+    let heldView = viewOf(held);
+    const view = viewOf(bytes);
+    let [lastRow, original] = [this.#row, this.#next];
+    if (kept && heldAt === 0) this.#originalsFirst = original;
     let index = from;
-    for (; index < length && this.waitingBytes < most; index++) {
+    for (; index < length && toldAt + heldAt < most; index++) {
       const start = starts[index]!;
       const end = ends[index]!;
       const value = values[index]!;
@@ -139,12 +152,33 @@ export class Redactions {
       if (row < 0 || end - start > longestOriginalBytes) break;
       const rule = ruleOf[index]!;
       const number = (numbers[rule] ??= this.#rule(batch, t, rules.ruleName(rule)));
-      const offset = start - valueStarts[value]!;
-      this.#places.uints(number, row - this.#row, columns[value]!, offset, end - start);
-      this.#row = row;
-      this.#count++;
-      if (kept) this.#keep(bytes, start, end);
+      if (told.length - toldAt < placeRoom) {
+        places.wrote(toldAt);
+        told = places.room(placeRoom);
+      }
+      toldAt = putUint(told, toldAt, number);
+      toldAt = putUint(told, toldAt, row - lastRow);
+      toldAt = putUint(told, toldAt, columns[value]!);
+      toldAt = putUint(told, toldAt, start - valueStarts[value]!);
+      toldAt = putUint(told, toldAt, end - start);
+      lastRow = row;
+      if (!kept) continue;
+      const size = end - start;
+      if (held.length - heldAt < numberedRoom + size) {
+        originals.wrote(heldAt);
+        held = originals.room(numberedRoom + size);
+        heldView = viewOf(held);
+      }
+      heldAt = putNumberedHead(held, heldAt, original++, size);
+      if (size <= smallBytes) copyWords(view, start, heldView, heldAt, size);
+      else held.set(bytes.subarray(start, end), heldAt);
+      heldAt += size;
     }
+    places.wrote(toldAt);
+    originals.wrote(heldAt);
+    this.#row = lastRow;
+    this.#next = original;
+    this.#count += index - from;
     this.#flushCount += index - from;
     return index;
   }
@@ -218,10 +252,10 @@ export class Redactions {
     this.#row = 0;
   }
 
-  #keep(bytes: Uint8Array, start: number, end: number): void {
+  #keep(original: Uint8Array): void {
     const originals = this.#originals;
     if (originals.length === 0) this.#originalsFirst = this.#next;
-    originals.numbered(this.#next++, bytes, start, end);
+    originals.numbered(this.#next++, original);
   }
 
   /** The rule's number, told in this segment. */

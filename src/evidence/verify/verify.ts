@@ -267,6 +267,7 @@ class EntryCheck {
       case 'session.closed':
         this.#reviews.sessionClosed(entry);
         return this.sessions.closed(entry, index);
+      case 'session.killed-by-operator':
       case 'command.blocked':
         return this.sessions.mentioned(entry, index);
       case 'command.held':

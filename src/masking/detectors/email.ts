@@ -101,7 +101,7 @@ function domainEnd(bytes: Uint8Array, at: number, end: number): number {
 
 const punycode = latin('xn--');
 /** Endings of files that stand behind `@` in their names (`logo@2x.png`); none is a top-level domain. */
-const fileEndings = [
+export const fileEndings = [
   'png',
   'jpg',
   'jpeg',

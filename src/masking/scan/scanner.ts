@@ -7,7 +7,8 @@ import { Candidates } from '../detectors/candidate.ts';
 import { detectorId } from '../detectors/catalog.ts';
 import { FindingList, mergeFindings } from '../findings.ts';
 import { nextAnchor } from './anchors.ts';
-import { AnchorBlock, blockBytes, marginBytes } from './simd.ts';
+import { blockBytes, marginBytes } from './memory.ts';
+import { AnchorBlock } from './simd.ts';
 import { anchorTables } from './tables.ts';
 
 const atSign = 0x40;
@@ -18,6 +19,7 @@ export class Scanner {
   readonly #candidates: Candidates;
   readonly #block: AnchorBlock;
   readonly #custom: readonly CustomScan[];
+  readonly #rules: Int32Array;
   readonly #keyRule: number;
   /** Built-in detectors asked at all? */
   readonly #builtIn: boolean;
@@ -33,6 +35,7 @@ export class Scanner {
   /** @param rules the rule of each built-in detector, by index of `detectorNames`; -1: not asked */
   constructor(rules: Int32Array, custom: readonly CustomScan[]) {
     this.#candidates = new Candidates(rules);
+    this.#rules = rules;
     this.#keyRule = rules[detectorId['private-key']]!;
     this.#builtIn = rules.some((rule) => rule !== -1);
     this.#block = new AnchorBlock(anchorTables(rules));
@@ -90,6 +93,13 @@ export class Scanner {
     if (this.#candidates.detector === 'url-password') this.#host = match.end;
   }
 
+  /** What was confirmed at `at`. */
+  #take(at: number, start: number, end: number, detector: number, value: number): void {
+    if ((at < this.#covered && start === at) || at === this.#host) return;
+    this.#findings.add(start, end, this.#rules[detector]!, value);
+    this.#covered = Math.max(this.#covered, end);
+  }
+
   /** Blocks of the whole range; what stands between values is cut off from them, and found places there are passed over. */
   #blocks(bytes: Uint8Array, starts: Int32Array, ends: Int32Array, count: number): void {
     const first = starts[0]!;
@@ -101,12 +111,20 @@ export class Scanner {
       while (ends[value]! <= from - marginBytes) value++;
       this.#block.cut(starts, ends, Math.max(0, value - 1), count);
       const anchors = this.#block.find();
-      for (let index = 0; index < anchors; index++) {
-        const at = this.#block.anchor(index);
+      const { output, origin, length } = this.#block;
+      for (let index = 0; index < 4 * anchors; index += 4) {
+        const at = origin + output[index]!;
         if (at < from) continue;
         if (at >= to) break;
         while (ends[value]! <= at) value++;
-        if (at >= starts[value]!) this.#ask(bytes, at, starts[value]!, ends[value]!, value);
+        if (at < starts[value]!) continue;
+        const start = output[index + 1]!;
+        const end = output[index + 2]!;
+        const detector = output[index + 3]!;
+        // what reaches the ends of the block may go on behind them
+        if (detector >= 0 && start > 0 && end < length)
+          this.#take(at, origin + start, origin + end, detector, value);
+        else this.#ask(bytes, at, starts[value]!, ends[value]!, value);
       }
     }
   }

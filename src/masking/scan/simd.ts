@@ -5,34 +5,51 @@
  *    marks of three bytes are found as Teddy does it (Hyperscan's literal matcher): for each of the three bytes two
  *    look-ups by nibble give the set of buckets, of eight, that the byte may belong to; all three agree on a bucket.
  * 2. places: 48 positions at a time, shifts and ands of the bit fields find runs and words. A short run of digits is an
- *    anchor only if nine digits stand there with separators among them, or three full stops.
+ *    anchor only if nine digits stand there with separators among them, or three full stops. The most frequent values are
+ *    confirmed, or refused, at once (`confirm.ts`).
  *
  * It finds every anchor that `nextAnchor` finds, but for numbers that are too short for any detector, and more, because
  * buckets hold more than their marks; detectors refuse those. The memory is shared by all sessions of the process: a block is
  * copied in, its anchors are read before anybody else runs.
  */
-import { either, get, i32, i64, i8x16, moduleBytes, set, when, whileLoop } from './wasm.ts';
-import type { Code, ValueType } from './wasm.ts';
-
-/** Positions of a block. */
-export const blockBytes = 65_536;
-/** Bytes around a block that its anchors depend on. */
-export const marginBytes = 64;
-
-/** A block, its margins, and zeros to the end of the last step. */
-const capacityBytes = blockBytes + 4 * marginBytes;
-const fieldBytes = capacityBytes / 8;
-/** Six look-up tables: for each of three bytes, by low and by high nibble. */
-const tablesAt = 64;
-/** Bit fields, one after another; the first has eight bytes before it that stay zero. */
-const fieldsAt = 1024;
-const inputAt = 131_072;
-const outputAt = 262_144;
-const pages = 9;
-
-const fields = ['digit', 'letter', 'word', 'separator', 'stop', 'colon', 'hex', 'xyz', 'mark'] as const;
-type Field = (typeof fields)[number];
-const fieldAt = (field: Field): number => fieldsAt + fields.indexOf(field) * (fieldBytes + 16);
+import {
+  at,
+  bit,
+  bits,
+  digits,
+  fieldAt,
+  first,
+  firstConstant,
+  found,
+  foundBytes,
+  input,
+  inputAt,
+  kindsAt,
+  length,
+  letters,
+  locals,
+  lower,
+  marks,
+  mostConstants,
+  next,
+  numbers,
+  out,
+  outputAt,
+  pages,
+  place,
+  result,
+  run,
+  scratch,
+  span,
+  starts,
+  tables,
+  tablesAt,
+  window,
+} from './memory.ts';
+import type { Field } from './memory.ts';
+import { confirmed, kindsOfBytes, outcomes } from './confirm.ts';
+import { either, get, i32, i64, i8x16, moduleBytes, set, when, whileLoop } from '../../bytes/wasm.ts';
+import type { Code } from '../../bytes/wasm.ts';
 
 /** Kinds of anchors that a program looks for. */
 export interface AnchorKinds {
@@ -41,36 +58,10 @@ export interface AnchorKinds {
   readonly colons: boolean;
   readonly mails: boolean;
   readonly marks: boolean;
+  /** Numbers that are confirmed here. */
+  readonly cards: boolean;
+  readonly ssns: boolean;
 }
-
-// The parameter: bytes of the input. Then the locals.
-const length = 0;
-const place = 1;
-const bits = 2;
-const out = 3;
-const at = 4;
-const digits = 5;
-const letters = 6;
-const starts = 7;
-const found = 8;
-const numbers = 9;
-const run = 10;
-const scratch = 11;
-const window = 12;
-const span = 13;
-const bit = 14;
-const input = 15;
-const lower = 16;
-const marks = 17;
-/** Six look-up tables, then constants. */
-const tables = 18;
-const firstConstant = 24;
-const mostConstants = 24;
-const locals: readonly ValueType[] = [
-  ...Array.from({ length: 4 }, (): ValueType => 'i32'),
-  ...Array.from({ length: 10 }, (): ValueType => 'i64'),
-  ...Array.from({ length: 9 + mostConstants }, (): ValueType => 'v128'),
-];
 
 /** Positions of a step of the second pass; with 8 before and 8 behind they are the 64 bits of one load. */
 const stepBytes = 48;
@@ -114,7 +105,7 @@ class Program {
       restart,
       set(out, i32.const(outputAt)),
       whileLoop(i32.ltU(get(place), get(length)), this.#locate(), advance(stepBytes)),
-      i32.shrU(i32.add(get(out), i32.const(-outputAt)), i32.const(2)),
+      i32.shrU(i32.add(get(out), i32.const(-outputAt)), i32.const(Math.log2(foundBytes))),
     ].flat();
   }
 
@@ -195,7 +186,11 @@ class Program {
         set(bit, i64.ctz(get(scratch))),
         set(scratch, all(get(scratch), i64.sub(get(scratch), i64.const(1n)))),
         set(at, i32.add(get(place), i32.wrap(i64.sub(get(bit), i64.const(8n))))),
-        when(number ? either(isFound, i32.const(1), worthwhile) : i32.const(1), emit),
+        when(
+          number ? either(isFound, i32.const(1), worthwhile) : i32.const(1),
+          confirmed(this.#kinds, from('digit')),
+          when(i32.ne(get(result), i32.const(outcomes.refused)), emit),
+        ),
       ),
     ].flat();
   }
@@ -206,7 +201,13 @@ const store = (wanted: boolean, field: Field, mask: () => Code): Code =>
   wanted ? i32.store16(get(bits), i8x16.bitmask(mask()), fieldAt(field)) : [];
 const isSet = (value: Code): Code => i32.eqz(i64.eqz(value));
 const isFound = i32.wrap(all(i64.shrU(get(found), get(bit)), i64.const(1n)));
-const emit: Code = [...i32.store(get(out), get(at), 0), ...set(out, i32.add(get(out), i32.const(4)))];
+const emit: Code = [
+  ...i32.store(get(out), get(at), 0),
+  ...i32.store(get(out), get(first), 4),
+  ...i32.store(get(out), get(next), 8),
+  ...i32.store(get(out), get(result), 12),
+  ...set(out, i32.add(get(out), i32.const(foundBytes))),
+];
 const advance = (count: number): Code => [
   ...set(place, i32.add(get(place), i32.const(count))),
   ...set(bits, i32.add(get(bits), i32.const(count / 8))),
@@ -304,8 +305,16 @@ interface Engine {
 
 const engines = new Map<string, Engine>();
 
-function engineFor({ numbers: number, words, colons, mails, marks: marked }: AnchorKinds): Engine {
-  const kinds = { numbers: number, words, colons, mails, marks: marked };
+function engineFor({
+  numbers: number,
+  words,
+  colons,
+  mails,
+  marks: marked,
+  cards,
+  ssns,
+}: AnchorKinds): Engine {
+  const kinds = { numbers: number, words, colons, mails, marks: marked, cards, ssns };
   const key = JSON.stringify(kinds);
   let engine = engines.get(key);
   if (engine === undefined) {
@@ -319,6 +328,7 @@ function engineFor({ numbers: number, words, colons, mails, marks: marked }: Anc
       output: new Int32Array(memory.buffer, outputAt),
       loaded: null,
     };
+    engine.memory.set(kindsOfBytes, kindsAt);
     engines.set(key, engine);
   }
   return engine;
@@ -330,27 +340,36 @@ const isScan = (value: unknown): value is (bytes: number) => number => typeof va
 export class AnchorBlock {
   readonly #tables: AnchorTables;
   readonly #engine: Engine;
-  #from = 0;
-  #length = 0;
+  /** Where the block begins in the buffer, and its bytes. */
+  origin = 0;
+  length = 0;
 
   constructor(tables: AnchorTables) {
     this.#tables = tables;
     this.#engine = engineFor(tables);
   }
 
+  /**
+   * What `find` found, four numbers each: the anchor, then where the value that was confirmed there begins and ends, and its
+   * detector; -1 instead: a detector has to be asked. Offsets in the block.
+   */
+  get output(): Int32Array {
+    return this.#engine.output;
+  }
+
   load(bytes: Uint8Array, from: number, to: number): void {
-    this.#from = from;
-    this.#length = to - from;
+    this.origin = from;
+    this.length = to - from;
     const { memory } = this.#engine;
     memory.set(bytes.subarray(from, to), inputAt);
-    memory.fill(0, inputAt + this.#length, inputAt + roundUp(this.#length) + 16);
+    memory.fill(0, inputAt + this.length, inputAt + roundUp(this.length) + 16);
   }
 
   /** Puts a byte of no class before and behind each value, from value `first` on, as far as the block reaches. */
   cut(starts: Int32Array, ends: Int32Array, first: number, count: number): void {
     const { memory } = this.#engine;
-    const from = this.#from;
-    const length = this.#length;
+    const from = this.origin;
+    const length = this.length;
     for (let value = first; value < count; value++) {
       const before = starts[value]! - 1 - from;
       const after = ends[value]! - from;
@@ -367,12 +386,7 @@ export class AnchorBlock {
       engine.memory.set(this.#tables.lookUp, tablesAt);
       engine.loaded = this.#tables;
     }
-    return engine.scan(roundUp(this.#length));
-  }
-
-  /** Offset in the buffer of anchor `index`. */
-  anchor(index: number): number {
-    return this.#from + this.#engine.output[index]!;
+    return engine.scan(roundUp(this.length));
   }
 }
 

@@ -37,6 +37,8 @@ export function anchorTables(rules: Int32Array): AnchorTables {
     words: wants('iban', 'uk-nino', 'es-dni', 'it-codice-fiscale'),
     colons: wants('ipv6'),
     mails: wants('email'),
+    cards: wants('card'),
+    ssns: wants('us-ssn'),
   };
 }
 

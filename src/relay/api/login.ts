@@ -16,7 +16,8 @@ import { ulid } from '../../system/ulid.ts';
 import { LoginRequest, type LoginAnswer, type MeAnswer } from '../../wire/api.ts';
 import { RelayError } from '../error.ts';
 import { Flood } from '../idp/flood.ts';
-import type { MachineSignIns, Presented } from '../machines/sign-in.ts';
+import type { MachineSignIns } from '../machines/sign-in.ts';
+import { presentIdToken, type LoginBroker, type Presented } from '../presented.ts';
 import { principalView } from '../principal-view.ts';
 import type { LoginEntry } from '../state/logins.ts';
 import type { State } from '../state/state.ts';
@@ -37,6 +38,8 @@ export interface LoginRoutesOptions {
   readonly vouchesFor?: ((subject: string, issuedAtMs: number) => Promise<boolean>) | undefined;
   /** A login was renewed, perhaps by a fresh authentication, which its sessions have to hear of. Does not throw. */
   readonly onRenewed?: () => Promise<void>;
+  /** When our own provider lets people sign in elsewhere: what it keeps of each sign-in; null or absent otherwise. */
+  readonly broker?: LoginBroker | null;
 }
 
 /** Puts the present nonce on every answer of `app`. */
@@ -78,14 +81,25 @@ export function loginRoutes(app: FastifyInstance, options: LoginRoutesOptions): 
 
   app.post('/v1/logout', async (request, reply) => {
     const { login, principal } = await authenticate(identity, request);
+    await options.broker?.forget(login);
     if (await state.logins.end(login, 'logout'))
       await append({ kind: 'login.ended', actor: actorOf(principal), login, reason: 'logout' });
     return reply.code(204).send();
   });
 
   app.get('/v1/me', async (request): Promise<MeAnswer> => {
-    const { login, principal } = await authenticate(identity, request);
-    return { login, principal: principalView(principal) };
+    const { login, principal, authentication } = await authenticate(identity, request);
+    const entry = await state.logins.entryOf(login);
+    return {
+      login,
+      principal: principalView(principal),
+      key: entry && { thumbprint: entry.thumbprint, binding: entry.binding },
+      authentication: {
+        time: authentication.timeMs === null ? null : new Date(authentication.timeMs).toISOString(),
+        acr: authentication.acr,
+        amr: [...authentication.amr],
+      },
+    };
   });
 }
 
@@ -97,13 +111,16 @@ async function signIn(
 ): Promise<LoginAnswer> {
   const { identity, state, clock, machines } = options;
   const presented =
-    'idToken' in body ? await byIdToken(options, body.idToken, proof) : await machines.present(body, address);
+    'idToken' in body
+      ? await presentIdToken({ ...options, idTokens: identity.idTokens }, body.idToken, proof.jkt)
+      : await machines.present(body, address);
   if (presented.boundJkt !== null && presented.boundJkt !== proof.jkt)
     throw new IdentityError('assertion-invalid', 'The assertion is bound to another key.');
   await presented.refuseUnlessVouchedFor();
   const now = clock.wallMs();
   const latest = now + identity.tokens.lifetimeSeconds * 1000;
   const validUntilMs = Math.min(latest, presented.endsAtMs ?? latest);
+  if (validUntilMs <= now) throw ended();
   const lifetimeSeconds = Math.max(1, Math.floor((validUntilMs - now) / 1000));
   const login =
     body.renews === undefined
@@ -124,37 +141,6 @@ async function signIn(
   };
 }
 
-async function byIdToken(
-  options: LoginRoutesOptions,
-  idToken: string,
-  proof: VerifiedProof,
-): Promise<Presented> {
-  const { identity, state, vouchesFor } = options;
-  const token = await identity.idTokens.verify(idToken);
-  if (token.boundJkt !== null && token.boundJkt !== proof.jkt)
-    throw new IdentityError('id-token-invalid', 'The ID token is bound to another key.');
-  // Once: who steals an ID token later cannot bind it to a key of their own.
-  if (!(await state.replay.firstUse(`id-token:${token.digest}`, token.refusedFromMs + 60_000)))
-    throw new IdentityError('id-token-invalid', 'The ID token was used before.');
-  const { principal, authentication, boundJkt, digest, issuedAtMs } = token;
-  return {
-    principal,
-    authentication,
-    boundJkt,
-    told: { method: 'device-code', idTokenDigest: digest, audience: token.audience },
-    kept: [{ digest, kind: 'id-token', text: idToken }],
-    endsAtMs: null,
-    scope: null,
-    parent: null,
-    refuseUnlessVouchedFor: async () => {
-      if (vouchesFor === undefined || (await vouchesFor(principal.subject, issuedAtMs))) return;
-      throw new IdentityError('id-token-invalid', 'The provider no longer stands by this ID token.', {
-        hint: 'sign in again: hoop login',
-      });
-    },
-  };
-}
-
 /** What proves it is kept before the entry that names it, and both before the login counts: nobody acts whose sign-in is not on record. */
 async function tell(
   { append, keepProof }: LoginRoutesOptions,
@@ -172,11 +158,14 @@ async function open(
   validUntilMs: number,
 ): Promise<LoginId> {
   const { state, clock } = options;
+  // Each sign-in of a person makes a key of its own; one whose login an operator ended is in the wrong hands.
+  if (presented.principal.kind === 'person' && (await state.logins.isRevokedKey(proof.jkt))) throw ended();
   const id = ulid(clock.wallMs()) as LoginId;
   const entry = loginEntry(id, null, presented, proof);
   await tell(options, entry, presented);
   const { principal, authentication, scope, parent } = presented;
   await state.logins.open({ id, principal, authentication, scope, parent, ...proof, validUntilMs, entry });
+  await presented.opened?.(id);
   return id;
 }
 
@@ -251,7 +240,8 @@ function loginEntry(
     ...toldAuthentication(authentication),
     key: proof.publicJwk,
     thumbprint: proof.jkt,
-    binding: boundJkt === null ? 'bound-by-relay' : 'cnf-by-issuer',
+    // A key that our own provider bound was bound by us: the person's issuer knows nothing of it.
+    binding: boundJkt === null || told.broker !== undefined ? 'bound-by-relay' : 'cnf-by-issuer',
     ...told,
   };
 }

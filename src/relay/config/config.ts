@@ -26,6 +26,7 @@ import { resolveConfig } from './resolve.ts';
 import { refuseIfOthersWrite } from './secret-file.ts';
 import type { SecretReference, Setting } from './secret.ts';
 import type { TargetConfig } from './targets.ts';
+import type { UpstreamConfig } from './upstream.ts';
 
 /** Everything that a relay needs to know to start. Paths are absolute, defaults filled in. */
 export interface RelayConfig {
@@ -91,7 +92,8 @@ export type StateConfig =
   | { readonly kind: 'postgres'; readonly url: SecretReference };
 
 export type IdentityConfig =
-  | { readonly kind: 'embedded' }
+  /** `upstream`: where people sign in; null: at the embedded provider itself. */
+  | { readonly kind: 'embedded'; readonly upstream: UpstreamConfig | null }
   | {
       readonly kind: 'oidc';
       readonly issuer: string;

@@ -10,6 +10,7 @@ import type { RelayFile } from './schema.ts';
 import { reference, SecretReference } from './secret.ts';
 import { resolveTarget } from './resolve-target.ts';
 import type { TargetConfig } from './targets.ts';
+import { upstreamOf } from './upstream.ts';
 
 /** The configuration that a file means; the file has passed schema and rules. */
 export function resolveConfig(source: RelayConfig['source'], file: RelayFile): RelayConfig {
@@ -77,7 +78,9 @@ function stateOf({ state }: RelayFile, base: string, dataDir: string): RelayConf
 }
 
 function identityOf({ identity }: RelayFile, base: string): RelayConfig['identity'] {
-  if (identity.issuer === 'embedded') return { kind: 'embedded' };
+  const { upstream } = identity;
+  if (identity.issuer === 'embedded')
+    return { kind: 'embedded', upstream: upstream === undefined ? null : upstreamOf(upstream, base) };
   return {
     kind: 'oidc',
     issuer: identity.issuer,

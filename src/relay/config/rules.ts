@@ -6,6 +6,7 @@ import { maskingProblems } from './masking.ts';
 import type { RelayFile } from './schema.ts';
 import { SecretReference } from './secret.ts';
 import { targetProblems } from './target-rules.ts';
+import { upstreamProblems } from './upstream.ts';
 
 /** A broken rule, at the value (or the nearest parent) that `path` names. */
 export interface RuleProblem {
@@ -93,14 +94,22 @@ function* stateProblems({ state }: RelayFile): Generator<RuleProblem> {
 }
 
 function* identityProblems({ identity }: RelayFile): Generator<RuleProblem> {
-  const { issuer, machines: _, ...rest } = identity;
+  const { issuer, machines: _, upstream, ...rest } = identity;
   const { clientId, clientSecret, scopes } = rest;
   if (issuer === 'embedded') {
     for (const [key, value] of Object.entries(rest))
       if (value !== undefined)
         yield { path: ['identity', key], message: 'only for an issuer that is not embedded' };
+    if (upstream !== undefined)
+      for (const { path, message } of upstreamProblems(upstream))
+        yield { path: ['identity', 'upstream', ...path], message };
     return;
   }
+  if (upstream !== undefined)
+    yield {
+      path: ['identity', 'upstream'],
+      message: 'only for the embedded issuer, which sends people there',
+    };
   const { protocol, hostname, pathname } = new URL(issuer);
   if (protocol === 'http:' && !isLoopback(hostname))
     yield { path: ['identity', 'issuer'], message: 'expected https: http is for loopback only' };

@@ -13,6 +13,7 @@ import {
   durationMs,
   file,
   groupName,
+  groupsMap,
   isIssuer,
   issuerUrl,
   network,
@@ -23,9 +24,9 @@ import {
   sizeBytes,
   text,
   url,
-  whoIsMeant,
 } from './shapes.ts';
 import { target } from './target-schema.ts';
+import { upstreamSchema } from './upstream.ts';
 
 const webhook = closed({
   url: text('an https URL, or env:NAME or file:PATH', 4096),
@@ -148,10 +149,9 @@ export const RelayFile = closed({
     scopes: z.array(text('a scope', 256)).min(1, 'expected at least one scope').optional(),
     groupsClaim: text('the name of a claim', 256).optional(),
     machines: z.array(machine).max(500, 'expected at most 500').default([]),
-    groupsMap: z
-      .record(whoIsMeant, z.array(groupName).min(1, 'expected at least one group').max(100))
-      .optional(),
+    groupsMap: groupsMap.optional(),
     clockSkew: durationMs('0s', '5m').optional(),
+    upstream: upstreamSchema.optional(),
   }).prefault({}),
   tokens: closed({
     lifetime: durationMs('10s', '1h').prefault('15m'),

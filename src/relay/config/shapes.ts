@@ -108,3 +108,9 @@ export const oneOf = <const Values extends readonly [string, ...string[]]>(...va
       return `expected ${values.join(' or ')}${meant === null ? '' : `; did you mean ${meant}?`}`;
     },
   });
+
+/** Groups by who somebody is; of people whose provider has none. */
+export const groupsMap = z.record(
+  whoIsMeant,
+  z.array(groupName).min(1, 'expected at least one group').max(100, 'expected at most 100 groups'),
+);

@@ -1,7 +1,8 @@
 /** The people of the embedded provider, as an operator manages them and as they sign in. */
 import { z } from 'zod';
 import { systemClock, type Clock } from '../../system/clock.ts';
-import type { LoginEnd } from '../state/logins.ts';
+import type { OperatorAct } from '../../evidence/operator-act.ts';
+import type { LiveLogin, LoginEnd } from '../state/logins.ts';
 import type { State } from '../state/state.ts';
 import type { User } from '../state/users.ts';
 import { ProviderError } from './error.ts';
@@ -21,11 +22,16 @@ export class Accounts {
   readonly #state: State;
   readonly #issuer: string;
   readonly #clock: Clock;
+  readonly #operator: OperatorAct | null;
   readonly #passwords = new Passwords();
   readonly #rateLimit: RateLimit;
 
-  /** @param issuer the embedded provider's issuer (`providerIssuer`): logins of these people carry it */
-  constructor(state: State, issuer: string, clock: Clock = systemClock) {
+  /**
+   * @param issuer the embedded provider's issuer (`providerIssuer`): logins of these people carry it
+   * @param operator who changes people, for the record; null in the provider itself, which changes nobody
+   */
+  constructor(state: State, issuer: string, clock: Clock = systemClock, operator: OperatorAct | null = null) {
+    this.#operator = operator;
     this.#state = state;
     this.#issuer = issuer;
     this.#clock = clock;
@@ -116,12 +122,17 @@ export class Accounts {
     return issuedAtMs >= Math.floor(revokedAtMs / 1000) * 1000;
   }
 
+  /** Live ones. */
+  loginsOf(user: User): Promise<LiveLogin[]> {
+    return this.#state.logins.live({ issuer: this.#issuer, subject: user.id });
+  }
+
   async #endLogins(user: User, reason: LoginEnd): Promise<void> {
     // First: a sign-in under way looks at it once its login is stored, or its login is among those that end below.
     if (reason === 'revoked')
       await this.#state.settings.set(revokedAt(user.id), String(this.#clock.wallMs()));
     await this.#state.artefacts.removeAccount(user.id);
-    await this.#state.logins.endAllOf(this.#issuer, user.id, reason);
+    await this.#state.logins.endAllOf(this.#issuer, user.id, reason, this.#operator);
   }
 }
 

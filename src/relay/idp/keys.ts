@@ -22,7 +22,7 @@ const ProviderKeys = z.strictObject({
   signing: z.array(SigningJwk).min(1),
   /** The first signs cookies; the others are still accepted. */
   cookies: z.array(secret).min(1),
-  /** For DPoP nonces at the token endpoint. */
+  /** For DPoP nonces at the token endpoint; what is kept of an upstream is encrypted by a key derived from it. */
   nonce: secret,
 });
 export type ProviderKeys = z.infer<typeof ProviderKeys>;

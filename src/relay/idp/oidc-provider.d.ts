@@ -47,8 +47,11 @@ declare module 'oidc-provider' {
     readonly account?: Account;
     readonly result?: { login?: { accountId: string } };
     readonly requestParamOIDCScopes: ReadonlySet<string>;
+    /** Parameters of a form post, as they came. */
+    readonly body?: Readonly<Record<string, string | string[] | undefined>>;
     readonly entities: {
-      readonly AccessToken?: { readonly jkt?: string };
+      readonly AccessToken?: { readonly jkt?: string; readonly grantId?: string };
+      readonly DeviceCode?: { readonly deviceInfo?: DeviceInfo };
       readonly Grant?: { readonly exp?: number };
     };
     urlFor(route: string): string;
@@ -81,11 +84,33 @@ declare module 'oidc-provider' {
   export interface Interaction {
     readonly uid: string;
     readonly prompt: { readonly name: string };
+    /** Id of the device code whose confirmation led here. */
+    readonly deviceCode?: string;
+  }
+
+  export interface DeviceCode {
+    /** Of the request that made it; untrusted. */
+    readonly params: Readonly<Record<string, unknown>>;
+    error?: string;
+    errorDescription?: string;
+    save(): Promise<string>;
+  }
+
+  /** What an account is asked for. */
+  export interface TokenOfAccount {
+    readonly kind: string;
+    readonly consumed?: unknown;
   }
 
   export interface DeviceInfo {
     readonly ip: string;
     readonly ua: string;
+    /** What the terminal says of itself; '' when it does not. Safe to show, escaped. */
+    readonly host: string;
+    readonly user: string;
+    readonly askedAtMs: number;
+    /** Of the key that alone may redeem the code (RFC 7638); null: the client named none. */
+    readonly jkt: string | null;
   }
 
   export interface ErrorOut {
@@ -104,6 +129,7 @@ declare module 'oidc-provider' {
     constructor(issuer: string, configuration: Configuration);
     readonly issuer: string;
     proxy: boolean;
+    readonly DeviceCode: { find(id: string): Promise<DeviceCode | undefined> };
     readonly Grant: new (properties: { accountId: string; clientId: string }) => Grant;
     use(middleware: Middleware): this;
     on(event: string, listener: (...values: never[]) => void): this;
@@ -132,6 +158,10 @@ declare module 'oidc-provider' {
     class OIDCProviderError extends Error {}
     class InvalidGrant extends OIDCProviderError {
       constructor(detail: string);
+    }
+    /** Answered with status 400. */
+    class CustomOIDCProviderError extends OIDCProviderError {
+      constructor(code: string, description: string);
     }
     class SessionNotFound extends OIDCProviderError {}
   }

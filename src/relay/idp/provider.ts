@@ -3,24 +3,37 @@
  * folder adds people with passwords, pages, limits and storage.
  *
  * One client (`hoop-cli`, public), two grants: device code (RFC 8628) and refresh token with rotation and reuse detection
- * (RFC 9700). Every token is bound to the client's key (RFC 9449), the ID token too (`cnf`). Deliberately not here:
- * consent screens, redirects to other sites, single sign-on, self-registration, password reset.
+ * (RFC 9700). Every token is bound to the client's key (RFC 9449), the ID token too (`cnf`). With an upstream (`upstream/`)
+ * people sign in there, and there are none here. Deliberately not here: consent screens, redirects to other clients,
+ * single sign-on, self-registration, password reset.
  *
  * Invariant: the provider believes nothing about its own address or the caller's but what the relay tells it.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { JSONWebKeySet } from 'jose';
-import { interactionPolicy, Provider, type Account, type Client, type Context } from 'oidc-provider';
+import {
+  interactionPolicy,
+  Provider,
+  type Account,
+  type Client,
+  type Context,
+  type TokenOfAccount,
+} from 'oidc-provider';
 import { systemClock, type Clock } from '../../system/clock.ts';
+import type { Artefacts } from '../state/artefacts.ts';
 import type { State } from '../state/state.ts';
 import { Accounts } from './accounts.ts';
 import { adapterFactory } from './adapter.ts';
-import { deviceFlow, enterCode, keepLinkedCode } from './device.ts';
+import { deviceFlow, enterCode, keepLinkedCode, refuseOtherKey } from './device.ts';
 import { Flood } from './flood.ts';
 import type { ProviderKeys } from './keys.ts';
 import { problemPage, securityHeaders, style, type Place } from './pages.ts';
 import { RateLimit } from './rate-limit.ts';
 import { signIn } from './sign-in.ts';
+import { brokeredClaim } from '../../identity/brokered-token.ts';
+import type { LoginId } from '../../model/ids.ts';
+import { Broker } from './upstream/broker.ts';
+import type { Upstream } from './upstream/upstream.ts';
 
 export const providerClientId = 'hoop-cli';
 export const providerScopes = ['openid', 'email', 'groups'];
@@ -35,6 +48,10 @@ export interface EmbeddedProviderOptions {
   readonly keys: ProviderKeys;
   /** After this long a person signs in again, whatever was renewed; default 12 hours. */
   readonly signInLifetimeSeconds?: number;
+  /** Where people sign in; null or absent: here, with a password. */
+  readonly upstream?: Upstream | null;
+  /** Told of a login that has ended because the upstream no longer vouches for it. */
+  readonly onEnded?: (login: LoginId) => Promise<void>;
   readonly clock?: Clock;
   /** For the operator's log: unexpected failures. */
   readonly onError?: (error: Error) => void;
@@ -43,6 +60,8 @@ export interface EmbeddedProviderOptions {
 export interface EmbeddedProvider {
   readonly issuer: string;
   readonly accounts: Accounts;
+  /** Null when people have their accounts here. */
+  readonly broker: Broker | null;
   /** The public keys that sign ID tokens. */
   readonly jwks: JSONWebKeySet;
   /** Discovery and keys from memory, for `IssuerKeys`: the relay need not call itself. */
@@ -62,15 +81,19 @@ export function createProvider(options: EmbeddedProviderOptions): EmbeddedProvid
   const { protocol, host, pathname: base } = new URL(issuer);
   const place: Place = { base, host };
   const accounts = new Accounts(options.state, issuer, options.clock);
+  const { artefacts } = options.state;
   const rateLimit = new RateLimit(options.state.attempts);
   const flood = new Flood(options.clock ?? systemClock);
-  const provider = new Provider(issuer, configuration(options, place));
+  const broker = brokerOf(options, issuer, place);
+  const provider = new Provider(issuer, configuration(options, place, broker));
   provider.proxy = true;
   for (const event of ['error', 'server_error'])
     provider.on(event, (...values: never[]) => {
       for (const value of values as unknown[]) if (value instanceof Error) options.onError?.(value);
     });
-  provider.use((context, next) => route(context, next, { provider, accounts, rateLimit, flood, place }));
+  provider.use((context, next) =>
+    route(context, next, { provider, accounts, artefacts, broker, rateLimit, flood, place }),
+  );
   const callback = provider.callback();
   const jwks = publicKeys(options.keys);
   const documents = new Map<string, unknown>([
@@ -80,6 +103,7 @@ export function createProvider(options: EmbeddedProviderOptions): EmbeddedProvid
   return {
     issuer,
     accounts,
+    broker,
     jwks,
     fetchJson: async (url) => documents.get(url),
     handle: (request, response, address) => {
@@ -95,16 +119,34 @@ export function createProvider(options: EmbeddedProviderOptions): EmbeddedProvid
   };
 }
 
+function brokerOf(options: EmbeddedProviderOptions, issuer: string, place: Place): Broker | null {
+  const { upstream, state, keys, clock = systemClock, onError, onEnded } = options;
+  if (upstream === undefined || upstream === null) return null;
+  return new Broker({
+    issuer,
+    place,
+    upstream,
+    state,
+    keys,
+    clock,
+    signInLifetimeSeconds: signInSecondsOf(options),
+    onError: onError ?? (() => undefined),
+    onEnded: onEnded ?? (async () => undefined),
+  });
+}
+
 interface Parts {
   readonly provider: Provider;
   readonly accounts: Accounts;
+  readonly artefacts: Artefacts;
+  readonly broker: Broker | null;
   readonly rateLimit: RateLimit;
   readonly flood: Flood;
   readonly place: Place;
 }
 
 async function route(context: Context, next: () => Promise<void>, parts: Parts): Promise<void> {
-  const { provider, accounts, rateLimit, flood, place } = parts;
+  const { provider, accounts, broker, rateLimit, flood, place } = parts;
   if (context.path === '/style.css') {
     context.set('cache-control', 'public, max-age=3600');
     context.type = 'css';
@@ -113,9 +155,14 @@ async function route(context: Context, next: () => Promise<void>, parts: Parts):
   }
   if (/^\/interaction\/[\w-]+$/.test(context.path)) {
     // Each try of a password is counted in the state, and a code to try one with is anybody's for the asking.
-    if (context.method === 'POST' && !flood.admits(context.ip)) return tooMany(context, place, 60_000);
+    // So does each person who leaves for the upstream; whoever comes back brings what was stored before.
+    const stores = context.method === 'POST' || (broker !== null && context.query['answer'] === undefined);
+    if (stores && !flood.admits(context.ip)) return tooMany(context, place, 60_000);
+    if (broker !== null) return broker.interaction(context, provider);
     return signIn(context, provider, accounts, place);
   }
+  if (broker !== null && /^\/(callback|backchannel-logout|saml\/(acs|metadata))$/.test(context.path))
+    return broker.fromUpstream(context);
   if (!paths.test(context.path)) {
     context.type = 'html';
     context.status = 404;
@@ -133,6 +180,7 @@ async function route(context: Context, next: () => Promise<void>, parts: Parts):
   }
   if (context.path === '/token') {
     await next();
+    await refuseOtherKey(context, parts.artefacts);
     tellSignInEnd(context);
     return;
   }
@@ -165,10 +213,13 @@ function tellSignInEnd({ body, oidc }: Context): void {
   Object.assign(body, { refresh_token_expires_in: Math.max(left, 0) });
 }
 
-function configuration(options: EmbeddedProviderOptions, place: Place) {
+const signInSecondsOf = ({ signInLifetimeSeconds = 43_200 }: EmbeddedProviderOptions): number =>
+  signInLifetimeSeconds;
+
+function configuration(options: EmbeddedProviderOptions, place: Place, broker: Broker | null) {
   const { state, keys } = options;
   const off = { enabled: false };
-  const signInSeconds = options.signInLifetimeSeconds ?? 43_200;
+  const signInSeconds = signInSecondsOf(options);
   return {
     adapter: adapterFactory(state.artefacts, options.clock ?? systemClock),
     jwks: { keys: keys.signing },
@@ -187,7 +238,7 @@ function configuration(options: EmbeddedProviderOptions, place: Place) {
     clientBasedCORS: () => false,
     scopes: providerScopes,
     claims: {
-      openid: ['sub', 'cnf', 'auth_time', 'amr'],
+      openid: ['sub', 'cnf', 'auth_time', 'amr', brokeredClaim],
       email: ['email', 'email_verified'],
       groups: [providerGroupsClaim],
     },
@@ -212,7 +263,7 @@ function configuration(options: EmbeddedProviderOptions, place: Place) {
           token.clientId === client.clientId,
       },
       dPoP: { enabled: true, nonceSecret: Buffer.from(keys.nonce, 'base64url'), requireNonce: () => true },
-      deviceFlow: deviceFlow(place),
+      deviceFlow: deviceFlow(place, options.clock ?? systemClock),
     },
     routes: { code_verification: '/device', device_authorization: '/device/auth' },
     ttl: {
@@ -233,7 +284,8 @@ function configuration(options: EmbeddedProviderOptions, place: Place) {
     issueRefreshToken: () => true,
     rotateRefreshToken: () => true,
     expiresWithSession: () => false,
-    findAccount: (context: Context, id: string) => findAccount(state, context, id),
+    findAccount: (context: Context, id: string, token?: TokenOfAccount) =>
+      broker === null ? findAccount(state, context, id) : broker.account(context, id, token),
     renderError: (context: Context, out: { error: string }) => {
       context.type = 'html';
       context.body = problemPage(

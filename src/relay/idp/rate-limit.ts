@@ -18,6 +18,11 @@ export const limits = {
   serviceAccount: { name: 'service-account', failures: 10, windowMs: 900_000 },
   machineAddress: { name: 'machine-address', failures: 50, windowMs: 900_000 },
   userCode: { name: 'user-code', failures: 20, windowMs: 600_000 },
+  /**
+   * Wrong codes of everybody: addresses can be had by the million, and an address more is no way round this one. Eight letters of
+   * twenty and a hundred codes that wait leave a guesser 1 chance in 128,000 in the ten minutes that a code lives.
+   */
+  allUserCodes: { name: 'user-codes', failures: 2000, windowMs: 600_000 },
 } satisfies Record<string, Limit>;
 
 export class RateLimit {
@@ -44,6 +49,15 @@ export class RateLimit {
 }
 
 const key = (limit: Limit, who: string): string => `${limit.name}:${who}`;
+
+/** Whether two addresses are so near that one person may well sit at both: the same /24 of IPv4, the same /64 of IPv6. */
+export const sameNetwork = (one: string, other: string): boolean => networkOf(one) === networkOf(other);
+
+function networkOf(address: string): string {
+  const group = addressGroup(address);
+  if (group.startsWith('127.') || address === '::1') return 'loopback';
+  return group.includes(':') ? group : group.slice(0, group.lastIndexOf('.'));
+}
 
 /** Whom an address stands for: an IPv6 customer has a whole /64. */
 export function addressGroup(address: string): string {

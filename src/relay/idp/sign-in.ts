@@ -1,10 +1,8 @@
 /** `/interaction/:uid`: the form for e-mail and password, between the confirmation of a code and the provider's answer. */
-import type { IncomingMessage } from 'node:http';
-import { errors, type Context, type Provider } from 'oidc-provider';
+import type { Context, Provider } from 'oidc-provider';
 import type { Accounts } from './accounts.ts';
+import { ownInteraction, readForm } from './interaction.ts';
 import { problemPage, signInPage, type Place } from './pages.ts';
-
-const maxBodyBytes = 8192;
 
 /** @returns the middleware's answer to `path`; the caller has matched it */
 export async function signIn(
@@ -13,18 +11,7 @@ export async function signIn(
   accounts: Accounts,
   place: Place,
 ): Promise<void> {
-  context.type = 'html';
-  try {
-    // Throws unless the cookie of this very interaction, bound to its path, comes with the request.
-    const interaction = await provider.interactionDetails(context.req, context.res);
-    if (context.path !== `/interaction/${interaction.uid}` || interaction.prompt.name !== 'login')
-      throw new errors.SessionNotFound('another interaction');
-  } catch (error) {
-    if (!(error instanceof errors.SessionNotFound)) throw error;
-    context.status = 400;
-    context.body = problemPage(place, 'This sign-in has expired, or was started in another browser.');
-    return;
-  }
+  if ((await ownInteraction(context, provider, place)) === null) return;
   const action = `${place.base}${context.path}`;
   if (context.method !== 'POST') {
     context.body = signInPage(place, { action, email: '', problem: null });
@@ -63,16 +50,4 @@ export async function signIn(
     default:
       outcome satisfies never;
   }
-}
-
-/** Null when it is too long. */
-async function readForm(request: IncomingMessage): Promise<URLSearchParams | null> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request) {
-    if (!(chunk instanceof Buffer)) throw new TypeError('a request body is bytes');
-    bytes += chunk.length;
-    if (bytes <= maxBodyBytes) chunks.push(chunk);
-  }
-  return bytes > maxBodyBytes ? null : new URLSearchParams(Buffer.concat(chunks).toString('utf8'));
 }

@@ -1,4 +1,5 @@
 /** Service accounts as an operator manages them. */
+import type { OperatorAct } from '../../evidence/operator-act.ts';
 import { createPublicKey } from 'node:crypto';
 import {
   digestOfSecret,
@@ -16,11 +17,16 @@ import { ProviderError } from '../idp/error.ts';
 export class ServiceAccountAdmin {
   readonly #state: State;
   readonly #relay: string;
+  readonly #operator: OperatorAct;
 
-  /** @param relay base URL of the relay: logins of service accounts carry it as issuer */
-  constructor(state: State, relay: string) {
+  /**
+   * @param relay base URL of the relay: logins of service accounts carry it as issuer
+   * @param operator who changes accounts, for the record
+   */
+  constructor(state: State, relay: string, operator: OperatorAct) {
     this.#state = state;
     this.#relay = relay;
+    this.#operator = operator;
   }
 
   list(): Promise<ServiceAccount[]> {
@@ -67,7 +73,7 @@ export class ServiceAccountAdmin {
   }
 
   async #endLogins({ id }: ServiceAccount, reason: LoginEnd): Promise<void> {
-    await this.#state.logins.endAllOf(this.#relay, id, reason);
+    await this.#state.logins.endAllOf(this.#relay, id, reason, this.#operator);
   }
 }
 

@@ -3,8 +3,6 @@
  * or as an agent whom a person lets act for them. What was proven is bound to the key of the request by whoever calls this.
  */
 import { hash } from 'node:crypto';
-import type { KeptProofKind } from '../../evidence/entry.ts';
-import type { LoginScope } from '../../identity/authenticator.ts';
 import { IdentityError } from '../../identity/error.ts';
 import type { MachineTokens } from '../../identity/machine-token.ts';
 import {
@@ -15,38 +13,15 @@ import {
   type ServiceAccountVerification,
 } from '../../identity/service-account.ts';
 import type { VerifiedPrincipal } from '../../identity/verified-principal.ts';
-import { unknownAuthentication, type Authentication } from '../../model/authentication.ts';
-import type { LoginId } from '../../model/ids.ts';
+import { unknownAuthentication } from '../../model/authentication.ts';
 import type { Policies } from '../../policy/policies.ts';
 import type { Clock } from '../../system/clock.ts';
 import { delegationPrefix, type MachineLogin } from '../../wire/api.ts';
 import { RelayError } from '../error.ts';
 import { addressGroup, limits, RateLimit } from '../idp/rate-limit.ts';
-import type { LoginEntry } from '../state/logins.ts';
+import type { Presented } from '../presented.ts';
 import type { State } from '../state/state.ts';
 import { policiesThatDelegate } from './delegations.ts';
-
-/** What somebody proved, before there is a login. */
-export interface Presented {
-  readonly principal: VerifiedPrincipal;
-  readonly authentication: Authentication;
-  /** Thumbprint of the key that the issuer itself bound; null when it did not. */
-  readonly boundJkt: string | null;
-  /** What the `login` entry says of it. */
-  readonly told: Pick<LoginEntry, 'method' | 'idTokenDigest' | 'audience' | 'proof' | 'delegation'>;
-  /** What is kept of it beside the log, by digest. Nothing that could be shown again. */
-  readonly kept: readonly { readonly digest: string; readonly kind: KeptProofKind; readonly text: string }[];
-  /** No login by it goes on after this, wall clock; null: it is good until it is not renewed. */
-  readonly endsAtMs: number | null;
-  readonly scope: LoginScope | null;
-  /** The person's login under which an agent acts. */
-  readonly parent: LoginId | null;
-  /**
-   * Asked before and after the login is stored: whoever is revoked in between is not left with one.
-   * @throws IdentityError
-   */
-  readonly refuseUnlessVouchedFor: () => Promise<void>;
-}
 
 export interface MachineSignInsOptions {
   /** Base URL of this relay. */

@@ -30,7 +30,7 @@ import type { RelayConfig } from '../config/config.ts';
 import type { TargetConfig } from '../config/targets.ts';
 import { RelayError, StepUpRequired } from '../error.ts';
 import type { ReviewedSession } from '../reviews/held-review.ts';
-import type { Sessions } from '../state/sessions.ts';
+import type { DueSession, Sessions } from '../state/sessions.ts';
 import { blockedEntry } from './blocked-entry.ts';
 import { LiveSession, type SessionFacts } from './live-session.ts';
 import type { SessionProtocol } from './protocol.ts';
@@ -351,6 +351,22 @@ export class SessionRegistry {
     }
   }
 
+  #endDue(due: DueSession): void {
+    const session = this.#live.get(due.session);
+    if (session === undefined) return;
+    // An operator keeps no log; whoever kills by a signed request was told of by the process that took it.
+    if ('operator' in due)
+      this.#options
+        .append({
+          kind: 'session.killed-by-operator',
+          actor: relayActor,
+          session: due.session,
+          operator: due.operator,
+        })
+        .catch((error: unknown) => this.#options.observe.trouble('session.killed-by-operator', error));
+    void session.end(due.why);
+  }
+
   async #poll(): Promise<void> {
     const { state, clock, processId, observe } = this.#options;
     if (clock.monotonicMs() - this.#seenAt > blindMs && this.#live.size > 0) {
@@ -362,7 +378,7 @@ export class SessionRegistry {
     try {
       const due = await state.due(processId);
       this.#seenAt = clock.monotonicMs();
-      for (const { session, why } of due) void this.#live.get(session)?.end(why);
+      for (const each of due) this.#endDue(each);
       await this.authenticateAgain();
     } catch (error) {
       observe.trouble('state', error);

@@ -80,6 +80,20 @@ export class Artefacts {
     await this.#db.deleteFrom('artefacts').where('account_id', '=', accountId).execute();
   }
 
+  /**
+   * Everything that was issued under the grants whose refresh token is bound to the key (RFC 9449).
+   * @param jkt RFC 7638 thumbprint; a key is of one login
+   */
+  async removeBoundTo(jkt: string): Promise<void> {
+    const rows = await this.#db
+      .selectFrom('artefacts')
+      .select(['grant_id', 'payload'])
+      .where('model', '=', 'RefreshToken')
+      .execute();
+    for (const { grant_id: grant, payload } of rows)
+      if (grant !== null && JSON.parse(payload).jkt === jkt) await this.removeGrant(grant);
+  }
+
   /** Everything that was issued under the grant. */
   async removeGrant(grantId: string): Promise<void> {
     await this.#db.deleteFrom('artefacts').where('grant_id', '=', grantId).execute();

@@ -1,6 +1,7 @@
 /** Sign-ins: whose, bound to which key, good until when. A login lives while it has not ended and is renewed in time. */
 import type { Kysely } from 'kysely';
 import type { NewEntry } from '../../evidence/entry.ts';
+import type { OperatorAct } from '../../evidence/operator-act.ts';
 import type { LiveLogins, LoginScope, StoredLogin } from '../../identity/authenticator.ts';
 import { PublicJwk } from '../../identity/login-key.ts';
 import type { Authentication } from '../../model/authentication.ts';
@@ -24,6 +25,22 @@ export interface NewLogin extends Omit<StoredLogin, 'scope'> {
 
 /** A login as a log is told of it. */
 export type LoginEntry = Extract<NewEntry, { kind: 'login' }>;
+
+export interface LiveLogin {
+  readonly id: LoginId;
+  readonly principal: Principal;
+  readonly jkt: string;
+  readonly createdAtMs: number;
+  readonly renewedAtMs: number;
+  readonly validUntilMs: number;
+}
+
+export interface EndedLogin {
+  readonly id: LoginId;
+  readonly reason: LoginEnd;
+  /** Null: by no operator that is known. */
+  readonly operator: OperatorAct | null;
+}
 
 /** `lapsed`: nobody ended it, but it was not renewed in time. */
 export type Standing = 'live' | 'lapsed' | 'ended';
@@ -54,6 +71,8 @@ export class Logins implements LiveLogins {
         valid_until: login.validUntilMs,
         ended_at: null,
         ended_reason: null,
+        ended_by: null,
+        end_untold: 0,
         entry: JSON.stringify(login.entry),
         acts_for_issuer: login.principal.actsFor?.issuer ?? null,
         acts_for_subject: login.principal.actsFor?.subject ?? null,
@@ -97,9 +116,22 @@ export class Logins implements LiveLogins {
     return numUpdatedRows > 0n;
   }
 
-  /** Ends all of one principal, and those of agents that act for it; returns how many. */
-  async endAllOf(issuer: string, subject: string, reason: LoginEnd): Promise<number> {
-    const { numUpdatedRows } = await this.#ending(reason)
+  /** By an operator beside the relay: whichever relay sees it first tells its log. False when it had ended before. */
+  async endByOperator(login: LoginId, operator: OperatorAct): Promise<boolean> {
+    const { numUpdatedRows } = await this.#ending('revoked', operator)
+      .where('id', '=', login)
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
+  }
+
+  /** Ends all of one principal, and those of agents that act for it, to be told as `endByOperator`; returns how many. */
+  async endAllOf(
+    issuer: string,
+    subject: string,
+    reason: LoginEnd,
+    operator: OperatorAct | null = null,
+  ): Promise<number> {
+    const { numUpdatedRows } = await this.#ending(reason, operator, 1)
       .where((where) =>
         where.or([
           where.and({ issuer, subject }),
@@ -108,6 +140,60 @@ export class Logins implements LiveLogins {
       )
       .executeTakeFirstOrThrow();
     return Number(numUpdatedRows);
+  }
+
+  /** Not ended and renewed in time, oldest first; of everybody, or of one principal. */
+  async live(of: { readonly issuer: string; readonly subject: string } | null = null): Promise<LiveLogin[]> {
+    const all = this.#db
+      .selectFrom('logins')
+      .selectAll()
+      .where('ended_at', 'is', null)
+      .where('valid_until', '>', this.#clock.wallMs())
+      .orderBy('id');
+    const chosen = of === null ? all : all.where('issuer', '=', of.issuer).where('subject', '=', of.subject);
+    return (await chosen.execute()).map((row) => ({
+      id: row.id as LoginId,
+      principal: principalOf(row),
+      jkt: row.jkt,
+      createdAtMs: row.created_at,
+      renewedAtMs: row.renewed_at,
+      validUntilMs: row.valid_until,
+    }));
+  }
+
+  /** Whether a login of that key was ended by an operator: whoever holds a copy must not come back with it. */
+  async isRevokedKey(jkt: string): Promise<boolean> {
+    const row = await this.#db
+      .selectFrom('logins')
+      .select('id')
+      .where('jkt', '=', jkt)
+      .where('ended_by', 'is not', null)
+      .executeTakeFirst();
+    return row !== undefined;
+  }
+
+  /** Ends that no log tells yet, each for one caller; `endTold` says how it went. */
+  async takeUntold(): Promise<EndedLogin[]> {
+    const rows = await this.#db.selectFrom('logins').selectAll().where('end_untold', '=', 1).execute();
+    const taken: EndedLogin[] = [];
+    for (const row of rows)
+      if (await this.#setUntold(row.id as LoginId, 1, 2))
+        taken.push({
+          id: row.id as LoginId,
+          reason: row.ended_reason as LoginEnd,
+          operator: row.ended_by === null ? null : JSON.parse(row.ended_by),
+        });
+    return taken;
+  }
+
+  /** False: it was not told, and is to be taken again. */
+  async endTold(login: LoginId, told: boolean): Promise<void> {
+    await this.#setUntold(login, 2, told ? 0 : 1);
+  }
+
+  /** What was taken by a process that died meanwhile is taken again; told twice at worst, never not at all. */
+  async untellTaken(): Promise<void> {
+    await this.#db.updateTable('logins').set({ end_untold: 1 }).where('end_untold', '=', 2).execute();
   }
 
   async findLive(login: LoginId): Promise<StoredLogin | null> {
@@ -148,10 +234,22 @@ export class Logins implements LiveLogins {
     return row === undefined ? null : JSON.parse(row.entry);
   }
 
-  #ending(reason: LoginEnd) {
+  async #setUntold(login: LoginId, from: number, to: number): Promise<boolean> {
+    const { numUpdatedRows } = await this.#db
+      .updateTable('logins')
+      .set({ end_untold: to })
+      .where('id', '=', login)
+      .where('end_untold', '=', from)
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
+  }
+
+  /** @param untold 0: who asks tells the log itself */
+  #ending(reason: LoginEnd, operator: OperatorAct | null = null, untold = operator === null ? 0 : 1) {
+    const by = operator === null ? null : JSON.stringify(operator);
     return this.#db
       .updateTable('logins')
-      .set({ ended_at: this.#clock.wallMs(), ended_reason: reason })
+      .set({ ended_at: this.#clock.wallMs(), ended_reason: reason, ended_by: by, end_untold: untold })
       .where('ended_at', 'is', null);
   }
 }

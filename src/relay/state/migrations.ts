@@ -36,6 +36,18 @@ const migrations: readonly Migration[] = [
       for (const statement of machines) await sql.raw(statement).execute(db);
     },
   },
+  {
+    name: '0005-broker',
+    async up(db) {
+      for (const statement of broker) await sql.raw(statement).execute(db);
+    },
+  },
+  {
+    name: '0007-lifecycle',
+    async up(db) {
+      for (const statement of lifecycle) await sql.raw(statement).execute(db);
+    },
+  },
 ];
 
 const first = [
@@ -107,6 +119,24 @@ const machines = [
   `create index logins_acts_for on logins (acts_for_issuer, acts_for_subject)`,
   `alter table reviews add column acts_for text`,
   `alter table review_decisions add column acts_for text`,
+];
+
+const broker = [
+  `create table upstream_sign_ins (id text primary key, upstream text not null, issuer text not null, subject text not null,
+     session text, identity text not null, login_id text, created_at bigint not null, expires_at bigint not null,
+     leased_by text, leased_until bigint not null)`,
+  `create index upstream_sign_ins_subject on upstream_sign_ins (subject)`,
+  `create index upstream_sign_ins_session on upstream_sign_ins (session)`,
+  `create index upstream_sign_ins_login on upstream_sign_ins (login_id)`,
+  `create index upstream_sign_ins_expiry on upstream_sign_ins (expires_at)`,
+];
+
+const lifecycle = [
+  `alter table logins add column ended_by text`,
+  `alter table logins add column end_untold integer not null default 0`,
+  `create index logins_untold on logins (end_untold)`,
+  `create index logins_key on logins (jkt)`,
+  `alter table sessions add column kill_operator text`,
 ];
 
 /** Any constant will do, as long as nothing else in the database takes the same advisory lock. */

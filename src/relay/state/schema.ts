@@ -42,6 +42,10 @@ export interface LoginRow {
   valid_until: number;
   ended_at: number | null;
   ended_reason: string | null;
+  /** JSON of an `OperatorAct`; null: no operator ended it. */
+  ended_by: string | null;
+  /** 1: ended by a process that keeps no log, so that a relay has to tell it; 2: one is about to; 0: told. */
+  end_untold: number;
   auth_time: number | null;
   acr: string | null;
   /** JSON array of strings. */
@@ -112,6 +116,8 @@ export interface SessionRow {
   /** The compact JWS that asked for it, and the login whose key signed it. */
   kill_request: string | null;
   kill_login_id: string | null;
+  /** JSON of the `OperatorAct` that asked instead. */
+  kill_operator: string | null;
 }
 
 /** A held command on which people decide. Texts are those of the record: masked. */
@@ -165,6 +171,23 @@ export interface ReviewDecisionRow {
   standing: string;
 }
 
+/** A sign-in that an upstream of the embedded provider vouches for. */
+export interface UpstreamSignInRow {
+  id: string;
+  upstream: string;
+  issuer: string;
+  subject: string;
+  session: string | null;
+  /** Encrypted JSON. */
+  identity: string;
+  login_id: string | null;
+  created_at: number;
+  expires_at: number;
+  /** Who renews it now, and until when nobody else may. */
+  leased_by: string | null;
+  leased_until: number;
+}
+
 export interface Tables {
   users: UserRow;
   service_accounts: ServiceAccountRow;
@@ -172,6 +195,7 @@ export interface Tables {
   delegations: DelegationRow;
   artefacts: ArtefactRow;
   logins: LoginRow;
+  upstream_sign_ins: UpstreamSignInRow;
   sessions: SessionRow;
   reviews: ReviewRow;
   review_decisions: ReviewDecisionRow;

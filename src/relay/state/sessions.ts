@@ -3,6 +3,7 @@
  * a session polls `due` (one query) and ends what it names; deadlines it keeps itself, by its monotonic clock.
  */
 import type { Kysely, SelectQueryBuilder } from 'kysely';
+import type { OperatorAct } from '../../evidence/operator-act.ts';
 import type { Authentication } from '../../model/authentication.ts';
 import type { LoginId, SessionId, TargetName } from '../../model/ids.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
@@ -37,7 +38,9 @@ export type DueSession =
       readonly why: 'killed';
       readonly request: string;
       readonly login: LoginId;
-    };
+    }
+  /** By an operator: the process that ends it tells the log. */
+  | { readonly session: SessionId; readonly why: 'killed'; readonly operator: OperatorAct };
 
 export class Sessions {
   readonly #db: Kysely<Tables>;
@@ -65,6 +68,7 @@ export class Sessions {
         kill_requested_at: null,
         kill_request: null,
         kill_login_id: null,
+        kill_operator: null,
       })
       .execute();
   }
@@ -106,13 +110,30 @@ export class Sessions {
     return numUpdatedRows > 0n;
   }
 
+  /** The same by an operator. @returns false when the session is not live, or somebody asked before */
+  async requestKillByOperator(session: SessionId, operator: OperatorAct): Promise<boolean> {
+    const { numUpdatedRows } = await this.#db
+      .updateTable('sessions')
+      .set({ kill_requested_at: this.#clock.wallMs(), kill_operator: JSON.stringify(operator) })
+      .where('id', '=', session)
+      .where('closed_at', 'is', null)
+      .where('kill_requested_at', 'is', null)
+      .executeTakeFirstOrThrow();
+    return numUpdatedRows > 0n;
+  }
+
+  /** Of a run of a relay that was killed: nobody holds them any more. */
+  async closeInterrupted(sessions: readonly SessionId[]): Promise<void> {
+    for (const session of sessions) await this.close(session, 'interrupted');
+  }
+
   /** What this process must end: killed, or of a login that no longer lives. */
   async due(processId: string): Promise<DueSession[]> {
     const rows = await this.#db
       .selectFrom('sessions')
       .leftJoin('logins', 'logins.id', 'sessions.login_id')
       .leftJoin('logins as parent', 'parent.id', 'logins.parent_id')
-      .select(['sessions.id', 'kill_request', 'kill_login_id'])
+      .select(['sessions.id', 'kill_request', 'kill_login_id', 'kill_operator'])
       .where('process_id', '=', processId)
       .where('closed_at', 'is', null)
       .where((where) =>
@@ -125,16 +146,12 @@ export class Sessions {
         ]),
       )
       .execute();
-    return rows.map((row) =>
-      row.kill_request === null || row.kill_login_id === null
-        ? { session: row.id as SessionId, why: 'access-ended' }
-        : {
-            session: row.id as SessionId,
-            why: 'killed',
-            request: row.kill_request,
-            login: row.kill_login_id as LoginId,
-          },
-    );
+    return rows.map(({ id, kill_request: request, kill_login_id: login, kill_operator: operator }) => {
+      const session = id as SessionId;
+      if (operator !== null) return { session, why: 'killed', operator: JSON.parse(operator) };
+      if (request === null || login === null) return { session, why: 'access-ended' };
+      return { session, why: 'killed', request, login: login as LoginId };
+    });
   }
 
   /** How the people behind the live sessions of this process are authenticated now: a step-up changes it under them. */

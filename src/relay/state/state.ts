@@ -19,6 +19,7 @@ import { Delegations } from './delegations.ts';
 import { ServiceAccounts } from './service-accounts.ts';
 import { Sessions } from './sessions.ts';
 import { shortenWaits, sqliteDialect } from './sqlite.ts';
+import { UpstreamSignIns } from './upstream-sign-ins.ts';
 import { Users } from './users.ts';
 
 export interface StateOptions {
@@ -36,6 +37,7 @@ export class State {
   readonly delegations: Delegations;
   readonly artefacts: Artefacts;
   readonly logins: Logins;
+  readonly upstreamSignIns: UpstreamSignIns;
   readonly sessions: Sessions;
   readonly reviews: Reviews;
   readonly replay: Replay;
@@ -59,6 +61,7 @@ export class State {
     this.delegations = new Delegations(db, clock);
     this.artefacts = new Artefacts(db, clock);
     this.logins = new Logins(db, clock);
+    this.upstreamSignIns = new UpstreamSignIns(db, clock);
     this.sessions = new Sessions(db, clock);
     this.reviews = new Reviews(db, clock, notices);
     this.#notices = notices;
@@ -110,6 +113,7 @@ export class State {
       .where('window_started_at', '<=', now - 86_400_000)
       .execute();
     await this.#db.deleteFrom('delegations').where('expires_at', '<=', now).execute();
+    await this.upstreamSignIns.sweep();
     await this.reviews.sweep();
     await this.#db
       .deleteFrom('sessions')

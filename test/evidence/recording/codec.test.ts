@@ -8,7 +8,7 @@ import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { Decoder } from 'cbor-x';
 import fc from 'fast-check';
 import { decodeItem, type Cbor } from '../../../src/evidence/recording/decode.ts';
-import { Batch } from '../../../src/evidence/recording/encode.ts';
+import { Batch, copyWords, viewOf } from '../../../src/evidence/recording/encode.ts';
 import { EvidenceError } from '../../../src/evidence/error.ts';
 import { measureSegment, readRecords } from '../../../src/evidence/recording/records.ts';
 import { parseRecipient } from '../../../src/evidence/recording/age.ts';
@@ -60,6 +60,18 @@ const plain = (value: Value | Cbor): unknown => {
 };
 
 const foreign = new Decoder({ mapsAsObjects: false });
+
+test('bytes copied in words are those that were there, up to the end of their memory and not beyond', () => {
+  const from = Buffer.from(Array.from({ length: 80 }, (_, index) => index + 1)).subarray(3);
+  for (let start = 0; start <= from.length; start++)
+    for (let size = 0; size <= from.length - start; size++) {
+      const into = Buffer.alloc(100, 0xee);
+      copyWords(viewOf(from), start, viewOf(into), 7, size);
+      assert.deepEqual(into.subarray(7, 7 + size), from.subarray(start, start + size));
+      assert.ok(into.subarray(0, 7).every((byte) => byte === 0xee));
+      assert.ok(into.subarray(7 + size + 3).every((byte) => byte === 0xee));
+    }
+});
 
 test('what is encoded is decoded, by this decoder and by a foreign one', () => {
   fc.assert(

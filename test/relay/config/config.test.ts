@@ -51,7 +51,7 @@ test('the least configuration: local, embedded, default deny, paths from dataDir
         originals: null,
       },
       state: { kind: 'sqlite', file: '/var/lib/hoop/state.db' },
-      identity: { kind: 'embedded' },
+      identity: { kind: 'embedded', upstream: null },
       machines: [],
       tokens: { lifetimeMs: 900_000, signInLifetimeMs: 43_200_000 },
       sessions: {
@@ -390,6 +390,50 @@ const wrong: [string, string, (string | RegExp)[]][] = [
     'embedded with a client',
     `${data}identity: { clientId: a }\n`,
     [/^2:23 identity\.clientId only for an issuer that is not embedded/],
+  ],
+  [
+    'an upstream of an issuer that is not embedded',
+    `${data}identity: { issuer: "https://i.example", clientId: a, upstream: { kind: saml, metadata: a.xml } }\n`,
+    [/identity\.upstream only for the embedded issuer/],
+  ],
+  [
+    'SAML metadata over http',
+    `${data}identity: { upstream: { kind: saml, metadata: "http://idp.example.com/x" } }\n`,
+    [/identity\.upstream\.metadata expected https/],
+  ],
+  [
+    'SAML metadata from a URL with a password',
+    `${data}identity: { upstream: { kind: saml, metadata: "https://u:p@idp.example.com/x" } }\n`,
+    [/identity\.upstream\.metadata expected a path, or an https URL without user and password/],
+  ],
+  [
+    'a SAML clock that may be off by an hour',
+    `${data}identity: { upstream: { kind: saml, metadata: a.xml, clockSkew: 1h } }\n`,
+    [/identity\.upstream\.clockSkew expected a duration from 0s to 5m/],
+  ],
+  [
+    'an OpenID upstream with an external issuer',
+    `${data}identity: { issuer: "https://i.example", clientId: a, upstream: { kind: oidc, issuer: "https://u.example", clientId: b } }\n`,
+    [/^2:65 identity\.upstream only for the embedded issuer/],
+  ],
+  [
+    'an upstream by http, with its secret in the file, without openid',
+    `${data}identity:\n  upstream: { kind: oidc, issuer: "http://u.example", clientId: b, clientSecret: hush, scopes: [email] }\n`,
+    [
+      /^3:35 identity\.upstream\.issuer expected https/,
+      /^3:82 identity\.upstream\.clientSecret a secret does not belong in this file/,
+      /^3:96 identity\.upstream\.scopes expected openid/,
+    ],
+  ],
+  [
+    'an upstream of another kind',
+    `${data}identity: { upstream: { kind: ldap } }\n`,
+    [/identity\.upstream\.kind expected kind: oidc/],
+  ],
+  [
+    'an unknown key of an upstream',
+    `${data}identity: { upstream: { kind: oidc, issuer: "https://u.example", clientID: b } }\n`,
+    [/clientId missing/, /clientID unknown key; did you mean clientId/],
   ],
   [
     'scopes without openid',

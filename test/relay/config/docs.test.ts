@@ -6,6 +6,7 @@ import path from 'node:path';
 import { z } from 'zod';
 import { parseConfig } from '../../../src/relay/config/config.ts';
 import { RelayFile } from '../../../src/relay/config/schema.ts';
+import { upstreamSchema } from '../../../src/relay/config/upstream.ts';
 import { RelayMetrics } from '../../../src/relay/metrics.ts';
 import { Policies } from '../../../src/policy/policies.ts';
 import { actions } from '../../../src/policy/schema.ts';
@@ -64,12 +65,22 @@ test('every key of relay.yaml is described, and no other', () => {
     assert.deepEqual([...common, ...own].toSorted(), keysOf(schema).toSorted());
   }
   assert.deepEqual(documentedKeys(text, 'Of a rule, in').toSorted(), keysOf(machineSchema()).toSorted());
+  for (const upstream of upstreamSchema.options)
+    assert.deepEqual(
+      documentedKeys(text, `Of an upstream with \`kind: ${upstream.shape.kind.value}\``).toSorted(),
+      keysOf(upstream).toSorted(),
+    );
   assert.deepEqual(documentedKeys(text, 'Of a webhook').toSorted(), keysOf(webhookSchema()).toSorted());
 });
 
 test('the example configuration is valid', () => {
   const config = parseConfig('/etc/hoop/relay.yaml', block(read('configuration.md'), 'yaml'));
   assert.deepEqual([...config.targets.keys()], ['db-prod']);
+});
+
+test('the example of saml.md is valid', () => {
+  const config = parseConfig('/etc/hoop/relay.yaml', `dataDir: .\n${block(read('saml.md'), 'yaml')}`);
+  assert.equal(config.identity.kind === 'embedded' && config.identity.upstream?.kind, 'saml');
 });
 
 test('the examples of servers.md are valid', () => {

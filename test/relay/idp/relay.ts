@@ -13,6 +13,7 @@ import { keepProof } from '../../../src/evidence/logins/archive.ts';
 import { generateTokenKey } from '../../../src/identity/access-token.ts';
 import { makeProof } from '../../../src/identity/dpop.ts';
 import { generateLoginKey, importLoginKey, type LoginKey } from '../../../src/identity/login-key.ts';
+import type { SeenKeys } from '../../../src/identity/issuer-keys.ts';
 import type { MachineRule } from '../../../src/identity/machine-token.ts';
 import { Policies } from '../../../src/policy/policies.ts';
 import { delegationRoutes } from '../../../src/relay/api/delegations.ts';
@@ -28,6 +29,8 @@ import {
   providerScopes,
 } from '../../../src/relay/idp/provider.ts';
 import { openMachines } from '../../../src/relay/machines/open.ts';
+import type { UpstreamParts } from '../../../src/relay/idp/upstream/open.ts';
+import type { Upstream } from '../../../src/relay/idp/upstream/upstream.ts';
 import { State } from '../../../src/relay/state/state.ts';
 import type { Clock } from '../../../src/system/clock.ts';
 import type { LoginAnswer } from '../../../src/wire/api.ts';
@@ -58,6 +61,8 @@ export interface TestRelayOptions {
   readonly machines?: readonly MachineRule[];
   readonly policy?: string;
   readonly more?: MoreRoutes;
+  /** Where people sign in, given the relay's address; here when absent. */
+  readonly upstreamAt?: (relay: string, parts: UpstreamParts) => Promise<Upstream>;
 }
 
 export async function startRelay(options: TestRelayOptions = {}) {
@@ -70,7 +75,26 @@ export async function startRelay(options: TestRelayOptions = {}) {
   const errors: Error[] = [];
   const onError = (error: Error) => void errors.push(error);
   const state = await State.open(path.join(directory, 'state.sqlite'), { clock, onError });
-  const provider = createProvider({ relay, state, keys: await generateProviderKeys(), clock, onError });
+  const entries: NewEntry[] = [];
+  const append = async (entry: NewEntry) => void entries.push(entry);
+  const onKeys = async (issuer: string, { jwks, digest }: SeenKeys) =>
+    append({
+      kind: 'issuer.keys',
+      actor: relayActor,
+      issuer,
+      jwksDigest: digest,
+      jwks: JSON.parse(JSON.stringify(jwks)),
+    });
+  const parts = { clock, replay: state.replay, onKeys, onError, samlKey: null };
+  const provider = createProvider({
+    relay,
+    state,
+    keys: await generateProviderKeys(),
+    clock,
+    onError,
+    upstream: (await options.upstreamAt?.(relay, parts)) ?? null,
+    onEnded: (login) => append({ kind: 'login.ended', actor: relayActor, login, reason: 'revoked' }),
+  });
   const identity = await createIdentity({
     relay,
     state,
@@ -84,17 +108,17 @@ export async function startRelay(options: TestRelayOptions = {}) {
       fetchJson: provider.fetchJson,
     },
   });
-  const entries: NewEntry[] = [];
-  const append = async (entry: NewEntry) => void entries.push(entry);
   const policies = Policies.parse([{ name: 'policy.cedar', text: options.policy ?? '' }]);
   const machines = openMachines({
-    config: { publicUrl: relay, identity: { kind: 'embedded' }, machines: options.machines ?? [] },
+    config: {
+      publicUrl: relay,
+      identity: { kind: 'embedded', upstream: null },
+      machines: options.machines ?? [],
+    },
     state,
     clock,
     policies: () => policies,
-    onIssuerKeys: async (issuer, { digest }) => {
-      await append({ kind: 'issuer.keys', actor: relayActor, issuer, jwksDigest: digest, jwks: null });
-    },
+    onIssuerKeys: onKeys,
   });
   const app = Fastify({
     serverFactory: (handler) => server.on('request', handler),
@@ -109,6 +133,7 @@ export async function startRelay(options: TestRelayOptions = {}) {
     keepProof: (...proof) => keepProof(directory, ...proof),
     machines,
     vouchesFor: (...token) => provider.accounts.vouchesFor(...token),
+    broker: provider.broker,
   });
   delegationRoutes(app, {
     config: { publicUrl: relay },

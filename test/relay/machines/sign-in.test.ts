@@ -57,7 +57,7 @@ before(async () => {
     ],
     policy: `permit (principal in Group::"engineering", action == Action::"delegate", resource in Group::"assistants");`,
   });
-  admin = new ServiceAccountAdmin(relay.state, relay.relay);
+  admin = new ServiceAccountAdmin(relay.state, relay.relay, { account: 'root', reason: null });
   anaId = (await relay.provider.accounts.add('ana@example.com', ['engineering'], 'correct horse battery'))!
     .id;
 });

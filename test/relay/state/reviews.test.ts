@@ -261,10 +261,12 @@ describe('on PostgreSQL', { skip: postgresMissing }, () => {
         const told = Promise.withResolvers<void>();
         const stop = two.reviews.subscribe(() => told.resolve());
         // Until it listens nothing is heard; a change that nobody waits for does no harm.
-        const changing = setInterval(() => void change(), 50);
+        const changes: Promise<unknown>[] = [];
+        const changing = setInterval(() => changes.push(change()), 50);
         await told.promise;
         clearInterval(changing);
         stop();
+        await Promise.all(changes);
       };
       const change = () => one.reviews.dismiss('01JD0000000000000000000009', person('ben'), null);
       await heard();

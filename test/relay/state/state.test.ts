@@ -278,6 +278,37 @@ function contract(locate: () => string): void {
     assert.ok((await state.sessions.live()).some(({ id }) => id === elsewhere.id));
   });
 
+  test('what an operator ends is over at once, told by one process, and told again when that one died', async () => {
+    const operator = { account: 'root', reason: 'laptop stolen' };
+    const [one, other] = [newLogin(clock), newLogin(clock)];
+    for (const login of [one, other]) await state.logins.open(login);
+    assert.ok((await twin.logins.live()).some(({ id }) => id === one.id));
+    assert.equal(await twin.logins.endByOperator(one.id, operator), true);
+    assert.equal(await twin.logins.endByOperator(one.id, operator), false);
+    assert.equal(await state.logins.findLive(one.id), null);
+    assert.ok((await twin.logins.live(ana)).every(({ id }) => id !== one.id));
+    assert.equal(await state.logins.isRevokedKey(key.jkt), true);
+    assert.equal(await state.logins.isRevokedKey('another key'), false);
+    const taken = (await Promise.all([state.logins.takeUntold(), twin.logins.takeUntold()])).flat();
+    const mine = taken.filter(({ id }) => id === one.id);
+    assert.deepEqual(mine, [{ id: one.id, reason: 'revoked', operator }]);
+    await state.logins.untellTaken();
+    assert.equal((await twin.logins.takeUntold()).filter(({ id }) => id === one.id).length, 1);
+    await twin.logins.endTold(one.id, false);
+    assert.equal((await state.logins.takeUntold()).filter(({ id }) => id === one.id).length, 1);
+    for (const { id } of taken) await state.logins.endTold(id, true);
+    assert.equal((await twin.logins.takeUntold()).filter(({ id }) => id === one.id).length, 0);
+
+    const process = `process-${ulid(clock.nowMs)}`;
+    const session = newSession(clock, other.id, process);
+    await state.sessions.open(session);
+    assert.equal(await twin.sessions.requestKillByOperator(session.id, operator), true);
+    assert.equal(await twin.sessions.requestKillByOperator(session.id, operator), false);
+    assert.deepEqual(await state.sessions.due(process), [{ session: session.id, why: 'killed', operator }]);
+    await state.sessions.closeInterrupted([session.id]);
+    assert.equal((await twin.sessions.find(session.id))?.outcome, 'interrupted');
+  });
+
   test('settings are shared', async () => {
     assert.equal(await state.settings.get('name'), null);
     await state.settings.set('name', 'one');

@@ -58,7 +58,8 @@ test('every answer of the specification, and no fork or rollback is cosigned', a
   const signer = NoteSigner.generate(origin);
   const witness = await start(await configFile(signer.verifier.toString()));
   const verifier = NoteVerifier.parse(witness.vkey);
-  const send = async (body: Buffer | string) => {
+  const send = async (text: Buffer | string) => {
+    const body = typeof text === 'string' ? text : new Uint8Array(text);
     const answer = await fetch(`${witness.url}/add-checkpoint`, { method: 'POST', body });
     return { status: answer.status, type: answer.headers.get('content-type'), text: await answer.text() };
   };
@@ -130,11 +131,13 @@ test('the size is on disk before the cosignature leaves; a directory that was ta
   const witness = await start(file, files);
   const add = async (url: string, old: number, size: number) => {
     const tree = treeOf(size);
-    const body = formatAddCheckpoint({
-      old,
-      proof: tree.proofFrom(old),
-      checkpoint: Buffer.from(signCheckpoint({ origin, ...tree }, signer)),
-    });
+    const body = new Uint8Array(
+      formatAddCheckpoint({
+        old,
+        proof: tree.proofFrom(old),
+        checkpoint: Buffer.from(signCheckpoint({ origin, ...tree }, signer)),
+      }),
+    );
     return (await fetch(`${url}/add-checkpoint`, { method: 'POST', body })).status;
   };
   failing.now = true;
@@ -163,7 +166,9 @@ test(
       const [, url] = await running.says(/Witness ready at (\S+)/);
       const post = async (tree: ReturnType<typeof treeOf>, from: number) => {
         const checkpoint = Buffer.from(signCheckpoint({ origin, ...tree }, signer));
-        const body = formatAddCheckpoint({ old: from, proof: tree.proofFrom(from), checkpoint });
+        const body = new Uint8Array(
+          formatAddCheckpoint({ old: from, proof: tree.proofFrom(from), checkpoint }),
+        );
         const answer = await fetch(`${url}/add-checkpoint`, { method: 'POST', body });
         return { status: answer.status, text: await answer.text() };
       };

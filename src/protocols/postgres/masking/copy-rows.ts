@@ -3,6 +3,7 @@
  * format. PostgreSQL sends a row as one CopyData message (the binary header together with the first row); a message that
  * ends within a row is not accepted, because its rest could not be attributed.
  */
+import { BytePlaces } from '../../../bytes/byte-places.ts';
 import { PostgresError } from '../error.ts';
 import { headerBytes } from '../messages/frame.ts';
 import { Backslashes } from './backslashes.ts';
@@ -52,6 +53,9 @@ export class CopyMasker {
   /** What becomes of the fields of a column that hold no mark. */
   #ways: Uint8Array = new Uint8Array(0);
   readonly #backslashes = new Backslashes();
+  /** Of the run, where values are separated by nothing else. */
+  readonly #delimiters = new BytePlaces();
+  #nextDelimiter = 0;
   /** The finding at hand. */
   readonly #range = { start: 0, end: 0, rule: 0 };
   /** Number of the first row of the run. */
@@ -118,6 +122,8 @@ export class CopyMasker {
     this.#found.clear();
     this.#backslashes.forget(start);
     this.#messages = [];
+    this.#nextDelimiter = 0;
+    if (!this.#plan.binary && !this.#csv) this.#delimiters.find(bytes, start, end, this.#delimiter);
     for (let at = start; at < end;) {
       const next = at + 1 + bytes.readInt32BE(at + 1);
       this.#edits.messageAt = at;
@@ -142,32 +148,53 @@ export class CopyMasker {
 
   // ---- text and CSV ----
 
-  /** Every byte of every row passes here: fields without marks are noted without a call of `#field`. */
+  /** Fields without marks are noted without a call of `#field`. */
   #textLine(bytes: Buffer, start: number, end: number): void {
     if (start === end) return;
     const last = lineEnd(bytes, end);
-    const delimiter = this.#delimiter;
-    const plain = !this.#backslashes.within(bytes, start, last);
     const message = this.#messages.length;
     const ways = this.#rowOf(message) === -1 ? noWays : this.#ways;
+    const columns = this.#backslashes.within(bytes, start, last)
+      ? this.#escapedLine(bytes, start, last, ways, message)
+      : this.#plainLine(bytes, start, last, ways, message);
+    this.#checkColumns(columns);
+  }
+
+  /** Every row passes here. Returns how many columns it has. */
+  #plainLine(bytes: Buffer, start: number, last: number, ways: Uint8Array, message: number): number {
+    const { places, count } = this.#delimiters;
+    let next = this.#nextDelimiter;
+    while (next < count && places[next]! < start) next++; // a byte of the message's length
+    let column = 0;
+    for (let from = start; from <= last; column++) {
+      const to = next < count && places[next]! < last ? places[next++]! : last;
+      const way = column < ways.length ? ways[column]! : Way.look;
+      if (way === Way.look) this.#field(bytes, from, to, column);
+      else if (way === Way.scan && to > from) this.#found.add(from, to, column, message);
+      from = to + 1;
+    }
+    this.#nextDelimiter = next;
+    return column;
+  }
+
+  #escapedLine(bytes: Buffer, start: number, last: number, ways: Uint8Array, message: number): number {
+    const delimiter = this.#delimiter;
     let column = 0;
     for (let at = start; at <= last; column++) {
       const from = at;
       let escaped = false;
-      if (plain) while (at < last && bytes[at] !== delimiter) at++;
-      else
-        for (; at < last && bytes[at] !== delimiter; at++)
-          if (bytes[at] === backslash) {
-            escaped = true;
-            at++;
-          }
+      for (; at < last && bytes[at] !== delimiter; at++)
+        if (bytes[at] === backslash) {
+          escaped = true;
+          at++;
+        }
       const to = at < last ? at : last;
       const way = escaped || column >= ways.length ? Way.look : ways[column]!;
       if (way === Way.look) this.#field(bytes, from, to, column);
       else if (way === Way.scan && to > from) this.#found.add(from, to, column, message);
       at = to + 1;
     }
-    this.#checkColumns(column);
+    return column;
   }
 
   #csvLine(bytes: Buffer, start: number, end: number): void {

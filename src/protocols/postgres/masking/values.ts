@@ -83,6 +83,7 @@ export class ValueMasker {
   /** As `finding`, of one that has been told. */
   hide(form: Form, bytes: Buffer, valueStart: number, range: ValueRange, fixed: boolean): Replacement {
     const { start, end, rule } = range;
+    if (form === Form.text) return this.replace(rule, bytes, start, end, 'text', fixed); // what most values are
     switch (form) {
       case Form.json:
         return this.#inJson(bytes, valueStart, range, fixed);

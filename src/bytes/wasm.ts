@@ -1,6 +1,6 @@
 /**
  * Just enough of WebAssembly's binary format (https://webassembly.github.io/spec/core/binary/) to write one function by
- * hand, so that the scanner's inner loop is source that can be read here, and building needs no other compiler. Each
+ * hand, so that inner loops over bytes are source that can be read here, and building needs no other compiler. Each
  * function returns the bytes of an expression or statement; operands come first, as on the stack.
  */
 
@@ -60,10 +60,19 @@ export const i32 = {
     0,
     ...unsigned(offset),
   ],
+  load: (address: Code, offset = 0): Code => [...address, 0x28, 0, ...unsigned(offset)],
+  /** One byte. */
+  load8: (address: Code, offset = 0): Code => [...address, 0x2d, 0, ...unsigned(offset)],
   add: binary(0x6a),
+  sub: binary(0x6b),
+  remU: binary(0x70),
   and: binary(0x71),
+  or: binary(0x72),
   shrU: binary(0x76),
+  eq: binary(0x46),
+  ne: binary(0x47),
   ltU: binary(0x49),
+  gtU: binary(0x4b),
   geU: binary(0x4f),
   eqz: unary(0x45),
   wrap: unary(0xa7),
@@ -77,6 +86,7 @@ export const i64 = {
   popcnt: unary(0x7b),
   add: binary(0x7c),
   sub: binary(0x7d),
+  mul: binary(0x7e),
   and: binary(0x83),
   or: binary(0x84),
   xor: binary(0x85),
@@ -88,6 +98,9 @@ export const i64 = {
 export const i8x16 = {
   load: (address: Code, offset = 0): Code => [...address, 0xfd, 0, 0, ...unsigned(offset)],
   splat: (value: number): Code => [...i32.const(value), 0xfd, 15],
+  splatOf: (value: Code): Code => [...value, 0xfd, 15],
+  /** Of sixteen bits, the lower byte first. */
+  splat16: (value: number): Code => [...i32.const(value), 0xfd, 16],
   /** Relaxed: indices have to be below 16. */
   swizzle: vector(0x100),
   eq: vector(35),
@@ -95,7 +108,11 @@ export const i8x16 = {
   bitmask: vector(100),
   /** Of sixteen bits: the upper bits of a byte are those of its neighbour. */
   shrU16: vector(141),
+  add: vector(110),
   sub: vector(113),
+  gtU: vector(40),
+  /** One half, as an i64. */
+  half: (value: Code, index: 0 | 1): Code => [...value, 0xfd, ...unsigned(29), index],
   not: vector(77),
   and: vector(78),
   andNot: vector(79),
@@ -104,6 +121,8 @@ export const i8x16 = {
 
 export const get = (local: number): Code => [0x20, ...unsigned(local)];
 export const set = (local: number, value: Code): Code => [...value, 0x21, ...unsigned(local)];
+/** The value itself, kept. */
+export const tee = (local: number, value: Code): Code => [...value, 0x22, ...unsigned(local)];
 /** `while (condition) body`. */
 export const whileLoop = (condition: Code, ...body: readonly Code[]): Code => [
   0x02,
@@ -120,6 +139,10 @@ export const whileLoop = (condition: Code, ...body: readonly Code[]): Code => [
   0x0b,
   0x0b,
 ];
+/** Statements that `leaveIf` ends early. */
+export const block = (...body: readonly Code[]): Code => [0x02, 0x40, ...body.flat(), 0x0b];
+/** @param loops that stand around it within the block */
+export const leaveIf = (condition: Code, loops = 0): Code => [...condition, 0x0d, 2 * loops];
 export const when = (condition: Code, ...body: readonly Code[]): Code => [
   ...condition,
   0x04,

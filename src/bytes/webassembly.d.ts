@@ -1,4 +1,4 @@
-/** The part of the JavaScript interface of WebAssembly that `simd.ts` uses; Node's own types leave it to the browser's. */
+/** The part of the JavaScript interface of WebAssembly that is used; Node's own types leave it to the browser's. */
 declare namespace WebAssembly {
   interface Module {
     readonly [Symbol.toStringTag]: 'WebAssembly.Module';
