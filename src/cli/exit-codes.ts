@@ -84,6 +84,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'vkey-unknown',
     'session-not-recorded',
     'channel-not-recorded',
+    'task-not-recorded',
     'identity-invalid',
     'identity-exists',
     'originals-locked',

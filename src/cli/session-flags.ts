@@ -6,7 +6,7 @@ import { parseDuration } from './time.ts';
 export const sessionFlags = {
   reason: Flags.string({ description: 'why, for policy and the record', helpValue: 'TEXT' }),
   task: Flags.string({
-    description: 'workflow that the commands belong to',
+    description: 'workflow that the commands belong to; NAME/PART is a sub-task',
     env: 'HOOP_TASK',
     helpValue: 'NAME',
   }),

@@ -81,7 +81,8 @@ export const programs = {
   },
   chromium: {
     packages: ['chromium'],
-    purpose: 'the pages of a device sign-in in a real browser: keyboard, contrast, phone, no script',
+    purpose:
+      'the pages of a device sign-in in a real browser: keyboard, contrast, phone, no script; a report opens without a network',
     needs: ['chromium'],
   },
   glewlwyd: {

@@ -21,7 +21,7 @@ export const rangeFlags = {
   to: Flags.string({ description: 'before this time' }),
   person: Flags.string({ description: 'of this person: e-mail address or subject' }),
   target: Flags.string({ description: 'at this target' }),
-  task: Flags.string({ description: 'of this task' }),
+  task: Flags.string({ description: 'of this task and its sub-tasks' }),
 };
 
 export const outcomeFlag = {

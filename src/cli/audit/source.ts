@@ -1,9 +1,9 @@
 /** Where audit commands read: a relay, or a directory (a relay's own, or an export) without any relay. */
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import { EvidenceClient, type EvidenceAccount, type EvidenceCall } from '../../agent/evidence-client.ts';
-import { HoopError } from '../../errors.ts';
+import { hasErrno, HoopError } from '../../errors.ts';
 import { readEvents } from '../../evidence/read/events.ts';
 import { followEvents } from '../../evidence/read/follow.ts';
 import { readSealed } from '../../evidence/read/originals.ts';
@@ -32,6 +32,7 @@ export type AuditErrorCode =
   | 'identity-exists'
   | 'session-not-recorded'
   | 'channel-not-recorded' // a server's session has no such channel, or none that can be shown
+  | 'task-not-recorded'
   | 'audit-line-invalid'
   | 'vkey-unknown'
   | 'export-exists'
@@ -53,6 +54,14 @@ export const namedFile = (name: string): Promise<Buffer> =>
   readFile(name).catch((cause: unknown) => {
     throw new AuditError('evidence-unreadable', `${name} cannot be read`, { cause });
   });
+
+/** A file of the record's content: nobody else's to read, and never over another. @throws AuditError `export-exists` */
+export async function writeNew(file: string, content: string): Promise<void> {
+  await writeFile(file, content, { flag: 'wx', mode: 0o600 }).catch((error: unknown) => {
+    if (!hasErrno(error, 'EEXIST')) throw error;
+    throw new AuditError('export-exists', `${file} exists already`, { hint: 'name a new file' });
+  });
+}
 
 export interface AuditSource {
   sessions(query: AuditQuery): Promise<SessionSummaryView[]>;

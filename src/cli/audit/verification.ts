@@ -112,7 +112,7 @@ async function keyOfBundle(file: string, logs: readonly NoteVerifier[]): Promise
   }
 }
 
-async function verifyDirectory(
+export async function verifyDirectory(
   directory: string,
   asked: Asked & { readonly partial: boolean },
 ): Promise<Verified> {

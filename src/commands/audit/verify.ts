@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
 import { reportLines } from '../../cli/audit/report.ts';
+import { askedBy, verifyFlags } from '../../cli/audit/verify-flags.ts';
 import { verifyNamed, verifyRelay } from '../../cli/audit/verification.ts';
 import { exitCodes } from '../../cli/exit-codes.ts';
 import { RelayCommand } from '../../cli/relay-command.ts';
@@ -19,36 +20,7 @@ export default class AuditVerify extends RelayCommand {
     dir: Args.string({ description: 'evidence directory, export or bundle (FILE.zip); none: the relay’s' }),
   };
   static override flags = {
-    vkey: Flags.string({
-      description: 'the log’s verifier key (C2SP signed note)',
-      exclusive: ['vkey-file'],
-    }),
-    'vkey-file': Flags.string({ description: 'file that holds it', helpValue: 'FILE' }),
-    since: Flags.string({
-      description: 'a checkpoint seen earlier, which the log must extend',
-      helpValue: 'FILE',
-    }),
-    witness: Flags.string({
-      description: 'verifier key of a witness that must have cosigned the log; repeat for several',
-      multiple: true,
-      helpValue: 'VKEY',
-      exclusive: ['policy'],
-    }),
-    quorum: Flags.integer({
-      description: 'how many of them are enough; all otherwise',
-      min: 1,
-      dependsOn: ['witness'],
-    }),
-    policy: Flags.string({
-      description: 'policy of logs and witnesses (C2SP tlog-policy)',
-      helpValue: 'FILE',
-    }),
-    partial: Flags.boolean({
-      description: 'the export holds the recordings of some sessions (its scope.json)',
-    }),
-    attribution: Flags.boolean({
-      description: 'follow each act to the identity provider’s own signature',
-    }),
+    ...verifyFlags,
     session: Flags.string({
       description: 'tell every step of the acts about this session',
       dependsOn: ['attribution'],
@@ -57,12 +29,9 @@ export default class AuditVerify extends RelayCommand {
 
   async run(): Promise<unknown> {
     const { args, flags } = await this.parse(AuditVerify);
-    const key = { vkey: flags.vkey, file: flags['vkey-file'] };
     const { dir } = args;
-    const { since, partial, policy, quorum, session } = flags;
-    const attribution = flags.attribution ? { ...(session !== undefined && { session }) } : undefined;
-    const witnesses = { vkeys: flags.witness ?? [], quorum, policy };
-    const asked = { key, since, attribution, witnesses };
+    const { session, partial } = flags;
+    const asked = askedBy(flags, session);
     const verified =
       dir === undefined
         ? await this.withAccount(flags, (account) => verifyRelay(account, asked))

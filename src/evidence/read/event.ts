@@ -139,6 +139,7 @@ export function entryEvent(
     ...(session && about(session)),
     ...('session' in entry && { session: entry.session }),
     ...('reason' in entry && { reason: entry.reason }),
+    ...('task' in entry && { task: entry.task }),
     ...('connection' in entry && { connection: entry.connection, command: entry.command, text: entry.text }),
     ...('outcome' in entry && { outcome: entry.outcome }),
     ...('review' in entry && { review: entry.review }),

@@ -10,6 +10,7 @@ export interface EventFilter {
   /** E-mail or subject, exactly. */
   readonly person?: string | undefined;
   readonly target?: string | undefined;
+  /** With its sub-tasks. */
   readonly task?: string | undefined;
   readonly session?: string | undefined;
   /** Of sessions when sessions are asked for, of commands when events are. */
@@ -26,13 +27,17 @@ export const matchesPerson = (
   person === undefined ||
   [who, who.actsFor].some((each) => each?.email === person || each?.subject === person);
 
+/** `deploy/db` is a sub-task of `deploy`. */
+export const isWithinTask = (task: string | null, of: string): boolean =>
+  task !== null && (task === of || task.startsWith(`${of}/`));
+
 /** Whether anything of this session can match, as far as its opening tells. */
 export function matchesSession(filter: EventFilter, session: SessionSummary): boolean {
   const { target, task, to, session: id } = filter;
   return (
     matchesPerson(filter, session.principal) &&
     (target === undefined || target === session.target) &&
-    (task === undefined || task === session.task) &&
+    (task === undefined || isWithinTask(session.task, task)) &&
     (id === undefined || id === session.session) &&
     (to === undefined || session.openedAt < to)
   );
