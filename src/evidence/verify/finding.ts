@@ -48,6 +48,8 @@ export type FailureCode =
   | 'session-never-closed' // open when the relay started again
   | 'session-closed-late' // the same, and closed after it
   | 'session-totals-mismatch'
+  // break-glass
+  | 'break-glass-invalid' // used when it was not open, or by somebody whom it does not name
   // reviews
   | 'review-unknown' // an entry or a recorded command names one that the log does not have
   | 'review-mismatch' // held, requested, decided and recorded are not the same
@@ -73,6 +75,7 @@ export type FailureCode =
 export type WarningCode =
   | 'entry-unknown' // of a later program; its digest was checked, its meaning was not
   | 'entries-unwitnessed' // newer than what the witnesses have cosigned
+  | 'break-glass-opened' // sessions were let in while there was no room for the record but the reserve's
   | 'request-time' // signed long before or after it was used
   | 'attribution-unbound' // the issuer signed who it is; that the key is theirs is the relay's word
   | 'attribution-not-checked' // the proof is kept, and of a kind that this program does not read
