@@ -12,6 +12,7 @@ import { Sealer } from '../evidence/recording/sealer.ts';
 import { isOutOfSpace, Reserve } from '../evidence/space/reserve.ts';
 import { isSessionId, type SessionId } from '../model/ids.ts';
 import type { Clock } from '../system/clock.ts';
+import { durableFiles } from '../system/durable-file.ts';
 import type { RelayConfig } from './config/config.ts';
 import type { LogKeys } from './log-keys.ts';
 import type { RelayLogger } from './logging.ts';
@@ -45,7 +46,7 @@ export interface EvidenceOptions {
 export async function openEvidence(options: EvidenceOptions): Promise<RelayEvidence> {
   const { config, clock, logger } = options;
   const { directory, space } = config.evidence;
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  await makeDurably(directory);
   const reserve = await Reserve.open(directory, space.reserveBytes);
   const room = new Room({ directory, ...space, reserve, clock, logger });
   for (;;) {
@@ -57,6 +58,14 @@ export async function openEvidence(options: EvidenceOptions): Promise<RelayEvide
       logger.warn('no room to start: part of the reserve is given back', { bytes: room.reserveBytes });
     }
   }
+}
+
+/** A record whose directory a power cut takes away is none. */
+async function makeDurably(directory: string): Promise<void> {
+  const first = await mkdir(directory, { recursive: true, mode: 0o700 });
+  if (first === undefined) return;
+  for (let made = directory; made.length >= first.length; made = path.dirname(made))
+    await durableFiles.syncDirectory(path.dirname(made));
 }
 
 async function open(options: EvidenceOptions, room: Room): Promise<RelayEvidence> {

@@ -84,6 +84,11 @@ export const programs = {
     purpose: 'a real OpenID provider of somebody else: device grant, DPoP',
     needs: ['glewlwyd', 'sqlite3', '/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3'],
   },
+  strace: {
+    packages: ['strace'],
+    purpose: 'each system call of a relay’s life, after which the power is cut',
+    needs: ['strace'],
+  },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;
 

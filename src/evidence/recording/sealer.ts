@@ -12,7 +12,7 @@
 import type { NewEntry } from '../entry.ts';
 import { relayActor } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
-import { syncDirectory } from './group-sync.ts';
+import { syncSegmentNames } from './group-sync.ts';
 import { isOutOfSpace } from '../space/reserve.ts';
 import type { OpenOriginals } from './segment-file.ts';
 import { publish, removeOpen, write, type SealedFile } from './sealed-file.ts';
@@ -183,9 +183,10 @@ export class Sealer {
     };
     await each((job) => this.#writeAndPublish(job));
     const synced = new Map<string, Promise<void>>();
-    await each(({ segment: { directory } }) => {
-      const sync = synced.get(directory) ?? syncDirectory(directory);
-      synced.set(directory, sync);
+    // In order of their numbers: a session's first segment comes first, and brings the directories above to disk.
+    await each(({ segment }) => {
+      const sync = synced.get(segment.directory) ?? syncSegmentNames(segment);
+      synced.set(segment.directory, sync);
       return sync;
     });
     await this.#commit(jobs, failed);

@@ -82,6 +82,7 @@ export type WarningCode =
   | 'session-unfinished' // still open, or its end is not signed yet
   | 'review-unfinished' // its session is over and it has no end
   | 'recording-leftover' // what a segment was made from, though its session is closed
+  | 'recording-gap' // a lost machine took a part of which nothing was promised
   | 'recording-uncommitted' // of a session that only the journal names
   | 'journal-torn'
   | 'journal-unpublished'; // entries that no checkpoint signs yet
