@@ -64,6 +64,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'request-invalid',
     'relay-check-failed',
     'reload-refused',
+    'break-glass-refused',
     'policy-test-unreadable',
     'policy-test-invalid',
     'provider-not-embedded',

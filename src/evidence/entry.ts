@@ -10,6 +10,7 @@
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
 import { logKeyRotated } from './entries/log-key.ts';
+import * as storage from './entries/storage.ts';
 import type { Principal } from '../model/principal.ts';
 import { EvidenceError } from './error.ts';
 import { OperatorAct } from './operator-act.ts';
@@ -351,6 +352,14 @@ const EvidenceRead = z.object({
 
 const LogKeyRotated = z.object({ ...base, ...logKeyRotated });
 
+const Storage = [
+  z.object({ ...base, ...storage.storageLow }),
+  z.object({ ...base, ...storage.storageRecovered }),
+  z.object({ ...base, ...storage.breakGlassOpened }),
+  z.object({ ...byPerson, ...storage.breakGlassUsed }),
+  z.object({ ...base, ...storage.breakGlassEnded }),
+] as const;
+
 /** What could not be recorded, told as soon as it could be written. */
 const Gap = z.object({
   ...base,
@@ -385,6 +394,7 @@ export const Entry = z.discriminatedUnion('kind', [
   SessionKilledByOperator,
   EvidenceRead,
   LogKeyRotated,
+  ...Storage,
   Gap,
 ]);
 export type Entry = z.infer<typeof Entry>;

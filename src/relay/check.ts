@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import path from 'node:path';
 import { HoopError } from '../errors.ts';
+import { Reserve } from '../evidence/space/reserve.ts';
 import { Policies } from '../policy/policies.ts';
 import { reachTarget } from './check-reach.ts';
 import type { RelayConfig, WebhookConfig } from './config/config.ts';
@@ -20,6 +21,7 @@ import { checkSshTarget } from './check-ssh.ts';
 import { checkUpstream, reachUpstream } from './check-upstream.ts';
 import { webhookAccess } from './reviews/webhooks.ts';
 import { checkSaml } from './saml.ts';
+import { leastBeyond, levelOf, measureSpace } from './space/measure.ts';
 
 /** One thing that was looked at. */
 export interface CheckResult {
@@ -39,6 +41,7 @@ export async function checkRelay(config: RelayConfig, options: { connect: boolea
     attempt('keys', () => checkKeyFiles(config)),
     attempt('data directory', () => checkDirectory(config.dataDir)),
     attempt('evidence directory', () => checkDirectory(config.evidence.directory)),
+    attempt('evidence space', () => checkSpace(config.evidence)),
     attempt('state', () => checkState(config)),
   ];
   const { tls, identity } = config;
@@ -100,16 +103,34 @@ async function checkKeyFiles(config: RelayConfig): Promise<Found> {
 
 /** The directory, or its nearest parent that is there, can be written to and is a directory. */
 async function checkDirectory(directory: string): Promise<Found> {
-  let there = directory;
-  for (;;) {
-    const found = await stat(there).catch(() => null);
-    if (found?.isDirectory()) break;
-    if (found !== null || path.dirname(there) === there) throw new Error(`${there} is not a directory`);
-    there = path.dirname(there);
-  }
+  const there = await nearestDirectory(directory);
   await access(there, constants.W_OK | constants.X_OK);
   return there === directory ? directory : `${directory} will be made`;
 }
+
+async function nearestDirectory(directory: string): Promise<string> {
+  for (let there = directory; ; there = path.dirname(there)) {
+    const found = await stat(there).catch(() => null);
+    if (found?.isDirectory()) return there;
+    if (found !== null || path.dirname(there) === there) throw new Error(`${there} is not a directory`);
+  }
+}
+
+/** Is there room for the record, and for what is held back of it? */
+async function checkSpace({ directory, space }: RelayConfig['evidence']): Promise<Found> {
+  const there = await nearestDirectory(directory);
+  const measured = await measureSpace(there);
+  const { missingBytes } = await Reserve.open(directory, space.reserveBytes);
+  const available = `${sizeText(measured.availableBytes)} of ${sizeText(measured.totalBytes)} are free`;
+  if (measured.availableBytes < missingBytes + leastBeyond(space.reserveBytes))
+    return { warnings: [`${available}: too little for evidence.space.reserve; no session will open`] };
+  const level = levelOf(measured, space, 'enough');
+  if (level === 'enough') return available;
+  return { warnings: [`${available}: ${level}, by evidence.space`] };
+}
+
+const sizeText = (bytes: number): string =>
+  bytes < 2 ** 30 ? `${Math.floor(bytes / 2 ** 20)} MiB` : `${Math.floor(bytes / 2 ** 30)} GiB`;
 
 async function checkState({ state }: RelayConfig): Promise<Found> {
   if (state.kind === 'postgres') {

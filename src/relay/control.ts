@@ -1,6 +1,6 @@
 /**
- * The relay's control socket, `relay.sock` in its data directory: `hoop relay reload` and `rotate-log-key` ask there, and
- * get the answer that a signal could not give. Mode 0600: who may use it is who may read the relay's keys (its user, and
+ * The relay's control socket, `relay.sock` in its data directory: `hoop relay reload`, `rotate-log-key` and `break-glass`
+ * ask there, and get the answer that a signal could not give. Mode 0600: who may use it is who may read the relay's keys (its user, and
  * root); it can do nothing else. A socket of a relay that died is replaced, one that answers never.
  */
 import { chmod, unlink } from 'node:fs/promises';
@@ -15,9 +15,14 @@ import { problemLines } from './problem-lines.ts';
  * - `relay-control-taken`: another relay answers there already.
  * - `reload-refused`: the relay could not reload; the message is its own.
  * - `log-key-not-rotated`: the relay could not hand its log over; the message is its own.
+ * - `break-glass-refused`: the relay lets nobody in; the message is its own.
  */
 export class ControlError extends HoopError<
-  'relay-not-running' | 'relay-control-taken' | 'reload-refused' | 'log-key-not-rotated'
+  | 'relay-not-running'
+  | 'relay-control-taken'
+  | 'reload-refused'
+  | 'log-key-not-rotated'
+  | 'break-glass-refused'
 > {}
 
 /** `sun_path` holds 108 bytes on Linux, 104 elsewhere, with the final NUL. */
@@ -25,8 +30,25 @@ const longestPathBytes = 103;
 const requestTimeoutMs = 5000;
 const answerTimeoutMs = 60_000;
 const longestLine = 1024 * 1024;
+/** Longer than that is no emergency. */
+export const longestBreakGlassSeconds = 4 * 3600;
 
-const Request = z.strictObject({ v: z.literal(1), do: z.enum(['reload', 'rotate-log-key']) });
+const BreakGlass = z.strictObject({
+  v: z.literal(1),
+  do: z.literal('break-glass'),
+  reason: z.string().min(1).max(1024),
+  operator: z.string().max(256),
+  /** Addresses, or `sub:` and a subject. */
+  people: z.array(z.string().min(1).max(320)).min(1).max(100).readonly(),
+  forSeconds: z.int().positive().max(longestBreakGlassSeconds),
+});
+const Request = z.discriminatedUnion('do', [
+  z.strictObject({ v: z.literal(1), do: z.literal('reload') }),
+  z.strictObject({ v: z.literal(1), do: z.literal('rotate-log-key') }),
+  BreakGlass,
+]);
+type Request = z.infer<typeof Request>;
+export type AskedBreakGlass = Omit<z.infer<typeof BreakGlass>, 'v' | 'do'>;
 
 /** What the socket answers. */
 const Reloaded = z.object({
@@ -46,7 +68,16 @@ const Rotated = z.object({
   /** `log.nextKey` is in force: it should become `log.key`. */
   configurationBehind: z.boolean(),
 });
+const Opened = z.object({
+  breakGlass: z.string(),
+  /** RFC 3339. */
+  expires: z.string(),
+  people: z.array(z.object({ issuer: z.string(), subject: z.string() })).readonly(),
+  /** Room for their sessions' record. */
+  bytes: z.number(),
+});
 const Answer = z.union([
+  z.object({ opened: Opened }),
   z.object({ reloaded: Reloaded }),
   z.object({ rotated: Rotated }),
   z.object({
@@ -56,11 +87,13 @@ const Answer = z.union([
 type Answer = z.infer<typeof Answer>;
 export type ReloadAnswer = z.infer<typeof Reloaded>;
 export type RotationAnswer = z.infer<typeof Rotated>;
+export type BreakGlassAnswer = z.infer<typeof Opened>;
 
 /** What can be asked for. */
 export interface ControlActions {
   reload(): Promise<ReloadAnswer>;
   rotateLogKey(): Promise<RotationAnswer>;
+  breakGlass(asked: AskedBreakGlass): Promise<BreakGlassAnswer>;
 }
 
 export const controlSocket = (dataDir: string): string => path.join(dataDir, 'relay.sock');
@@ -109,11 +142,7 @@ async function answer(socket: net.Socket, actions: ControlActions): Promise<void
   try {
     const request = Request.safeParse(await readLine(socket, requestTimeoutMs));
     if (!request.success) throw new ControlError('reload-refused', 'the relay is of another version');
-    const told: Answer =
-      request.data.do === 'reload'
-        ? { reloaded: await actions.reload() }
-        : { rotated: await actions.rotateLogKey() };
-    socket.end(`${JSON.stringify(told)}\n`);
+    socket.end(`${JSON.stringify(await told(request.data, actions))}\n`);
   } catch (error) {
     const refused =
       error instanceof HoopError
@@ -123,12 +152,23 @@ async function answer(socket: net.Socket, actions: ControlActions): Promise<void
   }
 }
 
+async function told(request: Request, actions: ControlActions): Promise<Answer> {
+  switch (request.do) {
+    case 'reload':
+      return { reloaded: await actions.reload() };
+    case 'rotate-log-key':
+      return { rotated: await actions.rotateLogKey() };
+    case 'break-glass':
+      return { opened: await actions.breakGlass(request) };
+  }
+}
+
 /**
  * Asks the relay of a data directory to reload.
  * @throws ControlError `relay-not-running`, `reload-refused`; Error of a system call
  */
 export async function askReload(dataDir: string): Promise<ReloadAnswer> {
-  const answer = await ask(dataDir, 'reload');
+  const answer = await ask(dataDir, { do: 'reload' });
   if (answer !== null && 'reloaded' in answer) return answer.reloaded;
   if (answer !== null && 'refused' in answer) {
     const { code, message, problems } = answer.refused;
@@ -146,7 +186,7 @@ export async function askReload(dataDir: string): Promise<ReloadAnswer> {
  * @throws ControlError `relay-not-running`, `log-key-not-rotated`; Error of a system call
  */
 export async function askRotation(dataDir: string): Promise<RotationAnswer> {
-  const answer = await ask(dataDir, 'rotate-log-key');
+  const answer = await ask(dataDir, { do: 'rotate-log-key' });
   if (answer !== null && 'rotated' in answer) return answer.rotated;
   if (answer !== null && 'refused' in answer) {
     const { code, message } = answer.refused;
@@ -163,8 +203,31 @@ export async function askRotation(dataDir: string): Promise<RotationAnswer> {
   });
 }
 
+/**
+ * Asks the relay of a data directory to let people in although there is no room for the record but the reserve's.
+ * @throws ControlError `relay-not-running`, `break-glass-refused`; Error of a system call
+ */
+export async function askBreakGlass(dataDir: string, asked: AskedBreakGlass): Promise<BreakGlassAnswer> {
+  const request = { do: 'break-glass' as const, ...asked };
+  if (!BreakGlass.safeParse({ v: 1, ...request }).success)
+    throw new ControlError('break-glass-refused', 'that cannot be asked for', {
+      hint: 'at most 4 hours, 100 people, and a reason of 1 to 1024 characters',
+    });
+  const answer = await ask(dataDir, request);
+  if (answer !== null && 'opened' in answer) return answer.opened;
+  if (answer !== null && 'refused' in answer) {
+    const { code, message } = answer.refused;
+    throw new ControlError('break-glass-refused', `the relay lets nobody in: ${message} (${code})`);
+  }
+  throw new ControlError('break-glass-refused', 'the relay did not answer as this version expects', {
+    hint: 'its log says whether break-glass was opened',
+  });
+}
+
+type Unversioned<R> = R extends unknown ? Omit<R, 'v'> : never;
+
 /** Null when the answer is none of this version. @throws ControlError `relay-not-running`; Error of a system call */
-async function ask(dataDir: string, action: z.infer<typeof Request>['do']): Promise<Answer | null> {
+async function ask(dataDir: string, request: Unversioned<Request>): Promise<Answer | null> {
   const file = controlSocket(dataDir);
   const socket = Buffer.byteLength(file) > longestPathBytes ? null : await connect(file);
   if (socket === null)
@@ -172,7 +235,7 @@ async function ask(dataDir: string, action: z.infer<typeof Request>['do']): Prom
       hint: 'is it running, with this configuration? Its next start reads the policies; SIGHUP asks it to reload as well',
     });
   try {
-    socket.write(`${JSON.stringify({ v: 1, do: action })}\n`);
+    socket.write(`${JSON.stringify({ v: 1, ...request })}\n`);
     return Answer.safeParse(await readLine(socket, answerTimeoutMs)).data ?? null;
   } finally {
     socket.destroy();

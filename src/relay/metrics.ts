@@ -6,6 +6,7 @@
  */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { OutcomeKind, SessionEnd } from '../model/outcome.ts';
+import type { SpaceLevel } from './space/measure.ts';
 
 /** Sums since the start; the data path increments them in place. */
 export interface Tally {
@@ -26,6 +27,13 @@ export interface MetricSources {
   readonly logEntries: () => number;
   /** True while the log refuses entries. */
   readonly logFailing: () => boolean;
+  /** Room for the record. */
+  readonly room: () => {
+    readonly availableBytes: number;
+    readonly reserveBytes: number;
+    readonly level: SpaceLevel;
+  };
+  readonly breakGlassOpen: () => boolean;
   /** How long the oldest entry without a checkpoint has waited. */
   readonly checkpointLagSeconds: () => number;
   readonly witnesses: () => readonly WitnessMetrics[];
@@ -44,6 +52,7 @@ export interface WitnessMetrics {
 }
 
 type Names = readonly string[];
+const spaceLevels: readonly SpaceLevel[] = ['enough', 'low', 'critical', 'full'];
 
 /** One relay's metrics, in a registry of their own. */
 export class RelayMetrics {
@@ -93,6 +102,18 @@ export class RelayMetrics {
         sources.checkpointLagSeconds,
       ],
       ['hoop_log_witnessed_entries', 'entries that the witnesses vouch for', sources.witnessedEntries],
+      [
+        'hoop_evidence_available_bytes',
+        'free space where the record is kept',
+        () => sources.room().availableBytes,
+      ],
+      ['hoop_evidence_reserve_bytes', 'space held back there', () => sources.room().reserveBytes],
+      [
+        'hoop_evidence_space_level',
+        '0 enough, 1 low, 2 critical, 3 full: no session opens',
+        () => spaceLevels.indexOf(sources.room().level),
+      ],
+      ['hoop_break_glass_open', '1 while break-glass is open', () => (sources.breakGlassOpen() ? 1 : 0)],
       ['hoop_log_failing', '1 while the log refuses entries', () => (sources.logFailing() ? 1 : 0)],
     ];
     for (const [name, help, value] of asked)

@@ -20,7 +20,7 @@ import { discoveryRoutes } from './api/discovery.ts';
 import { reviewRoutes } from './api/reviews.ts';
 import { sessionRoutes } from './api/sessions.ts';
 import type { RelayConfig } from './config/config.ts';
-import { serveControl } from './control.ts';
+import { openControl } from './open-control.ts';
 import { drain, type Drained } from './drain.ts';
 import { RelayError } from './error.ts';
 import { openEvidence, type RelayEvidence } from './evidence.ts';
@@ -51,8 +51,8 @@ import { openShellClassifier } from './shell-grammar.ts';
 import type { ShellClassifier } from '../protocols/ssh/shell/classifier.ts';
 import { sshProtocol } from './sessions/ssh.ts';
 import { SessionRegistry } from './sessions/registry.ts';
-import { handOver } from './rotate.ts';
 import { createServer, listen } from './server.ts';
+import { BreakGlass } from './space/break-glass.ts';
 import { State } from './state/state.ts';
 import { tellEnds } from './told-ends.ts';
 import { tellingLogins } from './told-logins.ts';
@@ -149,7 +149,22 @@ async function serve(parts: Parts): Promise<Relay> {
   const processId = randomUUID();
   const reviews = await openReviews({ ...parts, processId });
   const [classifier, shell] = await Promise.all([openClassifier(), openShellClassifier()]);
-  const registry = openRegistry(parts, { processId, desk: reviews.desk, classifier, shell });
+  const { room, sealer, log } = evidence;
+  const endSessions = (): void => registry.endLive('evidence-failed');
+  const breakGlass = new BreakGlass({
+    room,
+    append: evidence.append,
+    clock: systemClock,
+    logger,
+    endSessions,
+  });
+  const registry = openRegistry(parts, { processId, desk: reviews.desk, classifier, shell, breakGlass });
+  room.watch({
+    append: evidence.append,
+    logReady: () => log.ready,
+    unsettled: () => !log.ready || sealer.backlog.segments > 0 || registry.ending > 0,
+    endSessions,
+  });
   parts.policies.onReplaced = () => registry.endUnauthorized();
   const upgrades = openUpgrades(registry, identity);
   const app = createServer(parts);
@@ -159,6 +174,7 @@ async function serve(parts: Parts): Promise<Relay> {
     checks: {
       admission: () => !draining,
       log: () => evidence.log.ready,
+      space: () => room.open,
       signer: () => evidence.log.checkpointLagMs < longestUnsignedMs,
       state: () => state.ready(),
     },
@@ -169,6 +185,8 @@ async function serve(parts: Parts): Promise<Relay> {
     liveSessions: () => registry.size,
     liveConnections: () => [...registry.live].reduce((sum, session) => sum + session.connections, 0),
     sealerBacklogBytes: () => evidence.sealer.backlog.bytes,
+    room: () => room,
+    breakGlassOpen: () => breakGlass.isOpen,
     logEntries: () => evidence.log.size,
     logFailing: () => !evidence.log.ready,
     checkpointLagSeconds: () => evidence.log.checkpointLagMs / 1000,
@@ -183,7 +201,7 @@ async function serve(parts: Parts): Promise<Relay> {
     await ends.close();
     throw error;
   });
-  const control = await openControl(parts);
+  const control = await openControl({ ...parts, breakGlass });
   logger.info('listening', { address: `${config.listen.host}:${address.port}`, version });
   const steps = {
     refuseNew: () => {
@@ -196,9 +214,11 @@ async function serve(parts: Parts): Promise<Relay> {
       upgrades.close();
       await control?.close();
       reviews.close();
+      breakGlass.close();
       await app.close();
       await ends.close();
       await within(closingMs, evidence.sealer.drain()).finally(() => evidence.sealer.close());
+      room.close();
       parts.witnesses?.close();
       await evidence.log.close();
       await parts.logKeys.close();
@@ -213,25 +233,6 @@ async function serve(parts: Parts): Promise<Relay> {
     reload: () => parts.policies.reload(),
     stop: (hurry) => drain(steps, config.sessions.drainMs, hurry),
   };
-}
-
-/** Without it the relay works, and SIGHUP reloads. */
-async function openControl({ config, logger, policies, evidence, logKeys }: Parts) {
-  try {
-    const control = await serveControl(config.dataDir, {
-      reload: () => policies.reload(),
-      rotateLogKey: async () => {
-        const rotated = await handOver(evidence.log, logKeys);
-        logger.info('log key rotated', { entry: rotated.entry });
-        return rotated;
-      },
-    });
-    if (control === null) logger.warn('no control socket', { reason: 'dataDir is too long for its name' });
-    return control;
-  } catch (error) {
-    logger.warn('no control socket', {}, error);
-    return null;
-  }
 }
 
 /** Entries are durable all the while; new sessions should go where their checkpoints are signed. */
@@ -321,17 +322,20 @@ function openRegistry(
     desk,
     classifier,
     shell,
+    breakGlass,
   }: {
     readonly processId: string;
     readonly desk: ReviewDesk;
     readonly classifier: SqlClassifier;
     readonly shell: ShellClassifier;
+    readonly breakGlass: BreakGlass;
   },
 ): SessionRegistry {
   return new SessionRegistry({
     config,
     append: evidence.append,
     sealer: evidence.sealer,
+    room: breakGlass,
     state: state.sessions,
     clock: systemClock,
     policies: () => policies.current,
@@ -366,6 +370,7 @@ function openRegistry(
       ending: ({ facts }, why, error) => {
         metrics.sessionEnded(why);
         logger.info('session ended', { session: facts.id, reason: why }, error);
+        evidence.room.writeFailed(error);
       },
       trouble: (what, error) => logger.error('trouble', { reason: what }, error),
     },

@@ -170,6 +170,7 @@ const answer = { changed: true, digest: 'd', files: ['f'], policies: 1, sessions
 const actions = (reload: ControlActions['reload']): ControlActions => ({
   reload,
   rotateLogKey: () => Promise.reject(new Error('not asked for')),
+  breakGlass: () => Promise.reject(new Error('not asked for')),
 });
 
 test('the control socket: its owner’s alone, answers, and is gone afterwards', async () => {

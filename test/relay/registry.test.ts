@@ -20,6 +20,7 @@ import { parseConfig } from '../../src/relay/config/config.ts';
 import { RelayError } from '../../src/relay/error.ts';
 import { decimalOf, RecordedValues } from '../../src/protocols/postgres/recorded-values.ts';
 import { SessionRegistry } from '../../src/relay/sessions/registry.ts';
+import type { BreakGlassUse } from '../../src/relay/space/break-glass.ts';
 import type { DueSession } from '../../src/relay/state/sessions.ts';
 import { ulid } from '../../src/system/ulid.ts';
 
@@ -48,6 +49,7 @@ async function relay(groups: string[] = ['engineering']) {
     probe: async (): Promise<string> => 'PostgreSQL 15.0',
     due: async (): Promise<DueSession[]> => [],
     append: (entry: NewEntry) => log.append(entry),
+    admit: (): BreakGlassUse | null => null,
     open: async (): Promise<void> => void happened.push('state'),
   };
   const ended = Promise.withResolvers<SessionEnd>();
@@ -67,6 +69,7 @@ async function relay(groups: string[] = ['engineering']) {
     reviews: null,
     maskingKey: Buffer.alloc(32),
     sealer: new Sealer({ append }),
+    room: { admit: () => script.admit(), used: () => void happened.push('used') },
     state: {
       open: () => script.open(),
       close: async (_session, why) => {
@@ -156,6 +159,33 @@ test('without the log no session, and nothing is dialled', async () => {
   script.append = () => Promise.reject(new EvidenceError('log-write-failed', 'no space'));
   await assert.rejects(open(), refusedWith('evidence-unavailable'));
   assert.deepEqual(happened, []);
+  await close();
+});
+
+test('without room for the record no session, unless break-glass lets it in, which the log says before the dial', async () => {
+  const { open, happened, script, close } = await relay();
+  script.admit = () => {
+    throw new RelayError('evidence-unavailable', 'no room');
+  };
+  await assert.rejects(open(), refusedWith('evidence-unavailable'));
+  assert.deepEqual(happened, []);
+  script.admit = () => ({ breakGlass: ulid(Date.now()), remainingMs: 5000 });
+  const { remainingMs } = await open();
+  assert.ok(remainingMs <= 5000, 'it ends with break-glass');
+  assert.deepEqual(happened, ['session.opened', 'break-glass.used', 'used', 'state', 'dial']);
+  await close();
+});
+
+test('room that runs out while a session opens ends it, and nothing is dialled', async () => {
+  const { open, happened, script, closed, close } = await relay();
+  let asked = 0;
+  script.admit = () => {
+    if (++asked === 1) return null;
+    throw new RelayError('evidence-unavailable', 'no room');
+  };
+  await assert.rejects(open(), refusedWith('evidence-unavailable'));
+  await closed;
+  assert.deepEqual(happened, ['session.opened', 'state: evidence-failed', 'closed: evidence-failed']);
   await close();
 });
 

@@ -120,6 +120,11 @@ export const programs = {
     purpose: 'bundles are read by other programs, and verified by hand as their README says',
     needs: ['unzip', 'python3', 'sha256sum'],
   },
+  strace: {
+    packages: ['strace'],
+    purpose: 'each system call of a relay’s life, after which the power is cut',
+    needs: ['strace'],
+  },
   python: { packages: ['python3'], purpose: 'a foreign reader of CSV and JSON exports', needs: ['python3'] },
 } satisfies Record<string, Program>;
 

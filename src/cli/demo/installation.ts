@@ -142,7 +142,8 @@ export class Installation {
       listen: { host: '127.0.0.1', port },
       publicUrl: made.url,
       dataDir: path.join(directory, 'relay'),
-      evidence: { directory: evidence, ...evidenceSettings },
+      // Nothing here outlives a day: little needs to be held back.
+      evidence: { directory: evidence, space: { reserve: '16MiB' }, ...evidenceSettings },
       policies: ['policy.cedar'],
       targets: Object.fromEntries(entries),
       ...rest,

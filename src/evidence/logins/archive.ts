@@ -42,10 +42,14 @@ async function keep(directory: string, name: string, digest: string, text: strin
   }
 }
 
-/** Each name is durable before anything is put below it. */
+/**
+ * Each name is durable before anything is put below it. Synced also where it was there already: whoever made it may not have
+ * come as far.
+ */
 async function makeDirectories(root: string, directory: string): Promise<void> {
   if (directory === root) return;
   const parent = path.dirname(directory);
   await makeDirectories(root, parent);
-  if (await durableFiles.makeDirectory(directory)) await durableFiles.syncDirectory(parent);
+  await durableFiles.makeDirectory(directory);
+  await durableFiles.syncDirectory(parent);
 }

@@ -13,8 +13,8 @@ import type { SegmentFile } from './segment-file.ts';
 const datasync = promisify(fdatasync);
 const restFactor = 40;
 const longestRestMs = 100;
-/** recordings / yyyy / mm / dd / session: all may be new when a session's first segment is. */
-const levelsAboveSession = 4;
+/** evidence / recordings / yyyy / mm / dd / session: all names may be new when a session's first segment is. */
+const levelsAboveSession = 5;
 
 /** fsync of a directory: its entries (created, renamed, removed files) are on disk. */
 export async function syncDirectory(directory: string): Promise<void> {
@@ -23,6 +23,22 @@ export async function syncDirectory(directory: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+/**
+ * The names of a segment's files are on disk; of a session's first also those of the directories that lead to them. Must
+ * be so before the log names the segment.
+ */
+export async function syncSegmentNames(
+  { directory, index }: { readonly directory: string; readonly index: number },
+  sync: (directory: string) => Promise<void> = syncDirectory,
+): Promise<void> {
+  let at = directory;
+  await sync(at);
+  for (let level = index === 0 ? levelsAboveSession : 0; level > 0; level--) {
+    at = path.dirname(at);
+    await sync(at);
   }
 }
 
@@ -154,12 +170,7 @@ export class GroupSync {
       file.releaseFd();
     }
     if (file.directorySynced) return;
-    let directory = file.directory;
-    await this.#calls.directory(directory);
-    for (let level = 0; file.index === 0 && level < levelsAboveSession; level++) {
-      directory = path.dirname(directory);
-      await this.#calls.directory(directory);
-    }
+    await syncSegmentNames(file, (directory) => this.#calls.directory(directory));
     file.directorySynced = true;
   }
 }

@@ -18,7 +18,7 @@ import { EvidenceError } from '../error.ts';
 import { appendConnection } from './connection-record.ts';
 import { Batch } from './encode.ts';
 import { appendLarge, type LargeReference } from './large-content.ts';
-import { GroupSync, type SyncCalls } from './group-sync.ts';
+import { GroupSync, syncDirectory, type SyncCalls } from './group-sync.ts';
 import { inlineBytes, segmentBytes, sessionDirectory } from './layout.ts';
 import type { OriginalsPolicy } from './originals.ts';
 import { longestOriginalBytes, placeOf, Redactions } from './redactions.ts';
@@ -327,6 +327,8 @@ export class SessionRecorder implements Recorder {
     this.#sync.stop();
     this.#statements.clear();
     if (this.#unsealed > 0) await new Promise<void>((resolve) => (this.#allSealed = resolve));
+    // No open file may come back once the log says that the session is closed; failing, `verify` names it as left over.
+    if (this.#totals.segments > 0) await syncDirectory(this.#directory).catch(() => undefined);
     return {
       lastSegmentIndex: this.#totals.segments === 0 ? null : this.#totals.segments - 1,
       totals: { ...this.#totals },

@@ -9,14 +9,15 @@
  *
  * It deliberately never removes what the log does not explain: such a file stays, and `verify` names it.
  */
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { zstdDecompress } from 'node:zlib';
 import { hasErrno } from '../../errors.ts';
 import { relayActor, type NewEntry } from '../entry.ts';
 import { addSegment, type UnfinishedSession } from '../log/read.ts';
-import { syncDirectory } from './group-sync.ts';
+import { Batch } from './encode.ts';
+import { syncDirectory, syncSegmentNames } from './group-sync.ts';
 import {
   openName,
   originalsName,
@@ -28,6 +29,7 @@ import {
 } from './layout.ts';
 import { withoutOriginals } from './original-records.ts';
 import { measureSegment } from './records.ts';
+import { appendGap, appendHeader } from './segment-header.ts';
 import { publish, removeOpen, write } from './sealed-file.ts';
 
 const decompress = promisify(zstdDecompress);
@@ -92,15 +94,43 @@ async function recoverSession(options: RecoverOptions, interrupted: UnfinishedSe
   for (const { index } of files.filter(({ state }) => state === 'unfinished'))
     for (const name of [unfinishedName(index), unfinishedOriginalsName(index)])
       await rm(path.join(directory, name), { force: true });
-  let found: Found = { session: interrupted, segments: 0, bytesCut: 0 };
   const open = files.filter(({ state }) => state === 'open').map(({ index }) => index);
-  for (const index of open.toSorted((a, b) => a - b)) {
-    // Entries of a session's segments are in order: up to `lastSegment` the log has them all.
-    if (index > (interrupted.lastSegment ?? -1))
-      found = await sealAsFound(options, found, { directory, index });
-    else if (await sealedHolds(directory, index)) await removeOpen(directory, index);
+  const committed = interrupted.lastSegment ?? -1;
+  // Entries of a session's segments are in order: up to `lastSegment` the log has them all.
+  for (const index of open)
+    if (index <= committed && (await sealedHolds(directory, index))) await removeOpen(directory, index);
+  const uncommitted = open.filter((index) => index > committed).toSorted((a, b) => a - b);
+  let found: Found = { session: interrupted, segments: 0, bytesCut: 0 };
+  for (const index of uncommitted) {
+    found = await fillHoles(options, found, { directory, index });
+    found = await sealAsFound(options, found, { directory, index });
   }
+  // No open file may come back once the session is closed: nobody would look for it any more.
+  if (files.length > 0) await syncDirectory(directory);
   return found;
+}
+
+/**
+ * A lost machine may have taken a segment of which nothing was promised, and left a later one. Numbers stay consecutive: in
+ * its place comes one that says that something is missing.
+ */
+async function fillHoles(
+  options: RecoverOptions,
+  found: Found,
+  { directory, index }: { directory: string; index: number },
+): Promise<Found> {
+  const { session, protocol, lastSegment } = found.session;
+  const { header, firstMicros } = measureSegment(await readFile(path.join(directory, openName(index))));
+  if (header === null) return found;
+  let filled = found;
+  for (let hole = (lastSegment ?? -1) + 1; hole < index; hole++) {
+    const batch = new Batch();
+    appendHeader(batch, firstMicros, { session, index: hole, protocol, allocated: false });
+    appendGap(batch, firstMicros, 'lost with the machine');
+    await writeFile(path.join(directory, openName(hole)), batch.bytes(), { mode: 0o600 });
+    filled = await sealAsFound(options, filled, { directory, index: hole });
+  }
+  return filled;
 }
 
 async function sealAsFound(
@@ -122,7 +152,7 @@ async function sealAsFound(
   await rm(path.join(directory, originalsName(index)), { force: true });
   const file = await write({ directory, index, length, originals: null }, 'normal');
   await publish(directory, index, file);
-  await syncDirectory(directory);
+  await syncSegmentNames({ directory, index });
   const segment = { index, ...file, firstMicros, lastMicros, commands, redactions };
   await append({ kind: 'segment', actor: relayActor, session, ...segment });
   await removeOpen(directory, index);

@@ -12,7 +12,8 @@
 import type { NewEntry } from '../entry.ts';
 import { relayActor } from '../entry.ts';
 import { EvidenceError } from '../error.ts';
-import { syncDirectory } from './group-sync.ts';
+import { syncSegmentNames } from './group-sync.ts';
+import { isOutOfSpace } from '../space/reserve.ts';
 import type { OpenOriginals } from './segment-file.ts';
 import { publish, removeOpen, write, type SealedFile } from './sealed-file.ts';
 
@@ -61,7 +62,10 @@ interface Job {
 
 /** So many times beyond its bounds, sealing no longer gives way to the data path. */
 const overdueFactor = 4;
-/** Segments that share a directory sync and the log's group commit. */
+/**
+ * Segments that share a directory sync and the log's group commit. One on a full disk: each needs room beside its open file
+ * until it is committed, and what a round has written is committed only when all of its session's was.
+ */
 const roundSegments = 16;
 
 export class Sealer {
@@ -74,6 +78,7 @@ export class Sealer {
   #running: Promise<void> | null = null;
   #wake: (() => void) | null = null;
   #urgent = false;
+  #most = roundSegments;
   #closed = false;
 
   constructor(options: SealerOptions) {
@@ -162,12 +167,13 @@ export class Sealer {
   #take(): Job[] {
     const now = performance.now();
     const ready = ({ segment }: Job): boolean => (this.#retryAt.get(segment.session) ?? 0) <= now;
-    return this.#jobs.filter(ready).slice(0, roundSegments);
+    return this.#jobs.filter(ready).slice(0, this.#most);
   }
 
   /** Steps 1 to 4 for some segments. A step is done for all of them before the next begins. */
   async #round(jobs: readonly Job[]): Promise<void> {
     const failed = new Set<string>();
+    this.#most = Math.min(2 * this.#most, roundSegments);
     const each = async (step: (job: Job) => Promise<void>): Promise<void> => {
       for (const job of jobs) {
         const { session } = job.segment;
@@ -177,9 +183,10 @@ export class Sealer {
     };
     await each((job) => this.#writeAndPublish(job));
     const synced = new Map<string, Promise<void>>();
-    await each(({ segment: { directory } }) => {
-      const sync = synced.get(directory) ?? syncDirectory(directory);
-      synced.set(directory, sync);
+    // In order of their numbers: a session's first segment comes first, and brings the directories above to disk.
+    await each(({ segment }) => {
+      const sync = synced.get(segment.directory) ?? syncSegmentNames(segment);
+      synced.set(segment.directory, sync);
       return sync;
     });
     await this.#commit(jobs, failed);
@@ -238,6 +245,7 @@ export class Sealer {
 
   #fail(error: unknown, session: string, failed: Set<string>): void {
     failed.add(session);
+    if (isOutOfSpace(error)) this.#most = 1;
     this.#retryAt.set(session, performance.now() + this.#options.retryMs);
     this.#options.onError?.(error, session);
   }

@@ -1,4 +1,4 @@
-/** The first record of a segment. */
+/** The first record of a segment, and the only other one of a segment that was lost. */
 import type { Batch } from './encode.ts';
 import * as words from './words.ts';
 
@@ -24,4 +24,12 @@ export function appendHeader(batch: Batch, t: number, header: SegmentHeader): vo
   batch.encoded(words.protocol);
   batch.text(header.protocol);
   if (header.allocated) batch.true();
+}
+
+/** @param reason what is missing */
+export function appendGap(batch: Batch, t: number, reason: string): void {
+  batch.array(3);
+  batch.uint(t);
+  batch.text('gap');
+  batch.text(reason);
 }

@@ -48,6 +48,8 @@ export type FailureCode =
   | 'session-never-closed' // open when the relay started again
   | 'session-closed-late' // the same, and closed after it
   | 'session-totals-mismatch'
+  // break-glass
+  | 'break-glass-invalid' // used when it was not open, or by somebody whom it does not name
   // reviews
   | 'review-unknown' // an entry or a recorded command names one that the log does not have
   | 'review-mismatch' // held, requested, decided and recorded are not the same
@@ -78,12 +80,14 @@ export type FailureCode =
 export type WarningCode =
   | 'entry-unknown' // of a later program; its digest was checked, its meaning was not
   | 'entries-unwitnessed' // newer than what the witnesses have cosigned
+  | 'break-glass-opened' // sessions were let in while there was no room for the record but the reserve's
   | 'request-time' // signed long before or after it was used
   | 'attribution-unbound' // the issuer signed who it is; that the key is theirs is the relay's word
   | 'attribution-not-checked' // the proof is kept, and of a kind that this program does not read
   | 'session-unfinished' // still open, or its end is not signed yet
   | 'review-unfinished' // its session is over and it has no end
   | 'recording-leftover' // what a segment was made from, though its session is closed
+  | 'recording-gap' // a lost machine took a part of which nothing was promised
   | 'recording-uncommitted' // of a session that only the journal names
   | 'journal-torn'
   | 'manifest-unsigned' // nobody says who took the bundle; what the log proves is proven all the same

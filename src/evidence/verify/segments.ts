@@ -52,7 +52,14 @@ export async function checkSegment(
     findings.failure('segment-undecodable', 'a segment does not decompress to what was logged', place);
     return;
   }
-  checkContents(raw, entry, { findings, place, take });
+  let gap: string | null = null;
+  const lookAt = (record: SegmentRecord): void => {
+    if (record.kind === 'gap') gap ??= record.reason;
+    take(record);
+  };
+  checkContents(raw, entry, { findings, place, take: lookAt });
+  if (gap !== null)
+    findings.warning('recording-gap', `a part of the recording is missing: ${String(gap)}`, place);
 }
 
 async function checkOriginals(

@@ -10,6 +10,7 @@ import { NoteVerifier, parseNote } from '../log/note.ts';
 import { parsePolicy, quorumOf, type WitnessPolicy } from '../log/policy.ts';
 import { noteBytes, readIfThere } from '../regular-file.ts';
 import { Attribution, type AttributionOptions, type AttributionReport } from './attribution/attribution.ts';
+import { BreakGlassCheck } from './break-glass.ts';
 import { FindingList, RelationFindings, type Finding, type Findings } from './finding.ts';
 import { checkJournal, laterSessions } from './journal.ts';
 import { LogKeys } from './keys.ts';
@@ -207,6 +208,7 @@ class EntryCheck {
   readonly sessions: Sessions;
   readonly #logins: Logins;
   readonly #reviews: Reviews;
+  readonly #breakGlass: BreakGlassCheck;
   readonly #attribution: Attribution | null;
   #entries = 0;
   #segments = 0;
@@ -228,6 +230,7 @@ class EntryCheck {
           });
     this.#logins = new Logins(findings, this.#relations, (login) => this.#attribution?.forget(login));
     this.#reviews = new Reviews(this.#relations);
+    this.#breakGlass = new BreakGlassCheck(findings, this.#relations);
   }
 
   check(bytes: Buffer, index: number): void | Promise<void> {
@@ -254,6 +257,7 @@ class EntryCheck {
   #checkKnown(entry: Entry, index: number): void | Promise<void> {
     switch (entry.kind) {
       case 'relay.started':
+        this.#breakGlass.started();
         return this.sessions.started();
       case 'login':
         this.#attribution?.signedIn(entry, index);
@@ -297,8 +301,16 @@ class EntryCheck {
       case 'relay.recovered':
       case 'config.changed':
       case 'log.key-rotated':
+      case 'storage.low':
+      case 'storage.recovered':
       case 'gap':
         return undefined;
+      case 'break-glass.opened':
+        return this.#breakGlass.opened(entry, index);
+      case 'break-glass.used':
+        return this.#breakGlass.used(entry, index);
+      case 'break-glass.ended':
+        return this.#breakGlass.ended(entry, index);
       case 'issuer.keys':
         return this.#attribution?.issuerKeys(entry, index);
       case 'evidence.read':

@@ -27,6 +27,7 @@ import { refuseIfOthersWrite } from './secret-file.ts';
 import type { SecretReference, Setting } from './secret.ts';
 import type { TargetConfig } from './targets.ts';
 import type { UpstreamConfig } from './upstream.ts';
+import type { Threshold } from '../space/measure.ts';
 
 /** Everything that a relay needs to know to start. Paths are absolute, defaults filled in. */
 export interface RelayConfig {
@@ -53,6 +54,8 @@ export interface RelayConfig {
     readonly syncTimeoutMs: number;
     /** Closed segments that may wait for compression. */
     readonly backlogBytes: number;
+    /** When little room for the record is told, and how much is held back. */
+    readonly space: { readonly warn: Threshold; readonly critical: Threshold; readonly reserveBytes: number };
     /** What becomes of the originals of masked values; null: nothing is masked. */
     readonly originals: OriginalsPolicy | null;
   };

@@ -40,6 +40,11 @@ export function resolveConfig(source: RelayConfig['source'], file: RelayFile): R
       durability: evidence.durability,
       syncTimeoutMs: evidence.syncTimeout,
       backlogBytes: evidence.backlog,
+      space: {
+        warn: evidence.space.warn,
+        critical: evidence.space.critical,
+        reserveBytes: evidence.space.reserve,
+      },
       originals: originalsOf(file),
     },
     state: stateOf(file, base, dataDir),

@@ -26,6 +26,7 @@ export function ruleProblems(file: RelayFile): RuleProblem[] {
     ...sessionProblems(file),
     ...maskingProblems(file),
     ...sealProblems(file),
+    ...spaceProblems(file),
     ...file.reviews.webhooks.flatMap((webhook, at) =>
       [...webhookProblems(webhook)].map(({ path, message }) => ({
         path: ['reviews', 'webhooks', `${at}`, ...path],
@@ -65,6 +66,16 @@ function* publicUrlProblems({ listen, tls, behindProxy, publicUrl }: RelayFile):
     yield { path, message: 'expected https, because tls is set' };
   else if (protocol === 'https:' && tls === undefined && behindProxy === undefined)
     yield { path, message: 'https needs tls, or behindProxy when a proxy does TLS' };
+}
+
+function* spaceProblems({ evidence: { space } }: RelayFile): Generator<RuleProblem> {
+  const { warn, critical } = space;
+  const above =
+    'percent' in warn
+      ? 'percent' in critical && critical.percent > warn.percent
+      : 'bytes' in critical && critical.bytes > warn.bytes;
+  if (above)
+    yield { path: ['evidence', 'space', 'critical'], message: 'expected no more than evidence.space.warn' };
 }
 
 function* sealProblems({ evidence: { seal }, masking }: RelayFile): Generator<RuleProblem> {

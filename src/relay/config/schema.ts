@@ -23,6 +23,7 @@ import {
   recipient,
   sizeBytes,
   text,
+  threshold,
   url,
 } from './shapes.ts';
 import { target } from './target-schema.ts';
@@ -128,7 +129,12 @@ export const RelayFile = closed({
     directory: file.optional(),
     durability: oneOf('process', 'disk').default('process'),
     syncTimeout: durationMs('1s', '5m').prefault('10s'),
-    backlog: sizeBytes('1MiB', '64GiB').prefault('256MiB'),
+    backlog: sizeBytes('16MiB', '64GiB').prefault('256MiB'),
+    space: closed({
+      warn: threshold.prefault('10%'),
+      critical: threshold.prefault('5%'),
+      reserve: sizeBytes('1MiB', '64GiB').prefault('64MiB'),
+    }).prefault({}),
     seal: closed({
       recipients: z.array(recipient).max(16, 'expected at most 16 recipients').default([]),
       discardOriginals: z.literal(true, { error: 'expected true, or leave it out' }).optional(),

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseRecipient } from '../../evidence/recording/age.ts';
+import type { Threshold } from '../space/measure.ts';
 import { nearest } from './nearest.ts';
 import { parseDurationMs, parseSizeBytes } from './units.ts';
 
@@ -43,6 +44,14 @@ export const sizeBytes = (least: string, most: string) =>
     const value = parseSizeBytes(text);
     return value !== null && value >= parseSizeBytes(least)! && value <= parseSizeBytes(most)! ? value : null;
   }, `a size from ${least} to ${most}, such as 512KiB or 64MiB`);
+
+/** Of free space: a share of the file system, or a size. */
+export const threshold = parsed<Threshold>((text) => {
+  const percent = /^(\d{1,2})%$/.exec(text)?.[1];
+  if (percent !== undefined) return { percent: Number(percent) };
+  const bytes = parseSizeBytes(text);
+  return bytes === null ? null : { bytes };
+}, 'a share such as 10%, or a size such as 20GiB');
 
 export const text = (expected: string, most = 1024) =>
   parsed(

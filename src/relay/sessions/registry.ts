@@ -12,6 +12,7 @@ import type { Log } from '../../evidence/log/log.ts';
 import { SessionRecorder, type ClosedRecording } from '../../evidence/recording/recorder.ts';
 import type { Sealer } from '../../evidence/recording/sealer.ts';
 import { actorOf, relayActor } from '../../evidence/entry.ts';
+import { EvidenceError } from '../../evidence/error.ts';
 import type { BlockedCommand, GateTally } from '../../gate/session-gate.ts';
 import type { Masking } from '../../gate/masking.ts';
 import type { Reviews } from '../../gate/reviews.ts';
@@ -29,6 +30,7 @@ import type { SessionOpenClaims } from '../../wire/api.ts';
 import type { RelayConfig } from '../config/config.ts';
 import type { TargetConfig } from '../config/targets.ts';
 import { RelayError, StepUpRequired } from '../error.ts';
+import type { BreakGlass } from '../space/break-glass.ts';
 import type { ReviewedSession } from '../reviews/held-review.ts';
 import type { DueSession, Sessions } from '../state/sessions.ts';
 import { blockedEntry } from './blocked-entry.ts';
@@ -41,6 +43,8 @@ export interface RegistryOptions {
   /** Resolves when the entry is durable. */
   readonly append: Log['append'];
   readonly sealer: Sealer;
+  /** Who may open a session, as far as room for its record goes. */
+  readonly room: Pick<BreakGlass, 'admit' | 'used'>;
   readonly state: Pick<Sessions, 'open' | 'close' | 'due' | 'authentications'>;
   readonly processId: string;
   readonly clock: Clock;
@@ -109,6 +113,11 @@ export class SessionRegistry {
     return this.#live.size;
   }
 
+  /** Sessions that have ended and are not recorded to their end yet. */
+  get ending(): number {
+    return this.#ends.size;
+  }
+
   find(session: SessionId): LiveSession | null {
     return this.#live.get(session) ?? null;
   }
@@ -118,9 +127,11 @@ export class SessionRegistry {
    *   `session-unknown` when it ended meanwhile
    */
   async open(open: OpenRequest): Promise<OpenedSession> {
-    const { append, state, clock, processId } = this.#options;
+    const { append, state, clock, processId, room } = this.#options;
     if (this.#draining) throw draining();
-    const { authorization, target, durationMs } = this.#authorize(open);
+    const { authorization, target, ...granted } = this.#authorize(open);
+    const lent = room.admit(open.caller.principal);
+    const durationMs = Math.min(granted.durationMs, lent?.remainingMs ?? Infinity);
     const protocol = this.#options.protocol(authorization, target);
     const id = ulid(clock.wallMs()) as SessionId;
     const { masking, exemptions } = this.#maskingFor(authorization, target);
@@ -153,6 +164,12 @@ export class SessionRegistry {
     try {
       // The log may have taken its time.
       if (this.#draining) throw draining();
+      const use = lent ?? room.admit(open.caller.principal);
+      if (use !== null) {
+        const { actor } = entry;
+        await append({ kind: 'break-glass.used', actor, breakGlass: use.breakGlass, session: id });
+        room.used(use);
+      }
       await state.open({ ...facts, target: target.name, processId });
       this.#seenAt = clock.monotonicMs();
       if (session.ending !== null) {
@@ -170,9 +187,7 @@ export class SessionRegistry {
         remainingMs: durationMs - (clock.monotonicMs() - startedAt),
       };
     } catch (error) {
-      const drains = error instanceof RelayError && error.code === 'relay-draining';
-      const why = drains ? 'relay-stopped' : 'target-unreachable';
-      void session.end(why, error instanceof Error ? error : null);
+      void session.end(endOf(error), error instanceof Error ? error : null);
       throw error;
     }
   }
@@ -218,6 +233,11 @@ export class SessionRegistry {
     if (this.#live.size === 0 || !policies().readsAuthentication) return;
     for (const [id, authentication] of await state.authentications(processId))
       this.#live.get(id)?.authenticated(authentication);
+  }
+
+  /** Ends what is live; the relay goes on. */
+  endLive(why: SessionEnd): void {
+    for (const session of this.#live.values()) void session.end(why).catch(() => undefined);
   }
 
   /** Ends what is live; resolves when each is recorded to its end. */
@@ -414,6 +434,14 @@ function refuseOutside(scope: LoginScope | null, { target, task }: SessionOpenCl
 function asWhenOpened({ authentication, facts }: LiveSession, nowMs: number): Authentication {
   const { timeMs } = authentication;
   return { ...authentication, timeMs: timeMs === null ? null : timeMs + (nowMs - facts.openedAtMs) };
+}
+
+/** Why a session ended whose opening failed. */
+function endOf(error: unknown): SessionEnd {
+  if (error instanceof EvidenceError) return 'evidence-failed';
+  if (!(error instanceof RelayError)) return 'target-unreachable';
+  if (error.code === 'relay-draining') return 'relay-stopped';
+  return error.code === 'evidence-unavailable' ? 'evidence-failed' : 'target-unreachable';
 }
 
 const draining = (): RelayError => new RelayError('relay-draining', 'The relay is stopping.');

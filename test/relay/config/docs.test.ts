@@ -135,6 +135,8 @@ test('the metrics that operators are told to watch exist', async () => {
     liveSessions: one,
     liveConnections: one,
     sealerBacklogBytes: one,
+    room: () => ({ availableBytes: 1, reserveBytes: 1, level: 'enough' }),
+    breakGlassOpen: () => false,
     logEntries: one,
     logFailing: () => false,
     checkpointLagSeconds: one,
