@@ -317,7 +317,7 @@ const SessionKilled = z.object({
 const EvidenceRead = z.object({
   ...base,
   kind: z.literal('evidence.read'),
-  action: z.enum(['sessions', 'show', 'export', 'replay', 'tail', 'files', 'unseal']),
+  action: z.enum(['sessions', 'show', 'export', 'replay', 'tail', 'files', 'unseal', 'search']),
   /** Null when more than one session was asked for. */
   session: session.nullable(),
   from: time.nullable(),

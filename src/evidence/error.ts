@@ -18,6 +18,7 @@ export type EvidenceErrorCode =
   | 'recording-failed' // a record could not be written, or stalled past its bound; the session must end
   | 'recording-damaged' // bytes of a recording that are not the format
   | 'originals-locked' // no identity at hand opens the sealed originals, or they are not what was sealed
+  | 'search-pattern-invalid' // what is looked for is outside of the language, or takes too long
   | 'evidence-not-found';
 
 export class EvidenceError extends HoopError<EvidenceErrorCode> {}

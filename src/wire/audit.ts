@@ -14,6 +14,7 @@
  * - `GET /v1/audit/sessions/:id/originals` → `SealedSegment` of `evidence/read`, as JSON lines; `?segment=`; still sealed. Needs
  *   the right to unseal; its entry says so
  * - `GET /v1/audit/tail` → the same from now on, until the caller hangs up; empty lines keep it alive
+ * - `POST /v1/audit/search` → `wire/search.ts`
  * - `GET /v1/audit/files` → `EvidenceFile` as JSON lines: all that verification needs
  * - `GET /v1/audit/file?path=` → one of them
  */
@@ -43,7 +44,16 @@ export const AuditQuery = z.strictObject({
 export type AuditQuery = z.infer<typeof AuditQuery>;
 
 /** Ways of reading; `evidence.<action>` is what is signed. `files`: files of the log or of one session. */
-export const readActions = ['sessions', 'show', 'export', 'replay', 'tail', 'files', 'unseal'] as const;
+export const readActions = [
+  'sessions',
+  'show',
+  'export',
+  'replay',
+  'tail',
+  'files',
+  'unseal',
+  'search',
+] as const;
 export type ReadAction = (typeof readActions)[number];
 
 /** Name of the header that carries the signed request of a read. */
@@ -70,7 +80,7 @@ export type AskedFor = Pick<EvidenceReadClaims, 'session' | 'from' | 'to' | 'fil
 /** @param more parameters that only this call has */
 export function askedFor(
   { session, from, to, ...rest }: AuditQuery,
-  more: Readonly<Record<string, string | number | undefined>> = {},
+  more: Readonly<Record<string, string | number | boolean | undefined>> = {},
 ): AskedFor {
   const filters = Object.entries({ ...rest, ...more })
     .filter(([, value]) => value !== undefined)
@@ -94,7 +104,7 @@ export const isAskedFor = (claims: EvidenceReadClaims, action: ReadAction, asked
 const count = z.int().nonnegative();
 
 /** Who did it, as the record has it. */
-const WhoView = PrincipalView.extend({
+export const WhoView = PrincipalView.extend({
   actsFor: z
     .object({ issuer: z.string(), subject: z.string(), email: z.string().nullable() })
     .nullable()

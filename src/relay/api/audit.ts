@@ -157,14 +157,14 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
 
 const parseQuery = (given: unknown): AuditQuery => parseWith(AuditQuery, given);
 
-function parseWith<T>(schema: z.ZodType<T>, given: unknown): T {
+export function parseWith<T>(schema: z.ZodType<T>, given: unknown): T {
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
   const names = parsed.error.issues.map((issue) => issue.path.join('.') || issue.code).join(', ');
   throw new RelayError('request-invalid', `The filters cannot be read: ${names}.`);
 }
 
-const denied = (): RelayError =>
+export const denied = (): RelayError =>
   new RelayError('evidence-denied', 'You may not read this evidence.', {
     hint: 'Reading evidence is the right of a group; ask who keeps the relay’s policy.',
   });
@@ -216,7 +216,7 @@ export class ReadEntries {
     reader: EvidenceReader,
     action: ReadAction,
     query: AuditQuery,
-    more: Readonly<Record<string, string | number | undefined>> = {},
+    more: Readonly<Record<string, string | number | boolean | undefined>> = {},
   ): Promise<void> {
     const asked = askedFor(query, more);
     await this.#tell(reader, action, asked, await reader.signed(action, asked));
@@ -290,7 +290,7 @@ async function* liveLines(values: AsyncIterable<unknown>): AsyncGenerator<string
 
 const longestSilenceMs = 15_000;
 
-const sendLines = (reply: FastifyReply, values: AsyncIterable<unknown>): FastifyReply =>
+export const sendLines = (reply: FastifyReply, values: AsyncIterable<unknown>): FastifyReply =>
   sendText(reply, lines(values));
 
 function sendText(reply: FastifyReply, text: AsyncIterable<string>): FastifyReply {
