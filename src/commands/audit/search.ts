@@ -24,8 +24,9 @@ export default class AuditSearch extends AuditCommand {
       description: 'only here; repeat for several',
       options: searchKinds,
       multiple: true,
+      multipleNonGreedy: true,
     })(),
-    'ignore-case': Flags.boolean({ description: 'upper and lower case are the same' }),
+    'ignore-case': Flags.boolean({ description: 'upper and lower case are the same', default: false }),
     context: Flags.integer({ description: 'lines shown before and after', min: 0, max: 20, default: 0 }),
     limit: Flags.integer({ description: 'lines found, at most', min: 1, max: 100_000, default: 1000 }),
   };

@@ -29,26 +29,26 @@ export function putParameters(recorded: RecordedParameters, into: SearchText): v
 
 /** PostgreSQL's, when all are texts, which nearly all are; false: some are not, and nothing was put. */
 function putTexts(bound: Buffer, into: SearchText): boolean {
-  if (bound.length < 4) return false;
-  const formats = bound.readUInt16BE(0);
-  let at = 2 + 2 * formats;
-  if (at + 2 > bound.length) return false;
-  for (let i = 2; i < at; i += 2) if (bound.readUInt16BE(i) !== 0) return false;
-  const values = bound.readUInt16BE(at);
+  const size = bound.length;
+  if (size < 4) return false;
+  let at = 2 + 2 * int16(bound, 0);
+  if (at + 2 > size) return false;
+  for (let i = 2; i < at; i++) if (bound[i] !== 0) return false;
+  const text = into.room(size);
+  let to = into.length;
   at += 2;
-  const places: number[] = [];
-  for (let left = values; left > 0; left--) {
-    if (at + 4 > bound.length) return false;
-    const length = bound.readInt32BE(at);
+  for (let left = int16(bound, at - 2); left > 0; left--) {
+    if (at + 4 > size) return false;
+    const length = int16(bound, at) * 0x1_0000 + int16(bound, at + 2);
     at += 4;
-    if (length === -1) continue;
-    if (length < 0 || at + length > bound.length) return false;
-    places.push(at, at + length);
-    at += length;
+    // NULL is -1.
+    if (length === 0xffff_ffff) continue;
+    if (length > size - at) return false;
+    for (const last = at + length; at < last;) text[to++] = bound[at++]!;
+    text[to++] = newline;
   }
-  for (let i = 0; i < places.length; i += 2) {
-    into.put(bound, places[i]!, places[i + 1]!);
-    into.byte(newline);
-  }
+  into.grew(to);
   return true;
 }
+
+const int16 = (bytes: Buffer, at: number): number => bytes[at]! * 256 + bytes[at + 1]!;

@@ -4,7 +4,7 @@
  */
 import type { SearchText } from './text.ts';
 
-const tab = 9;
+const tab = 9, newline = 10; // prettier-ignore
 const code = (type: string): number => type.charCodeAt(0);
 const dataRow = code('D'), copyData = code('d'), functionResult = code('V'); // prettier-ignore
 const described = code('T'), notification = code('A'); // prettier-ignore
@@ -18,7 +18,7 @@ type Expects = 'type' | 'length' | 'count' | 'value-length' | 'value' | 'letter'
 
 export class PostgresText {
   readonly #text: SearchText;
-  readonly #put: (bytes: Buffer, start: number, end: number) => void;
+  readonly #decoder: InstanceType<typeof TextDecoder> | null;
   #expects: Expects = 'type';
   #type = 0;
   /** Of the message. */
@@ -31,18 +31,24 @@ export class PostgresText {
   /** Between two texts of a RowDescription. */
   #skipLeft = 0;
 
-  /** @param put bytes of values go through it into the text */
-  constructor(text: SearchText, put: (bytes: Buffer, start: number, end: number) => void) {
+  /** @param encoding name of a decoder; null: the bytes are UTF-8 */
+  constructor(text: SearchText, encoding: string | null) {
     this.#text = text;
-    this.#put = put;
+    this.#decoder = encoding === null ? null : new TextDecoder(encoding);
   }
 
-  take(bytes: Buffer): void {
-    const end = bytes.length;
-    let at = 0;
+  take(bytes: Buffer, start: number, end: number): void {
+    let at = start;
     while (at < end) {
       switch (this.#expects) {
         case 'type':
+          if (bytes[at] === dataRow && this.#decoder === null) {
+            const after = this.#wholeRow(bytes, at, end);
+            if (after > at) {
+              at = after;
+              break;
+            }
+          }
           this.#type = bytes[at++]!;
           this.#await('length', 4);
           break;
@@ -62,6 +68,43 @@ export class PostgresText {
           if (--this.#missing === 0) this.#numberRead();
       }
     }
+  }
+
+  /**
+   * A row that stands here whole, as nearly all do: the same as byte by byte, several times as fast.
+   * @returns where it ends; `at` when it is not whole, or not as it should be
+   */
+  #wholeRow(bytes: Buffer, at: number, end: number): number {
+    if (at + 7 > end) return at;
+    const after = at + 1 + int32(bytes, at + 1);
+    if (after > end || after < at + 7) return at;
+    const text = this.#text;
+    const into = text.room(after - at);
+    let to = text.length;
+    if (to > 0 && into[to - 1] !== newline) into[to++] = newline;
+    let from = at + 7;
+    for (let values = bytes[at + 5]! * 256 + bytes[at + 6]!; values > 0; values--) {
+      if (from + 4 > after) return at;
+      const length = int32(bytes, from);
+      from += 4;
+      if (length > after - from) return at;
+      const last = from + Math.max(0, length);
+      if (length > copiedByBytes) {
+        into.set(bytes.subarray(from, last), to);
+        to += length;
+        from = last;
+      } else while (from < last) into[to++] = bytes[from++]!;
+      if (values > 1) into[to++] = tab;
+    }
+    if (from !== after) return at;
+    text.grew(to);
+    return after;
+  }
+
+  #put(bytes: Buffer, start: number, end: number): void {
+    if (this.#decoder === null) return this.#text.put(bytes, start, end);
+    const decoded = Buffer.from(this.#decoder.decode(bytes.subarray(start, end), { stream: true }));
+    this.#text.put(decoded, 0, decoded.length);
   }
 
   #await(expects: Expects, bytes: number): void {
@@ -168,3 +211,9 @@ export class PostgresText {
     return to + 1;
   }
 }
+
+/** Longer pieces are copied at once. */
+const copiedByBytes = 64;
+
+const int32 = (bytes: Buffer, at: number): number =>
+  (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;

@@ -22,11 +22,10 @@ const kinds = [
 ] as const;
 export type ReadKind = (typeof kinds)[number] | 'other';
 
-const byLength = new Map<number, { name: ReadKind; bytes: Buffer }[]>();
-for (const name of kinds) {
-  const same = byLength.get(name.length) ?? [];
-  byLength.set(name.length, [...same, { name, bytes: Buffer.from(name) }]);
-}
+/** By their length. */
+const named = Array.from({ length: 32 }, (_, length) =>
+  kinds.filter((name) => name.length === length).map((name) => ({ name, bytes: Buffer.from(name) })),
+);
 
 const damaged = (what: string): EvidenceError =>
   new EvidenceError('recording-damaged', `Not a segment: ${what}.`);
@@ -38,6 +37,9 @@ export class RecordReader {
   kind: ReadKind = 'other';
   /** Microseconds since `session.opened`. */
   t = 0;
+  /** Of the last `range`. */
+  from = 0;
+  to = 0;
   #start = 0;
   #fields = 0;
 
@@ -66,23 +68,26 @@ export class RecordReader {
     return this.#head(0);
   }
 
+  /** True when the next field is a byte string. */
+  get isBytes(): boolean {
+    return this.#fields > 0 && this.#bytes[this.#at]! >>> 5 === 2;
+  }
+
   /** True when the next field is an integer. */
   get isUint(): boolean {
     return this.#fields > 0 && this.#bytes[this.#at]! >>> 5 === 0;
   }
 
-  /** A view of the segment. */
-  bytes(): Buffer {
+  /** Where a byte string begins and ends in the segment: no view for each of very many. */
+  range(): void {
     this.#field();
     const length = this.#head(2);
-    const start = this.#skipBytes(length);
-    return this.#bytes.subarray(start, start + length);
+    this.from = this.#skipBytes(length);
+    this.to = this.#at;
   }
 
   /** Of a command or a statement; null: it has none. */
   content(): Content | null {
-    const initial = this.#bytes[this.#at]!;
-    if (initial >>> 5 === 2) return this.bytes();
     this.#field();
     const item = decodeItem(this.#bytes, this.#at);
     if (item === null) throw damaged('it ends inside a record');
@@ -109,10 +114,12 @@ export class RecordReader {
   #kind(length: number): ReadKind {
     const start = this.#skipBytes(length);
     const bytes = this.#bytes;
-    for (const { name, bytes: expected } of byLength.get(length) ?? []) {
+    const candidates = length < named.length ? named[length]! : [];
+    for (let i = 0; i < candidates.length; i++) {
+      const expected = candidates[i]!.bytes;
       let same = 0;
       while (same < length && bytes[start + same] === expected[same]) same++;
-      if (same === length) return name;
+      if (same === length) return candidates[i]!.name;
     }
     return 'other';
   }

@@ -28,11 +28,15 @@ export interface SearchChoice {
   readonly context: number;
 }
 
+const nothing = Buffer.alloc(0);
+
 interface Stream {
   readonly kind: StreamKind;
   readonly text: SearchText;
-  readonly take: (bytes: Buffer) => void;
+  readonly take: Take;
 }
+
+type Take = (bytes: Buffer, start: number, end: number) => void;
 
 interface Connection {
   /** A decoder's name; null: UTF-8. */
@@ -42,7 +46,10 @@ interface Connection {
 }
 
 interface Statement {
+  /** In UTF-8. */
   readonly text: Buffer;
+  /** It has a match: else the many commands that run it need no look. */
+  readonly found: boolean;
   readonly parameterTypes: readonly number[];
   readonly apart: boolean;
 }
@@ -58,6 +65,8 @@ export class SessionSearch {
   readonly #commands = new SearchText(true);
   readonly #parameters = new SearchText(true);
   #protocol = '';
+  /** The one at hand. */
+  #segment: Buffer = nothing;
   #found: SearchMatch[] = [];
 
   constructor(matcher: Matcher, { kinds, context }: SearchChoice) {
@@ -74,6 +83,7 @@ export class SessionSearch {
   segment(bytes: Buffer): SearchMatch[] {
     const reader = this.#reader;
     reader.open(bytes);
+    this.#segment = bytes;
     while (reader.next()) this.#record();
     return this.#tell(false);
   }
@@ -110,7 +120,8 @@ export class SessionSearch {
     const connection = reader.uint();
     const stream = this.#streamOf(kind, connection);
     stream.text.from(reader.t, connection, reader.uint());
-    stream.take(reader.bytes());
+    reader.range();
+    stream.take(this.#segment, reader.from, reader.to);
   }
 
   #streamOf(kind: StreamKind, number: number): Stream {
@@ -125,20 +136,14 @@ export class SessionSearch {
   }
 
   /** What makes text of a stream's bytes. */
-  #intoText({ encoding, terminal }: Connection, text: SearchText): (bytes: Buffer) => void {
+  #intoText({ encoding, terminal }: Connection, text: SearchText): Take {
     if (terminal) {
       const shown = new TerminalText(text);
-      return (bytes) => shown.take(bytes);
+      return (bytes, start, end) => shown.take(bytes, start, end);
     }
-    if (this.#protocol !== 'postgres') return (bytes) => text.put(bytes, 0, bytes.length);
-    const decoder = encoding === null ? null : new TextDecoder(encoding);
-    const put = (bytes: Buffer, start: number, end: number): void => {
-      if (decoder === null) return text.put(bytes, start, end);
-      const decoded = Buffer.from(decoder.decode(bytes.subarray(start, end), { stream: true }));
-      text.put(decoded, 0, decoded.length);
-    };
-    const messages = new PostgresText(text, put);
-    return (bytes) => messages.take(bytes);
+    if (this.#protocol !== 'postgres') return (bytes, start, end) => text.put(bytes, start, end);
+    const messages = new PostgresText(text, encoding);
+    return (bytes, start, end) => messages.take(bytes, start, end);
   }
 
   #connection(number: number): Connection {
@@ -169,13 +174,10 @@ export class SessionSearch {
         return;
       case 'statement': {
         if (this.#statements.has(record.statement)) return;
-        const text = Buffer.from(this.#contents.whole(record.text));
-        const { parameterTypes } = record;
-        this.#statements.set(record.statement, {
-          text,
-          parameterTypes,
-          apart: !Buffer.isBuffer(record.text),
-        });
+        const { statement, connection, parameterTypes } = record;
+        const text = this.#utf8(Buffer.from(this.#contents.whole(record.text)), connection);
+        const apart = !Buffer.isBuffer(record.text);
+        this.#statements.set(statement, { text, found: this.#isFound(text), parameterTypes, apart });
         return;
       }
       case 'blob':
@@ -187,23 +189,46 @@ export class SessionSearch {
 
   #command(): void {
     const reader = this.#reader;
-    const [number, command] = [reader.uint(), reader.uint()];
+    const number = reader.uint();
+    const command = reader.uint();
     const statement = reader.isUint ? this.#statement(reader.uint()) : null;
-    const text = statement?.text ?? this.#contents.whole(reader.content() ?? nothing);
-    const content = reader.content();
-    const parameters = content === null ? null : this.#contents.whole(content);
-    const { encoding } = this.#connection(number);
-    if (this.#kinds.has('command')) {
+    const text = statement?.text ?? this.#utf8(this.#content() ?? nothing, number);
+    const parameters = this.#content();
+    if (this.#kinds.has('command') && statement?.found !== false) {
       this.#commands.from(reader.t, number, command);
-      const read = encoding === null ? text : Buffer.from(new TextDecoder(encoding).decode(text));
-      this.#commands.put(read, 0, read.length);
+      this.#commands.put(text, 0, text.length);
       this.#commands.endLine();
     }
     if (parameters === null || !this.#kinds.has('parameters')) return;
     this.#parameters.from(reader.t, number, command);
     const types = statement?.parameterTypes ?? [];
+    const { encoding } = this.#connection(number);
     putParameters({ protocol: this.#protocol, parameters, text, types, encoding }, this.#parameters);
     this.#parameters.endLine();
+  }
+
+  #utf8(text: Buffer, connection: number): Buffer {
+    const { encoding } = this.#connection(connection);
+    return encoding === null ? text : Buffer.from(new TextDecoder(encoding).decode(text));
+  }
+
+  #isFound(text: Buffer): boolean {
+    let found = false;
+    this.#matcher.find(text, 0, text.length, () => {
+      found = true;
+    });
+    return found;
+  }
+
+  /** Of the command at hand; null: it has none. */
+  #content(): Buffer | null {
+    const reader = this.#reader;
+    if (reader.isBytes) {
+      reader.range();
+      return this.#segment.subarray(reader.from, reader.to);
+    }
+    const content = reader.content();
+    return content === null ? null : this.#contents.whole(content);
   }
 
   #statement(id: number): Statement {
@@ -229,5 +254,3 @@ export class SessionSearch {
     text.search(this.#matcher, this.#context, over, (line) => this.#found.push({ kind, ...line }));
   }
 }
-
-const nothing = Buffer.alloc(0);

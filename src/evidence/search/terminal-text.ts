@@ -33,10 +33,14 @@ export class TerminalText {
     });
   }
 
-  take(bytes: Buffer): void {
-    const whole = this.#left === null ? bytes : Buffer.concat([this.#left, bytes]);
-    const read = this.#sequences.read(whole, 0, whole.length, false);
-    this.#left = read === whole.length ? null : Buffer.from(whole.subarray(read));
+  take(bytes: Buffer, start: number, end: number): void {
+    if (this.#left !== null) {
+      const whole = Buffer.concat([this.#left, bytes.subarray(start, end)]);
+      this.#left = null;
+      return this.take(whole, 0, whole.length);
+    }
+    const read = this.#sequences.read(bytes, start, end, false);
+    if (read < end) this.#left = Buffer.from(bytes.subarray(read, end));
   }
 
   #characters(bytes: Uint8Array, start: number, end: number): void {

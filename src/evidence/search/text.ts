@@ -35,7 +35,8 @@ export class SearchText {
   #length = 0;
   /** Where pieces of another origin begin. */
   #offsets: number[] = [];
-  #origins: Origin[] = [];
+  /** `t`, connection and command of each, in turn: no object for each of very many records. */
+  #origins: number[] = [];
   /** What ends before this was searched. */
   #searched = 0;
   /** Up to here matches were told. */
@@ -52,11 +53,24 @@ export class SearchText {
   /** What is put from now on is of this. */
   from(t: number, connection: number, command: number): void {
     const last = this.#offsets.length - 1;
-    if (last >= 0 && this.#offsets[last] === this.#length) this.#origins[last] = { t, connection, command };
-    else {
-      this.#offsets.push(this.#length);
-      this.#origins.push({ t, connection, command });
-    }
+    if (last >= 0 && this.#offsets[last] === this.#length) this.#origins.length -= 3;
+    else this.#offsets.push(this.#length);
+    this.#origins.push(t, connection, command);
+  }
+
+  /** For who puts many small pieces at once: the memory, with room for `bytes` more behind `length`. */
+  room(bytes: number): Buffer {
+    this.#reserve(bytes);
+    return this.#bytes;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** What was put into `room` ends here. */
+  grew(length: number): void {
+    this.#length = length;
   }
 
   put(bytes: Uint8Array, start: number, end: number): void {
@@ -96,7 +110,11 @@ export class SearchText {
    * @param over nothing follows
    */
   search(matcher: Matcher, context: number, over: boolean, onLine: (line: FoundLine) => void): void {
-    if (!this.#fresh && !over) return;
+    if (!this.#fresh && !over) {
+      // A stream that rests keeps no megabytes.
+      if (this.#length === 0) this.#bytes = Buffer.alloc(0);
+      return;
+    }
     this.#fresh = false;
     let upTo = over ? this.#length : this.#linesBefore(this.#length, context + 1);
     let next = upTo;
@@ -144,7 +162,8 @@ export class SearchText {
       after.push(this.#cut(at, to === -1 ? most : to));
       at = to === -1 ? most : to + 1;
     }
-    return { ...this.#origins[origin]!, line: this.#pieces(start, end, matches), before, after };
+    const [t, connection, command] = this.#origins.slice(3 * origin, 3 * origin + 3) as Three;
+    return { t, connection, command, line: this.#pieces(start, end, matches), before, after };
   }
 
   #pieces(start: number, end: number, matches: readonly number[]): string[] {
@@ -152,10 +171,10 @@ export class SearchText {
     const to = Math.min(end, Math.max(from + shownBytes, Math.min(matches[1]!, from + 4 * shownBytes)));
     const pieces: string[] = [];
     let at = from;
-    for (let i = 0; i < matches.length && matches[i]! < to; i++) {
-      const place = Math.min(matches[i]!, to);
-      pieces.push(this.#text(at, place));
-      at = place;
+    for (let i = 0; i < matches.length && matches[i]! < to; i += 2) {
+      pieces.push(this.#text(at, matches[i]!));
+      at = Math.min(matches[i + 1]!, to);
+      pieces.push(this.#text(matches[i]!, at));
     }
     pieces.push(this.#text(at, to));
     if (from > start) pieces[0] = `…${pieces[0]}`;
@@ -188,18 +207,19 @@ export class SearchText {
     const origin = this.#originAt(least);
     this.#bytes.copyWithin(0, least, this.#length);
     this.#offsets = this.#offsets.slice(origin).map((offset) => Math.max(0, offset - least));
-    this.#origins = this.#origins.slice(origin);
+    this.#origins = this.#origins.slice(3 * origin);
     this.#length -= least;
     this.#searched -= least;
     this.#told -= least;
-    // A stream that rests keeps no megabytes.
-    if (this.#length === 0) this.#bytes = Buffer.alloc(0);
   }
 
   #reserve(bytes: number): void {
     this.#fresh = true;
     const needed = this.#length + bytes;
-    if (needed <= this.#bytes.length) return;
+    if (needed > this.#bytes.length) this.#grow(needed);
+  }
+
+  #grow(needed: number): void {
     const larger = Buffer.allocUnsafeSlow(Math.max(4096, 2 * this.#bytes.length, needed));
     larger.set(this.#bytes.subarray(0, this.#length));
     this.#bytes = larger;
@@ -208,6 +228,8 @@ export class SearchText {
 
 /** Of a character of UTF-8, but its first byte. */
 const isRest = (byte: number): boolean => byte >= 0x80 && byte < 0xc0;
+
+type Three = [number, number, number];
 
 interface LineMatches {
   readonly start: number;

@@ -22,6 +22,10 @@ export function searchRoutes(
   let running = 0;
 
   app.post('/v1/audit/search', async (request, reply) => {
+    // The end of the answer, or of a caller who does not wait for it; heard from the beginning on.
+    const over = new AbortController();
+    reply.raw.once('close', () => over.abort());
+    const { signal } = over;
     const reader = await authorizeRead(request);
     const query = parseWith(SearchQuery, request.body);
     const { from, to, person, target, task, session, ...pattern } = query;
@@ -31,22 +35,11 @@ export function searchRoutes(
     if (sessions.length === 0 && !reader.mayRead(null)) throw denied();
     if (running >= mostSearches)
       throw new RelayError('relay-overloaded', 'Too many searches are running.', { hint: 'try again later' });
+    signal.throwIfAborted();
     running++;
-    let left = false;
-    const over = (): void => {
-      if (!left) running--;
-      left = true;
-      hungUp.abort();
-    };
-    const hungUp = new AbortController();
-    reply.raw.once('close', over);
-    try {
-      await reads.append(reader, 'search', ...searchAsked(query));
-    } catch (error) {
-      over();
-      throw error;
-    }
-    const options = { ...pattern, directory, priority: 'low' as const, threads: 1, signal: hungUp.signal };
+    signal.addEventListener('abort', () => running--, { once: true });
+    await reads.append(reader, 'search', ...searchAsked(query));
+    const options = { ...pattern, directory, priority: 'low' as const, threads: 1, signal };
     return sendLines(reply, withFewProgress(searchSessions(sessions, { from, to }, options)));
   });
 }
