@@ -14,6 +14,8 @@ export interface EvidenceCall {
   readonly path: string;
   readonly action: ReadAction;
   readonly asked: AskedFor;
+  /** Sent by POST. */
+  readonly body?: unknown;
 }
 
 /** The part of `Account` that reading needs. */
@@ -36,7 +38,8 @@ export class EvidenceClient {
 
   /** @throws RelayProblem, AgentError; why `signal` aborted */
   async stream(call: EvidenceCall, signal?: AbortSignal): Promise<Readable> {
-    return this.#account.client.stream(call.path, { ...(await this.#signed(call)), signal });
+    const { path, body } = call;
+    return this.#account.client.stream(path, { ...(await this.#signed(call)), signal, body });
   }
 
   async #signed({ action, asked }: EvidenceCall): Promise<ReadOptions> {

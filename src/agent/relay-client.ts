@@ -40,6 +40,11 @@ export interface ReadOptions {
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
+export interface StreamOptions extends ReadOptions {
+  /** What is asked for does not belong into an address: it is sent by POST. */
+  readonly body?: unknown;
+}
+
 /** Refusals of a token that a renewal, or another process's sign-in, may mend. */
 const staleToken = new Set(['access-token-expired', 'access-token-invalid', 'login-ended']);
 const answerLimitBytes = 32 * 1024 * 1024;
@@ -80,8 +85,9 @@ export class RelayClient {
   }
 
   /** The body as it comes, for exports and live streams; the caller reads it or destroys it. @throws as `get` */
-  async stream(path: string, options: ReadOptions = {}): Promise<Readable> {
-    return (await this.#call('GET', path, undefined, options)).body;
+  async stream(path: string, { body, ...options }: StreamOptions = {}): Promise<Readable> {
+    const content = body === undefined ? undefined : JSON.stringify(body);
+    return (await this.#call(content === undefined ? 'GET' : 'POST', path, content, options)).body;
   }
 
   /**

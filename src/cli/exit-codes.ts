@@ -14,6 +14,8 @@ export const exitCodes = {
   notSignedIn: 4,
   unreachable: 5,
   verificationFailed: 6,
+  /** `audit search`: all was searched, and nothing found. Not grep's 1, which is a fault here: a failed search is no answer. */
+  nothingFound: 7,
   /** 128 + SIGINT, as shells say it. */
   interrupted: 130,
 } as const;
@@ -62,6 +64,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'state-location-invalid',
     'target-unknown',
     'request-invalid',
+    'search-pattern-invalid',
     'relay-check-failed',
     'reload-refused',
     'break-glass-refused',

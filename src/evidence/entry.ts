@@ -10,6 +10,21 @@
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
 import { logKeyRotated } from './entries/log-key.ts';
+import {
+  base,
+  byPerson,
+  count,
+  jws,
+  login,
+  policies,
+  session,
+  sha256,
+  target,
+  time,
+  ulid,
+  type Actor,
+  type PersonActor,
+} from './entries/shapes.ts';
 import * as storage from './entries/storage.ts';
 import type { Principal } from '../model/principal.ts';
 import { EvidenceError } from './error.ts';
@@ -18,26 +33,7 @@ import { OperatorAct } from './operator-act.ts';
 /** C2SP tlog-tiles: the length of an entry is written as uint16. */
 export const maxEntryBytes = 65_535;
 
-const ulid = z.string().regex(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
-const session = ulid.describe('SessionId');
-const login = ulid.describe('LoginId');
-const target = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/);
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/, 'SHA-256 in lower-case hexadecimal');
-const time = z.string().regex(/^\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\.\d{3}Z$/, 'RFC 3339, UTC, ms');
-const count = z.int().nonnegative();
-const jws = z.string().regex(/^[\w-]+\.[\w-]+\.[\w-]+$/);
-const policies = z.array(z.string());
-
-const PersonActor = z.object({
-  kind: z.enum(['person', 'service', 'agent']),
-  issuer: z.string(),
-  subject: z.string(),
-  /** For people to read; decides nothing. */
-  email: z.string().nullable(),
-  /** The person on whose behalf an agent acted; absent when it was nobody. */
-  actsFor: z.object({ issuer: z.string(), subject: z.string(), email: z.string().nullable() }).optional(),
-});
-export type PersonActor = z.infer<typeof PersonActor>;
+export type { Actor, PersonActor } from './entries/shapes.ts';
 
 /** A principal as entries name it. Without groups: the `login` entry has them. */
 export const actorOf = ({ kind, issuer, subject, email, actsFor }: Principal): PersonActor => ({
@@ -49,13 +45,6 @@ export const actorOf = ({ kind, issuer, subject, email, actsFor }: Principal): P
     actsFor: { issuer: actsFor.issuer, subject: actsFor.subject, email: actsFor.email },
   }),
 });
-/** Who caused the entry: the relay by itself, or a verified principal. */
-const Actor = z.discriminatedUnion('kind', [z.object({ kind: z.literal('relay') }), PersonActor]);
-export type Actor = z.infer<typeof Actor>;
-
-const base = { v: z.literal(1), time, actor: Actor };
-const byPerson = { v: z.literal(1), time, actor: PersonActor };
-
 /**
  * Says that no session is open: whatever the run before left open was closed by entries before this one. Readers start
  * here, and `verify` calls a session that is open across it a failure.
@@ -98,7 +87,7 @@ const IssuerKeys = z.object({
   jwks: z.record(z.string(), z.json()).nullable(),
 });
 
-/** `id-token` and `assertion` are JWTs. */
+/** Proofs that are kept beside the log (`logins/layout.ts`). */
 export const keptProofKinds = ['id-token', 'saml-response'] as const;
 export type KeptProofKind = (typeof keptProofKinds)[number];
 
@@ -338,7 +327,7 @@ const SessionKilledByOperator = z.object({
 const EvidenceRead = z.object({
   ...base,
   kind: z.literal('evidence.read'),
-  action: z.enum(['sessions', 'show', 'export', 'replay', 'tail', 'files', 'unseal']),
+  action: z.enum(['sessions', 'show', 'export', 'replay', 'tail', 'files', 'unseal', 'search']),
   /** Null when more than one session was asked for. */
   session: session.nullable(),
   from: time.nullable(),

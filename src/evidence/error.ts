@@ -20,6 +20,7 @@ export type EvidenceErrorCode =
   | 'originals-locked' // no identity at hand opens the sealed originals, or they are not what was sealed
   | 'bundle-malformed' // no ZIP, or one that two programs could read differently, or damaged
   | 'bundle-interrupted' // what an interrupted export left is of another export or another log
+  | 'search-pattern-invalid' // what is looked for is outside of the language, or takes too long
   | 'evidence-not-found';
 
 export class EvidenceError extends HoopError<EvidenceErrorCode> {}

@@ -11,6 +11,7 @@ import { openClassifier, type SqlClassifier } from '../protocols/postgres/sql/cl
 import { systemClock } from '../system/clock.ts';
 import path from 'node:path';
 import { auditRoutes, ReadEntries } from './api/audit.ts';
+import { searchRoutes } from './api/search.ts';
 import { evidenceReaders } from './api/evidence-readers.ts';
 import { logRoutes } from './api/log.ts';
 import { createIdentity, type RelayIdentity } from './api/identity.ts';
@@ -478,6 +479,7 @@ async function addRoutes(
   const reads = new ReadEntries(shared.append);
   const signer = { name: config.log.origin, sign: (text: string) => evidence.log.signer.sign(text) };
   auditRoutes(app, { directory, authorizeRead, reads, signer });
+  searchRoutes(app, { directory, authorizeRead, reads });
   logRoutes(app, { directory: path.join(directory, 'log'), authorizeRead, reads });
   if (provider !== null) await app.register(mountProvider(provider));
 }

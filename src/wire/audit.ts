@@ -14,6 +14,7 @@
  * - `GET /v1/audit/sessions/:id/originals` → `SealedSegment` of `evidence/read`, as JSON lines; `?segment=`; still sealed. Needs
  *   the right to unseal; its entry says so
  * - `GET /v1/audit/tail` → the same from now on, until the caller hangs up; empty lines keep it alive
+ * - `POST /v1/audit/search` → `wire/search.ts`
  * - `GET /v1/audit/files` → `EvidenceFile` as JSON lines: all that verification needs
  * - `GET /v1/audit/file?path=` → one of them
  * - `GET /v1/audit/manifest?manifest=` → `ManifestNote`: a bundle's manifest, by its SHA-256, signed by the log's key; filters of
@@ -50,7 +51,16 @@ export const ManifestQuery = AuditQuery.extend({ manifest: z.string().regex(/^[0
 export const ManifestNote = z.object({ note: z.string().max(65_536) });
 
 /** Ways of reading; `evidence.<action>` is what is signed. `files`: files of the log or of one session. */
-export const readActions = ['sessions', 'show', 'export', 'replay', 'tail', 'files', 'unseal'] as const;
+export const readActions = [
+  'sessions',
+  'show',
+  'export',
+  'replay',
+  'tail',
+  'files',
+  'unseal',
+  'search',
+] as const;
 export type ReadAction = (typeof readActions)[number];
 
 /** Name of the header that carries the signed request of a read. */
@@ -77,7 +87,7 @@ export type AskedFor = Pick<EvidenceReadClaims, 'session' | 'from' | 'to' | 'fil
 /** @param more parameters that only this call has */
 export function askedFor(
   { session, from, to, ...rest }: AuditQuery,
-  more: Readonly<Record<string, string | number | undefined>> = {},
+  more: Readonly<Record<string, string | number | boolean | undefined>> = {},
 ): AskedFor {
   const filters = Object.entries({ ...rest, ...more })
     .filter(([, value]) => value !== undefined)
@@ -101,7 +111,7 @@ export const isAskedFor = (claims: EvidenceReadClaims, action: ReadAction, asked
 const count = z.int().nonnegative();
 
 /** Who did it, as the record has it. */
-const WhoView = PrincipalView.extend({
+export const WhoView = PrincipalView.extend({
   actsFor: z
     .object({ issuer: z.string(), subject: z.string(), email: z.string().nullable() })
     .nullable()

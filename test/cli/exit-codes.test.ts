@@ -21,6 +21,7 @@ test('the numbers are a contract', () => {
     notSignedIn: 4,
     unreachable: 5,
     verificationFailed: 6,
+    nothingFound: 7,
     interrupted: 130,
   });
 });

@@ -10,6 +10,12 @@ const skip = missing('postgresql');
 const stage = skip ? null : await startStage();
 after(() => stage?.close());
 
+interface Found {
+  readonly kind: string;
+  readonly where?: string;
+  readonly line?: readonly string[];
+}
+
 interface Line {
   readonly kind: string;
   readonly text: string | null;
@@ -103,5 +109,59 @@ test(
     const changed = await stage!.ana.hoop('audit', 'verify', out, '--vkey-file', key);
     assert.equal(changed.code, 6);
     assert.match(changed.stdout, new RegExp(session!));
+  },
+);
+
+test(
+  'search: at the relay and in an export, with what it found, its counts and its exit codes',
+  { skip },
+  async () => {
+    const { ana, lea, installation, postgres, directory } = stage!;
+    await lea.login(installation.url);
+    const psql = path.join(postgres.binDir, 'psql');
+    const sql = "SELECT 'Treasure-' || n AS place FROM generate_series(1, 3) n";
+    const ran = await ana.hoop('connect', 'db', '--task', 'T-9', '--', psql, '-Xc', sql);
+    assert.equal(ran.code, 0, ran.stderr);
+    const found = async (...args: string[]) => {
+      const { code, stdout, stderr } = await lea.hoop('audit', 'search', ...args, '--json');
+      assert.equal(code, 0, stdout + stderr);
+      return stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Found)
+        .filter(({ kind }) => kind === 'match')
+        .map(({ where, line }) => `${where} ${line!.join('|')}`);
+    };
+    const expected = [
+      "command SELECT '|Treasure|-' || n AS place FROM generate_series(1, 3) n",
+      'output |Treasure|-1',
+      'output |Treasure|-2',
+      'output |Treasure|-3',
+    ];
+    assert.deepEqual((await found('Treasure', '--task', 'T-9')).toSorted(), expected);
+    assert.deepEqual(await found('/treasure-[23]/i', '--kind', 'output'), [
+      'output |Treasure-2|',
+      'output |Treasure-3|',
+    ]);
+
+    const text = await lea.hoop('audit', 'search', 'treasure-2', '--ignore-case', '--context', '1');
+    assert.match(
+      text.stdout,
+      /^[0-9A-Z]{26} {2}db {2}ana@example\.com {2}T-9\n {4}Treasure-1\n.* output {2}Treasure-2\n {4}Treasure-3\n/,
+    );
+    assert.match(text.stderr, /1 line in \d+ of \d+ sessions/);
+    const none = await lea.hoop('audit', 'search', 'no such thing');
+    assert.deepEqual([none.code, none.stdout], [7, '']);
+    assert.equal((await lea.hoop('audit', 'search', '/(a/')).code, 2);
+    assert.equal((await ana.hoop('audit', 'search', 'Treasure')).code, 3);
+
+    const out = path.join(directory, 'searched');
+    await lea.hoop('audit', 'export', '--out', out);
+    assert.deepEqual((await found('Treasure', '--task', 'T-9', '--dir', out)).toSorted(), expected);
+    const reads = jsonLines((await lea.hoop('audit', 'export', '--format', 'jsonl', '--dir', out)).stdout);
+    assert.ok(
+      reads.some((line) => line.kind === 'evidence.read' && JSON.stringify(line).includes('treasure-[23]')),
+    );
+    assert.equal((await lea.hoop('audit', 'verify', out, '--attribution')).code, 0);
   },
 );

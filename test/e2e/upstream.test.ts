@@ -246,7 +246,7 @@ test(
     const verified = await verifyInstallation(installation, '--attribution', '--json');
     assert.equal(verified.code, 0, verified.output);
     const { acts } = JSON.parse(verified.stdout).attribution;
-    const [opened] = acts.filter(({ action }: { action: string }) => action === 'session.open');
+    const opened = acts.find(({ action }: { action: string }) => action === 'session.open');
     // To the provider's own signature; that the key is the person's is the relay's word.
     assert.deepEqual(opened, { action: 'session.open', issuer: 0, relay: 1, unchecked: 0, broken: 0 });
     upstream.people.get('ana')!.disabled = false;

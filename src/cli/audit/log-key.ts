@@ -38,7 +38,10 @@ export async function pinnedKey(evidence: Location, relay: string | null): Promi
 }
 
 /** The key that a policy of logs and witnesses names for this evidence; null when it names none. */
-export async function logOfPolicy(directory: Location, logs: readonly NoteVerifier[]): Promise<string | null> {
+export async function logOfPolicy(
+  directory: Location,
+  logs: readonly NoteVerifier[],
+): Promise<string | null> {
   const origin = await claimedOrigin(directory);
   return logs.find(({ name }) => name === origin)?.toString() ?? null;
 }

@@ -1,5 +1,6 @@
 /** Where audit commands read: a relay, or a directory (a relay's own, or an export) without any relay. */
 import { readFile, stat, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import { EvidenceClient, type EvidenceAccount, type EvidenceCall } from '../../agent/evidence-client.ts';
@@ -11,7 +12,9 @@ import { readSessions, recordingOf } from '../../evidence/read/sessions.ts';
 import { readChannels } from '../../evidence/read/channels.ts';
 import { followStreams, readStreams } from '../../evidence/read/streams.ts';
 import { followTranscript, readTranscript } from '../../evidence/read/transcript.ts';
+import { searchSessions } from '../../evidence/search/search.ts';
 import { isSessionId } from '../../model/ids.ts';
+import { askedInSearch, SearchView, type SearchQuery } from '../../wire/search.ts';
 import {
   askedFor,
   ChannelList,
@@ -82,6 +85,8 @@ export interface AuditSource {
     choice: StreamsChoice,
     signal: AbortSignal,
   ): AsyncIterable<StreamView | null>;
+  /** The last item is the `end`. */
+  search(query: SearchQuery, signal: AbortSignal): AsyncIterable<SearchView>;
   /** What the session masked, still sealed. @param segment only this one; null: all */
   originals(session: SessionSummaryView, segment: number | null): AsyncIterable<SealedSegmentView>;
 }
@@ -154,6 +159,14 @@ export class DirectorySource implements AuditSource {
       yield item === null ? null : StreamView.parse(item);
   }
 
+  async *search(query: SearchQuery, signal: AbortSignal): AsyncGenerator<SearchView> {
+    const { from, to, person, target, task, session, ...pattern } = query;
+    const sessions = await readSessions(this.#directory, { from, to, person, target, task, session });
+    const threads = availableParallelism();
+    const options = { ...pattern, directory: this.#directory, priority: 'normal' as const, threads, signal };
+    for await (const item of searchSessions(sessions, { from, to }, options)) yield SearchView.parse(item);
+  }
+
   async *originals(session: SessionSummaryView, segment: number | null): AsyncGenerator<SealedSegmentView> {
     for await (const sealed of readSealed(recordingOf(this.#directory, session), segment))
       yield SealedSegmentView.parse(sealed);
@@ -213,6 +226,20 @@ export class RelaySource implements AuditSource {
   ): AsyncGenerator<StreamView | null> {
     const more = { ...chosen(choice), follow: 'true' };
     return this.#live(ofSession('replay', session, '/streams', more), StreamView, signal);
+  }
+
+  async *search(query: SearchQuery, signal: AbortSignal): AsyncGenerator<SearchView> {
+    const asked = askedInSearch(query);
+    let ended = false;
+    for await (const item of this.#lines(
+      { path: '/v1/audit/search', action: 'search', asked, body: query },
+      SearchView,
+      signal,
+    )) {
+      ended = item.kind === 'end';
+      yield item;
+    }
+    if (!ended) throw cut();
   }
 
   originals({ session }: SessionSummaryView, segment: number | null): AsyncGenerator<SealedSegmentView> {

@@ -1,9 +1,6 @@
 /** Entries about the disk that the record is kept on, and about what goes on when it has no room. */
 import { z } from 'zod';
-
-const ulid = z.string().regex(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/);
-const count = z.int().nonnegative();
-const time = z.string().regex(/^\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\.\d{3}Z$/);
+import { count, time, ulid } from './shapes.ts';
 
 const figures = {
   /** As the file system tells it; what the reserve holds is not in it. */

@@ -3,9 +3,10 @@
  * their outcomes.
  */
 import type { OutcomeKind } from '../../model/outcome.ts';
-import type { Content, RecordedFacts, SegmentRecord } from '../recording/records.ts';
+import type { RecordedFacts, SegmentRecord } from '../recording/records.ts';
 import { EvidenceError } from '../error.ts';
 import type { Location } from '../location.ts';
+import { LargeContents } from './large-contents.ts';
 import { decodeParameters } from './parameters.ts';
 import { decodeText } from './postgres-content.ts';
 import { SegmentCursor } from './segment-cursor.ts';
@@ -74,7 +75,7 @@ interface Statement {
 /** Takes records in order; knows what later records refer to. */
 export class CommandAssembler {
   readonly #statements = new Map<number, Statement>();
-  readonly #blobs = new Map<number, Buffer[]>();
+  readonly #contents = new LargeContents();
   readonly #encodings = new Map<number, string>();
   /** Of the segment at hand. */
   readonly #facts = new Map<number, RecordedFacts>();
@@ -101,12 +102,12 @@ export class CommandAssembler {
         this.#encodings.delete(record.connection);
         return null;
       case 'blob':
-        this.#blob(record.blob, record.offset, record.bytes);
+        this.#contents.take(record.blob, record.offset, record.bytes);
         return null;
       case 'statement': {
         // Told again in a later segment: the content, if it stands apart, was told only once.
         if (this.#statements.has(record.statement)) return null;
-        const text = Buffer.from(this.#content(record.text));
+        const text = Buffer.from(this.#contents.whole(record.text));
         const apart = !Buffer.isBuffer(record.text);
         const { parameterTypes, facts } = record;
         this.#statements.set(record.statement, { text, apart, parameterTypes, facts: this.#factsOf(facts) });
@@ -133,9 +134,9 @@ export class CommandAssembler {
         'recording-damaged',
         'A command refers to a statement that the recording does not have.',
       );
-    const bytes = typeof record.text === 'number' ? known!.text : this.#content(record.text);
+    const bytes = typeof record.text === 'number' ? known!.text : this.#contents.whole(record.text);
     const { text, exact } = decodeText(bytes, this.#encodings.get(connection) ?? 'UTF8');
-    const raw = record.parameters === null ? null : this.#content(record.parameters);
+    const raw = record.parameters === null ? null : this.#contents.whole(record.parameters);
     const types = known?.parameterTypes ?? [];
     const bound = raw === null ? null : decodeParameters(this.#protocol, raw, text, types);
     const origin = this.#origins.get(command) ?? null;
@@ -158,24 +159,6 @@ export class CommandAssembler {
 
   #factsOf(number: number | null): RecordedFacts | null {
     return number === null ? null : (this.#facts.get(number) ?? null);
-  }
-
-  #blob(blob: number, offset: number, bytes: Buffer): void {
-    const pieces = this.#blobs.get(blob) ?? [];
-    if (offset !== pieces.reduce((sum, piece) => sum + piece.length, 0))
-      throw new EvidenceError('recording-damaged', 'The pieces of a content are not in order.');
-    // A copy: the segment that it is a view of should not be held by it.
-    pieces.push(Buffer.from(bytes));
-    this.#blobs.set(blob, pieces);
-  }
-
-  #content(content: Content): Buffer {
-    if (Buffer.isBuffer(content)) return content;
-    const whole = Buffer.concat(this.#blobs.get(content.blob) ?? []);
-    this.#blobs.delete(content.blob);
-    if (whole.length !== content.bytes)
-      throw new EvidenceError('recording-damaged', 'A content that stands apart is missing in part.');
-    return whole;
   }
 }
 

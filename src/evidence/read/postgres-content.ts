@@ -29,9 +29,13 @@ const encodings: Readonly<Record<string, string>> = {
   UHC: 'euc-kr',
 };
 
+/** Null: UTF-8, or bytes that mean nothing else. */
+export const encodingLabel = (clientEncoding: string): string | null =>
+  encodings[clientEncoding.toUpperCase().replaceAll('-', '_')] ?? null;
+
 /** `exact` is false when the text does not say what all bytes were. */
 export function decodeText(bytes: Buffer, clientEncoding: string): { text: string; exact: boolean } {
-  const label = encodings[clientEncoding.toUpperCase().replaceAll('-', '_')] ?? 'utf-8';
+  const label = encodingLabel(clientEncoding) ?? 'utf-8';
   try {
     return { text: new TextDecoder(label, { fatal: true, ignoreBOM: true }).decode(bytes), exact: true };
   } catch {

@@ -9,29 +9,36 @@ import { openName, parseName, sealedName } from '../recording/layout.ts';
 import { measureSegment, readRecords, type SegmentRecord } from '../recording/records.ts';
 import { readIfThere } from '../regular-file.ts';
 
-const decompress = promisify(zstdDecompress);
 /** No segment is near this; a file that claims to be is not one of ours. */
-const largestSegmentBytes = 64 * 1024 * 1024;
+export const largestSegmentBytes = 64 * 1024 * 1024;
 
-interface LoadedSegment {
+export type Decompress = (stored: Buffer) => Buffer | Promise<Buffer>;
+const inThreadPool = promisify(zstdDecompress);
+const decompress: Decompress = (stored) => inThreadPool(stored, { maxOutputLength: largestSegmentBytes });
+
+export interface LoadedSegment {
   readonly bytes: Buffer;
   readonly sealed: boolean;
 }
 
 /** Sealed before open before sealed: a segment may be sealed between two looks. Null: neither is there. */
-async function loadSegment(directory: Location, index: number): Promise<LoadedSegment | null> {
+export async function loadSegment(
+  directory: Location,
+  index: number,
+  inflate: Decompress = decompress,
+): Promise<LoadedSegment | null> {
   for (const look of ['sealed', 'open', 'sealed'] as const) {
     const name = look === 'open' ? openName(index) : sealedName(index);
     const stored = await readIfThere(within(directory, name), largestSegmentBytes);
     if (stored === null) continue;
     if (look === 'open') return { bytes: stored.subarray(0, measureSegment(stored).length), sealed: false };
-    return { bytes: await decompress(stored, { maxOutputLength: largestSegmentBytes }), sealed: true };
+    return { bytes: await inflate(stored), sealed: true };
   }
   return null;
 }
 
 /** Numbers of the segments that are there, ascending. */
-async function segmentsIn(directory: Location): Promise<number[]> {
+export async function segmentsIn(directory: Location): Promise<number[]> {
   const names = (await listIfThere(directory)).map(({ name }) => name);
   const files = names.map(parseName).filter((file) => file?.state === 'open' || file?.state === 'sealed');
   return [...new Set(files.map((file) => file!.index))].toSorted((a, b) => a - b);

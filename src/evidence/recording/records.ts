@@ -197,7 +197,11 @@ export function parseRecord(value: Cbor): SegmentRecord | null {
       return { kind, t, connection: uint(value[2]), reason: text(value[3]) };
     case 'statement': {
       const [connection, statement] = [uint(value[2]), uint(value[3])];
-      const about = { text: content(value[4]), parameterTypes: uints(value[5]), facts: uintOrNull(value[6]) };
+      const about = {
+        text: parseContent(value[4]),
+        parameterTypes: uints(value[5]),
+        facts: uintOrNull(value[6]),
+      };
       return { kind, t, connection, statement, ...about };
     }
     case 'command':
@@ -255,8 +259,8 @@ function parseCommand(t: number, value: readonly Cbor[]): SegmentRecord {
     t,
     connection: uint(value[2]),
     command: uint(value[3]),
-    text: typeof value[4] === 'number' ? uint(value[4]) : content(value[4]),
-    parameters: value[5] === null ? null : content(value[5]),
+    text: typeof value[4] === 'number' ? uint(value[4]) : parseContent(value[4]),
+    parameters: value[5] === null ? null : parseContent(value[5]),
     verdict,
     facts: uintOrNull(value[7]),
     review: textOrNull(value[8] ?? null),
@@ -377,7 +381,8 @@ function map(value: Cbor): ReadonlyMap<Cbor, Cbor> {
   return value;
 }
 
-function content(value: Cbor): Content {
+/** @throws EvidenceError `recording-damaged` */
+export function parseContent(value: Cbor): Content {
   if (Buffer.isBuffer(value)) return value;
   const large = map(value);
   const sha256 = bytes(large.get('sha256'));

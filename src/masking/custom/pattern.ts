@@ -3,11 +3,11 @@
  * refused when it grows too large. From each byte that a match can begin with it runs until it dies or the longest match
  * is 256 bytes long, so that no text makes it go back or take more than that for a byte.
  */
+import { closure, Parts, tooLarge } from '../../bytes/pattern/parts.ts';
+import { parsePattern, PatternError, type Pattern } from '../../bytes/pattern/syntax.ts';
+import { isWordByte } from '../../bytes/pattern/word-byte.ts';
 import { MaskingError } from '../error.ts';
-import { isWordByte } from './custom.ts';
 import type { CustomAutomaton, OnMatch } from './custom.ts';
-import { parsePattern } from './syntax.ts';
-import type { Node, Pattern } from './syntax.ts';
 
 /** Longest match, bytes. */
 export const mostMatchBytes = 256;
@@ -19,52 +19,14 @@ const mostParts = 20_000;
 export function compilePattern(text: string): CustomAutomaton {
   if (text.length > mostPatternCharacters)
     throw new MaskingError('masking-pattern-invalid', `expected at most ${mostPatternCharacters} characters`);
-  const pattern = parsePattern(text);
-  const parts = new Parts();
-  const first = parts.add(pattern.node, parts.end);
-  return new PatternAutomaton(pattern, determine(parts, first));
-}
-
-/** The automaton before it is deterministic: each part reads a byte of a set, or splits without reading. */
-class Parts {
-  readonly sets: (ReadonlySet<number> | null)[] = [];
-  readonly next: number[][] = [];
-  /** Where a match is complete. */
-  readonly end = this.#part(null, []);
-
-  #part(set: ReadonlySet<number> | null, next: number[]): number {
-    if (this.sets.length >= mostParts) throw tooLarge();
-    this.sets.push(set);
-    this.next.push(next);
-    return this.sets.length - 1;
-  }
-
-  /** Adds what reads `node` and goes on at `to`; returns where it begins. */
-  add(node: Node, to: number): number {
-    switch (node.kind) {
-      case 'set':
-        return this.#part(node.set, [to]);
-      case 'sequence':
-        return node.parts.reduceRight((after, part) => this.add(part, after), to);
-      case 'choice':
-        return this.#part(
-          null,
-          node.parts.map((part) => this.add(part, to)),
-        );
-      case 'repeat':
-        return this.#repeat(node.part, node.least, node.most, to);
-    }
-  }
-
-  #repeat(part: Node, least: number, most: number, to: number): number {
-    let after = to;
-    if (most === Infinity) {
-      after = this.#part(null, [to]);
-      this.next[after]!.push(this.add(part, after));
-    } else
-      for (let count = least; count < most; count++) after = this.#part(null, [to, this.add(part, after)]);
-    for (let count = 0; count < least; count++) after = this.add(part, after);
-    return after;
+  try {
+    const pattern = parsePattern(text);
+    const parts = new Parts(mostParts);
+    const first = parts.add(pattern.node, parts.end);
+    return new PatternAutomaton(pattern, determine(parts, first));
+  } catch (error) {
+    if (error instanceof PatternError) throw new MaskingError('masking-pattern-invalid', error.message);
+    throw error;
   }
 }
 
@@ -116,19 +78,6 @@ function determine(parts: Parts, first: number): Table {
   for (const [state, row] of rows.entries()) next.set(row, state * 256);
   return { next, accepts: Uint8Array.from(states, (members) => (members.includes(parts.end) ? 1 : 0)) };
 }
-
-/** All parts reached without reading, sorted. */
-function closure(parts: Parts, from: readonly number[]): number[] {
-  const reached = new Set<number>(from);
-  for (const part of reached)
-    if (parts.sets[part] === null) for (const next of parts.next[part]!) reached.add(next);
-  return [...reached]
-    .filter((part) => parts.sets[part] !== null || part === parts.end)
-    .toSorted((a, b) => a - b);
-}
-
-const tooLarge = (): MaskingError =>
-  new MaskingError('masking-pattern-invalid', 'too large: use smaller counts, or several patterns');
 
 class PatternAutomaton implements CustomAutomaton {
   readonly #table: Table;

@@ -2,8 +2,8 @@
  * A list of words, found in one pass however many they are (Aho and Corasick, 1975), in any case, as whole words: no letter
  * or digit may stand beside one that ends in a letter or digit itself.
  */
+import { isWordByte } from '../../bytes/pattern/word-byte.ts';
 import { MaskingError } from '../error.ts';
-import { isWordByte } from './custom.ts';
 import type { CustomAutomaton } from './custom.ts';
 
 export const mostWordBytes = 256;

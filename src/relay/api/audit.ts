@@ -173,14 +173,14 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
 
 const parseQuery = (given: unknown): AuditQuery => parseWith(AuditQuery, given);
 
-function parseWith<T>(schema: z.ZodType<T>, given: unknown): T {
+export function parseWith<T>(schema: z.ZodType<T>, given: unknown): T {
   const parsed = schema.safeParse(given);
   if (parsed.success) return parsed.data;
   const names = parsed.error.issues.map((issue) => issue.path.join('.') || issue.code).join(', ');
   throw new RelayError('request-invalid', `The filters cannot be read: ${names}.`);
 }
 
-const denied = ({ stepUp }: EvidenceReader): RelayError => {
+export const denied = ({ stepUp }: EvidenceReader): RelayError => {
   if (stepUp !== null) return new StepUpRequired('To read this evidence', stepUp);
   return new RelayError('evidence-denied', 'You may not read this evidence.', {
     hint: 'Reading evidence is the right of a group; ask who keeps the relay’s policy.',
@@ -243,7 +243,7 @@ export class ReadEntries {
     reader: EvidenceReader,
     action: ReadAction,
     query: AuditQuery,
-    more: Readonly<Record<string, string | number | undefined>> = {},
+    more: Readonly<Record<string, string | number | boolean | undefined>> = {},
   ): Promise<{ readonly index: number }> {
     const asked = askedFor(query, more);
     return this.#tell(reader, action, asked, await reader.signed(action, asked));
@@ -317,7 +317,7 @@ async function* liveLines(values: AsyncIterable<unknown>): AsyncGenerator<string
 
 const longestSilenceMs = 15_000;
 
-const sendLines = (reply: FastifyReply, values: AsyncIterable<unknown>): FastifyReply =>
+export const sendLines = (reply: FastifyReply, values: AsyncIterable<unknown>): FastifyReply =>
   sendText(reply, lines(values));
 
 function sendText(reply: FastifyReply, text: AsyncIterable<string>): FastifyReply {

@@ -10,6 +10,7 @@ import { challengeFor } from './challenge.ts';
 
 const statusOf: Readonly<Record<string, number>> = {
   'request-invalid': 400,
+  'search-pattern-invalid': 400,
   'signed-request-missing': 400,
   'signed-request-invalid': 400,
   'key-invalid': 400,

@@ -3,7 +3,9 @@
  * classes, groups, alternatives, `? * + {m,n}`, `\d \w \s`, `\b` at either end, `(?i)` in front. No anchors, back references,
  * look-around or lazy quantifiers.
  */
-import { MaskingError } from '../error.ts';
+
+/** A pattern outside of the language, or too large; says where. */
+export class PatternError extends Error {}
 
 /** What a pattern means, over bytes. `set` has 256 entries. */
 export type Node =
@@ -21,7 +23,7 @@ export interface Pattern {
 const mostRepeats = 256;
 const mostDepth = 20;
 
-/** @throws MaskingError `masking-pattern-invalid`, with the place in the pattern */
+/** @throws PatternError with the place in the pattern */
 export function parsePattern(text: string): Pattern {
   return new Parser(text).pattern();
 }
@@ -51,6 +53,19 @@ const beyondAscii: readonly Node[] = [
 const anyBut = (excluded: ReadonlySet<number>): Node => ({
   kind: 'choice',
   parts: [set(bytesOf(0, 127).filter((byte) => !excluded.has(byte))), ...beyondAscii],
+});
+
+function literal(char: string, fold: boolean): Node {
+  const forms = fold ? [...new Set([char.toLowerCase(), char.toUpperCase()])] : [char];
+  const parts = forms.map((form): Node => sequence(...[...Buffer.from(form)].map((byte) => set([byte]))));
+  return parts.length === 1 ? parts[0]! : { kind: 'choice', parts };
+}
+
+/** A text that means itself, in any case with `fold`. */
+export const literalPattern = (text: string, fold: boolean): Pattern => ({
+  node: sequence(...Array.from(text, (char) => literal(char, fold))),
+  boundaryBefore: false,
+  boundaryAfter: false,
 });
 
 class Parser {
@@ -149,7 +164,7 @@ class Parser {
     if (char === '\\') return this.#escape();
     if (/[?*+{]/.test(char)) throw this.#wrong('a quantifier with nothing before it', -1);
     if (char === '^' || char === '$') throw this.#wrong('anchors are not supported; \\b is', -1);
-    return this.#literal(char);
+    return literal(char, this.#fold);
   }
 
   #group(): Node {
@@ -174,13 +189,7 @@ class Parser {
     const byte = control[char];
     if (byte !== undefined) return set([byte]);
     if (/[\p{L}\p{N}]/u.test(char)) throw this.#wrong(`\\${char} is not supported`, -1);
-    return this.#literal(char);
-  }
-
-  #literal(char: string): Node {
-    const forms = this.#fold ? [...new Set([char.toLowerCase(), char.toUpperCase()])] : [char];
-    const parts = forms.map((form): Node => sequence(...[...Buffer.from(form)].map((byte) => set([byte]))));
-    return parts.length === 1 ? parts[0]! : { kind: 'choice', parts };
+    return literal(char, this.#fold);
   }
 
   #class(): Node {
@@ -227,7 +236,7 @@ class Parser {
     return this.#chars[this.#at];
   }
 
-  #wrong(message: string, offset = 0): MaskingError {
-    return new MaskingError('masking-pattern-invalid', `character ${this.#at + offset + 1}: ${message}`);
+  #wrong(message: string, offset = 0): PatternError {
+    return new PatternError(`character ${this.#at + offset + 1}: ${message}`);
   }
 }
