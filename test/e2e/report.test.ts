@@ -1,27 +1,32 @@
 /** What an auditor is told: the report and the tasks, through the real binary, of a relay and of what was exported from it. */
 import { after, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { AuditReport } from '../../src/evidence/report/index.ts';
+import { environmentOf } from '../../src/cli/demo/installation.ts';
+import { eventually } from '../support/eventually.ts';
 import { missing } from '../support/programs.ts';
-import { startStage } from '../support/relay.ts';
+import { hoop, Running, startStage } from '../support/relay.ts';
 
 const skip = missing('postgresql');
 const policy = `
 @id("engineers-connect") permit (principal in Group::"engineering", action in [Action::"connect", Action::"execute"], resource);
 @id("no-drops") forbid (principal, action == Action::"execute", resource) when { context.effects.contains("schema") };
-@id("leads") permit (principal in Group::"leads", action in [Action::"readEvidence", Action::"kill"], resource);
+@id("no-deletes") @review("leads") forbid (principal, action == Action::"execute", resource) when { context.effects.contains("delete") };
+@id("agents") permit (principal is Agent in Group::"agents", action in [Action::"connect", Action::"execute"], resource);
+@id("delegate") permit (principal in Group::"engineering", action == Action::"delegate", resource in Group::"agents");
+@id("leads") permit (principal in Group::"leads", action in [Action::"readEvidence", Action::"review", Action::"kill"], resource);
 `;
 const stage = skip ? null : await startStage({ policy });
 after(() => stage?.close());
+await stage?.lea.login(stage.installation.url);
 
 test(
   'a report of the relay and of its export say the same, and a changed one does not verify',
   { skip },
   async () => {
-    const { ana, lea, installation, directory } = stage!;
-    await lea.login(installation.url);
+    const { ana, lea, directory } = stage!;
     const run = (task: string, sql: string) => ana.hoop('exec', 'db', '--task', task, '--', sql);
     assert.equal((await run('move', 'select 1')).code, 0);
     assert.notEqual((await run('move/drop', 'drop table if exists "<b>t</b>"')).code, 0);
@@ -51,21 +56,10 @@ test(
     assert.deepEqual(copied.denials, report.denials);
     assert.deepEqual(copied.timeline, report.timeline);
     assert.deepEqual(copied.targets, report.targets);
-    const events = await lea.hoop(
-      'audit',
-      'export',
-      '--dir',
-      out,
-      '--format',
-      'jsonl',
-      '--person',
-      'lea@example.com',
-    );
-    assert.match(
-      events.stdout,
-      /"kind":"evidence\.read".*"action":"export"/,
-      'making a report is a read, and is recorded',
-    );
+    assert.equal((await lea.hoop('audit', 'report', '--no-verify', '--task', 'nothing')).code, 0);
+    const events = await lea.hoop('audit', 'export', '--format', 'jsonl', '--person', 'lea@example.com');
+    const read = /"kind":"evidence\.read".*"filters":\{"task":"nothing"\}/;
+    assert.match(events.stdout, read, 'making a report is a read, and is recorded');
 
     const text = await lea.hoop('audit', 'report', out, ...key, '--target', 'db');
     assert.equal(text.code, 0, text.stderr);
@@ -133,4 +127,55 @@ test('tasks are listed and shown as a tree, with their sub-tasks, online and off
   const unknown = await lea.hoop('audit', 'task', 'mov', '--dir', out);
   assert.equal(unknown.code, 2);
   assert.match(unknown.stderr, /hoop audit tasks/);
+});
+
+test('an agent is shown with the person for whom it acts, a review with who decided', { skip }, async () => {
+  const { ana, lea, installation, directory } = stage!;
+  const config = ['--config', installation.configFile];
+  const made = [
+    'admin',
+    'service-accounts',
+    'create',
+    'assistant',
+    '--kind',
+    'agent',
+    '--group',
+    'agents',
+    ...config,
+  ];
+  const created = await hoop(made, { env: installation.env });
+  assert.equal(created.code, 0, created.stderr);
+  const delegated = await ana.hoop('delegate', 'assistant', '--target', 'db');
+  assert.equal(delegated.code, 0, delegated.stderr);
+  const home = path.join(directory, 'assistant');
+  mkdirSync(home);
+  const env = { ...environmentOf(home), HOOP_RELAY: installation.url, HOOP_TOKEN: delegated.stdout.trim() };
+  const deletion = 'delete from held_here';
+  const held = Running.hoop(['exec', 'db', '--task', 'tidy/agent', '--', deletion], env);
+  const review = await eventually('it is held', async () => {
+    const { stdout } = await lea.hoop('reviews', '--json');
+    return JSON.parse(stdout).reviews?.find((each: { state: string }) => each.state === 'pending')?.review;
+  });
+  assert.equal((await lea.hoop('approve', review, '--reason', 'agreed')).code, 0);
+  await held.ended;
+
+  const shown = await lea.hoop('audit', 'task', 'tidy');
+  assert.equal(shown.code, 0, shown.stderr);
+  assert.match(
+    shown.stdout,
+    /^tidy  1 session, .*\n {2}tidy\/agent  1 session, .*\n {4}01\w{24}  .*  assistant:\w+ for ana@example\.com  at db  ended\n/,
+  );
+  assert.match(
+    shown.stdout,
+    new RegExp(
+      `  delete from held_here\n {10}review ${review}  approved\n {12}approved by lea@example\\.com  .*  agreed\n`,
+    ),
+  );
+  const report = JSON.parse(
+    (await lea.hoop('audit', 'report', '--task', 'tidy', '--json')).stdout,
+  ) as AuditReport;
+  const agent = report.people.find(({ who }) => who.kind === 'agent');
+  assert.equal(agent?.who.actsFor?.email, 'ana@example.com');
+  assert.equal(report.reviews.listed[0]?.decisions[0]?.by?.email, 'lea@example.com');
+  assert.ok(report.reviews.medianSeconds! > 0);
 });

@@ -1,6 +1,7 @@
 /** `hoop audit report`: makes the report of what a source tells, and prints it. */
 import { ReportBuilder, type AuditReport } from '../../evidence/report/index.ts';
 import type { Control, RecordReference } from '../../evidence/report/control-counts.ts';
+import type { Kill } from '../../evidence/report/kills.ts';
 import type { AuditQuery } from '../../wire/audit.ts';
 import { colour, visible } from '../colour.ts';
 import type { HoopCommand } from '../command.ts';
@@ -87,7 +88,7 @@ export function printReport(out: Output, report: AuditReport, verified: Verified
   table(
     ['killed', 'session', 'target', 'by', 'reason'],
     kills.listed,
-    (row) => [row.time, row.session, row.target, nameOrRelay(row.by), row.reason],
+    (row) => [row.time, row.session, row.target, killerOf(row), row.reason],
     kills.more,
   );
   table(
@@ -101,6 +102,10 @@ export function printReport(out: Output, report: AuditReport, verified: Verified
 
 export const nameOrRelay = (by: Parameters<typeof nameOf>[0] | null): string =>
   by === null ? 'relay' : nameOf(by);
+
+/** An operator has no name but the account at the relay's machine. */
+export const killerOf = ({ by, operator }: Pick<Kill, 'by' | 'operator'>): string =>
+  by === null ? `operator ${visible(operator ?? '?')}` : nameOf(by);
 
 /** `42 s`, `3 min`, `2.5 h`; null: not known. */
 export function spanOf(seconds: number | null): string | null {

@@ -7,7 +7,7 @@ import { tally } from '../../evidence/report/sample.ts';
 import { shortened } from '../../evidence/report/reviews.ts';
 import { colour, visible } from '../colour.ts';
 import { nameOf } from '../person.ts';
-import { countsOf, nameOrRelay } from './access-report.ts';
+import { countsOf, killerOf, nameOrRelay } from './access-report.ts';
 
 /** One task, with all its sub-tasks. */
 export interface TaskSummary {
@@ -107,7 +107,7 @@ function sessionLine({ session, target, by, openedAt, outcome, killed, reason }:
   const end =
     killed === null
       ? (outcome ?? 'open')
-      : `killed by ${nameOrRelay(killed.by)}${killed.reason === null ? '' : `: ${killed.reason}`}`;
+      : `killed by ${killerOf(killed)}${killed.reason === null ? '' : `: ${killed.reason}`}`;
   const why = reason === null ? '' : `  (${reason})`;
   const parts = [openedAt ?? '?', nameOrRelay(by), `at ${target ?? '?'}`, end];
   return `${colour.dim(visible(session))}  ${visible(parts.join('  '))}${visible(why)}`;

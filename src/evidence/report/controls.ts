@@ -84,6 +84,10 @@ const accessEnforcement: ControlDefinition = {
     { shows: 'reviews that ended without a decision: the command did not go', kinds: ['review.ended'] },
     { shows: 'attempts to decide that were refused', kinds: ['review.refused'] },
     { shows: 'sessions that somebody with the right to ended', kinds: ['session.killed'] },
+    {
+      shows: 'sessions that an operator ended at the relay’s machine, with the account and the reason',
+      kinds: ['session.killed-by-operator'],
+    },
   ],
   proofs: ['reviews'],
   notShown: [
@@ -137,7 +141,10 @@ const eventLogging: ControlDefinition = {
   asks: 'The kinds of events that are logged are identified, and suffice for investigations after the fact.',
   records: [
     { shows: 'sign-ins and their end', kinds: ['login', 'login.ended', 'agent.delegated'] },
-    { shows: 'sessions and their end', kinds: ['session.opened', 'session.closed', 'session.killed'] },
+    {
+      shows: 'sessions and their end',
+      kinds: ['session.opened', 'session.closed', 'session.killed', 'session.killed-by-operator'],
+    },
     { shows: 'commands, all of them', kinds: ['command'] },
     { shows: 'what policy stopped or held', kinds: ['command.blocked', 'command.held'] },
     {
@@ -267,6 +274,7 @@ const nonRepudiation: ControlDefinition = {
   proofs: ['signatures', 'attribution'],
   notShown: [
     'Single commands are not signed by the person: they are bound to the session that is.',
+    'Acts of operators at the relay’s machine: entries name the account there, and nobody signed them.',
     'That the person was at the keyboard, and that the identity provider was not deceived.',
     'Where the relay is itself the identity provider, its operator vouches for who signed in.',
   ],

@@ -66,6 +66,7 @@ const targetCount: Readonly<Record<string, keyof TargetCounts>> = {
   'command.blocked': 'denied',
   'command.held': 'held',
   'session.killed': 'kills',
+  'session.killed-by-operator': 'kills',
 };
 
 /** Kinds whose principal uses the target; the others are about somebody else's use. */

@@ -8,6 +8,7 @@ import type { EvidenceEvent } from '../read/event.ts';
 import type { EventFilter } from '../read/filter.ts';
 import type { Report } from '../verify/verify.ts';
 import { ControlCounts, type Control } from './control-counts.ts';
+import { killOf, type Kill } from './kills.ts';
 import { PeopleAndTargets, type PersonRow, type TargetRow } from './people.ts';
 import { namedKey, namedOf, type Named } from './person.ts';
 import { ReviewHistory, shortened, type ReviewSummary } from './reviews.ts';
@@ -28,12 +29,9 @@ export interface DenialRow {
   readonly logIndex: number | null;
 }
 
-export interface KillRow {
-  readonly time: string;
+export interface KillRow extends Kill {
   readonly session: string | null;
   readonly target: string | null;
-  readonly by: Named | null;
-  readonly reason: string | null;
 }
 
 /** What is missing: refused entries, or a recording that does not parse. */
@@ -112,6 +110,8 @@ export class ReportBuilder {
     this.#to = event.time;
     tally(this.#events, event.kind);
     for (const each of [this.#timeline, this.#people, this.#reviews, this.#controls]) each.take(event);
+    const kill = killOf(event);
+    if (kill !== null) this.#kills.push({ ...kill, session: event.session, target: event.target });
     switch (event.kind) {
       case 'command':
         tally(this.#commands, event.outcome ?? 'unfinished');
@@ -122,9 +122,6 @@ export class ReportBuilder {
         break;
       case 'command.blocked':
         this.#denied(event);
-        break;
-      case 'session.killed':
-        this.#kills.push(killOf(event));
         break;
       case 'gap':
       case 'unreadable':
@@ -171,10 +168,6 @@ export class ReportBuilder {
     const count = (this.#denials.get(key)?.count ?? 0) + 1;
     this.#denials.set(key, { by, target, policies, count, lastAt: time, text: shortened(text), logIndex });
   }
-}
-
-function killOf({ time, session, target, principal, reason }: EvidenceEvent): KillRow {
-  return { time, session, target, by: principal === null ? null : namedOf(principal), reason };
 }
 
 function gapOf({ time, session, reason, details }: EvidenceEvent, kind: GapRow['kind']): GapRow {

@@ -1,5 +1,6 @@
 /** What happened in tasks: the sessions of each, and their steps with identity, time, result and review. */
 import type { EvidenceEvent } from '../read/event.ts';
+import { killOf, type Kill } from './kills.ts';
 import { namedOf, type Named } from './person.ts';
 import { ReviewHistory, type ReviewDecision, type ReviewSummary } from './reviews.ts';
 import { tally } from './sample.ts';
@@ -20,11 +21,7 @@ export interface TaskSession {
   readonly commands: Readonly<Record<string, number>>;
   readonly redactions: number;
   /** Who ended it, when it was not whoever opened it. */
-  readonly killed: {
-    readonly by: Named | null;
-    readonly time: string;
-    readonly reason: string | null;
-  } | null;
+  readonly killed: Kill | null;
 }
 
 /** One command of a task. */
@@ -69,6 +66,7 @@ export class TaskHistory {
     if (task === null || session === null) return;
     this.#reviews.take(event);
     const of = this.#session(task, session, event);
+    of.killed = killOf(event) ?? of.killed;
     if (kind === 'session.opened') {
       of.openedAt = event.time;
       of.reason = event.reason;
@@ -76,9 +74,6 @@ export class TaskHistory {
     } else if (kind === 'session.closed') {
       of.closedAt = event.time;
       of.outcome = event.outcome;
-    } else if (kind === 'session.killed') {
-      const by = event.principal && namedOf(event.principal);
-      of.killed = { by, time: event.time, reason: event.reason };
     } else if (kind === 'command') {
       of.by ??= event.principal && namedOf(event.principal);
       tally(of.commands, event.outcome ?? 'unfinished');

@@ -10,6 +10,7 @@ const seriesOf: Readonly<Record<string, TimelineSeries>> = {
   'command.blocked': 'denials',
   'review.requested': 'reviews',
   'session.killed': 'kills',
+  'session.killed-by-operator': 'kills',
 };
 
 type Counts = Record<TimelineSeries, number>;

@@ -316,3 +316,14 @@ test('an agent for somebody else is a row of its own', () => {
     ['ana', 'lea'],
   );
 });
+
+test('a session that an operator ended at the relay’s machine says by which account', () => {
+  const operator = { account: 'ana as hoop', reason: 'stuck' };
+  const kill = event('session.killed-by-operator', 1, { session: 's', target: 'db', details: { operator } });
+  const { kills, targets, timeline } = reportOf([kill]);
+  const { time } = kill;
+  assert.deepEqual(kills.listed, [
+    { time, by: null, operator: 'ana as hoop', reason: 'stuck', session: 's', target: 'db' },
+  ]);
+  assert.deepEqual([targets[0]?.kills, timeline.bins[0]?.kills], [1, 1]);
+});

@@ -68,7 +68,12 @@ test('without tasks the document is empty; a killed session says by whom; a rang
   ]);
   const [session] = tasks[0]!.sessions;
   assert.deepEqual([session?.openedAt, session?.by], [null, namedOf(robot)]);
-  assert.deepEqual(session?.killed, { by: namedOf(lea), time: event('', 2).time, reason: 'enough' });
+  assert.deepEqual(session?.killed, {
+    by: namedOf(lea),
+    operator: null,
+    time: event('', 2).time,
+    reason: 'enough',
+  });
   assert.equal(steps.length, 1);
 });
 

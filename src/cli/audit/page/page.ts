@@ -7,7 +7,15 @@ import type { AuditReport } from '../../../evidence/report/index.ts';
 import type { Control, RecordReference } from '../../../evidence/report/control-counts.ts';
 import type { Named } from '../../../evidence/report/person.ts';
 import type { ReviewSummary } from '../../../evidence/report/reviews.ts';
-import { countsOf, decidedIn, filterOf, nameOrRelay, referenceOf, spanOf } from '../access-report.ts';
+import {
+  countsOf,
+  decidedIn,
+  filterOf,
+  killerOf,
+  nameOrRelay,
+  referenceOf,
+  spanOf,
+} from '../access-report.ts';
 import { html, Markup } from './markup.ts';
 import { plot } from './plot.ts';
 import { style } from './style.ts';
@@ -226,7 +234,7 @@ function sections(report: AuditReport): Markup[] {
           time(row.time),
           code(row.session),
           row.target,
-          person(row.by),
+          row.by === null ? killerOf(row) : person(row.by),
           row.reason,
         ]),
         kills.more,
