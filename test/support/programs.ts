@@ -84,6 +84,11 @@ export const programs = {
     purpose: 'a real OpenID provider of somebody else: device grant, DPoP',
     needs: ['glewlwyd', 'sqlite3', '/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3'],
   },
+  faketime: {
+    packages: ['faketime'],
+    purpose: 'the wall clock of a running relay jumps',
+    needs: ['/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1'],
+  },
   strace: {
     packages: ['strace'],
     purpose: 'each system call of a relay’s life, after which the power is cut',
