@@ -40,8 +40,7 @@ export async function checkRelay(config: RelayConfig, options: { connect: boolea
     attempt('policies', () => checkPolicies(config)),
     attempt('keys', () => checkKeyFiles(config)),
     attempt('data directory', () => checkDirectory(config.dataDir)),
-    attempt('evidence directory', () => checkDirectory(config.evidence.directory)),
-    attempt('evidence space', () => checkSpace(config.evidence)),
+    attempt('evidence directory', () => checkEvidence(config.evidence)),
     attempt('state', () => checkState(config)),
   ];
   const { tls, identity } = config;
@@ -117,7 +116,8 @@ async function nearestDirectory(directory: string): Promise<string> {
 }
 
 /** Is there room for the record, and for what is held back of it? */
-async function checkSpace({ directory, space }: RelayConfig['evidence']): Promise<Found> {
+async function checkEvidence({ directory, space }: RelayConfig['evidence']): Promise<Found> {
+  const where = await checkDirectory(directory);
   const there = await nearestDirectory(directory);
   const measured = await measureSpace(there);
   const { missingBytes } = await Reserve.open(directory, space.reserveBytes);
@@ -125,7 +125,7 @@ async function checkSpace({ directory, space }: RelayConfig['evidence']): Promis
   if (measured.availableBytes < missingBytes + leastBeyond(space.reserveBytes))
     return { warnings: [`${available}: too little for evidence.space.reserve; no session will open`] };
   const level = levelOf(measured, space, 'enough');
-  if (level === 'enough') return available;
+  if (level === 'enough') return `${where}, ${available}`;
   return { warnings: [`${available}: ${level}, by evidence.space`] };
 }
 

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { NewEntry } from '../../src/evidence/entry.ts';
 import { isOutOfSpace, Reserve } from '../../src/evidence/space/reserve.ts';
+import { parseConfig } from '../../src/relay/config/config.ts';
 import type { RelayLogger } from '../../src/relay/logging.ts';
 import { BreakGlass } from '../../src/relay/space/break-glass.ts';
 import { levelOf } from '../../src/relay/space/measure.ts';
@@ -65,6 +66,29 @@ test('levels by share and by size, and not told again at each byte', () => {
   assert.equal(level(49, 'low'), 'critical');
   assert.equal(level(54, 'critical'), 'critical');
   assert.equal(level(55, 'critical'), 'low');
+});
+
+const parse = (space: string) =>
+  parseConfig('/etc/hoop/relay.yaml', `dataDir: .\nevidence: { space: ${space} }\n`).evidence.space;
+
+test('shares and sizes in relay.yaml; what contradicts itself is refused', () => {
+  assert.deepEqual(parse('{}'), {
+    warn: { percent: 10 },
+    critical: { percent: 5 },
+    reserveBytes: 64 * MiB,
+  });
+  assert.deepEqual(parse('{ warn: 20GiB, critical: 3%, reserve: 1GiB }'), {
+    warn: { bytes: 20 * 1024 * MiB },
+    critical: { percent: 3 },
+    reserveBytes: 1024 * MiB,
+  });
+  const wrong = [
+    '{ warn: 5%, critical: 6% }',
+    '{ warn: 1GiB, critical: 2GiB }',
+    '{ warn: 100% }',
+    '{ reserve: 1MiB }',
+  ];
+  for (const space of wrong) assert.throws(() => parse(space), { code: 'config-invalid' }, space);
 });
 
 test(

@@ -120,6 +120,11 @@ export const programs = {
     purpose: 'bundles are read by other programs, and verified by hand as their README says',
     needs: ['unzip', 'python3', 'sha256sum'],
   },
+  faketime: {
+    packages: ['faketime'],
+    purpose: 'the wall clock of a running relay jumps',
+    needs: ['/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1'],
+  },
   strace: {
     packages: ['strace'],
     purpose: 'each system call of a relay’s life, after which the power is cut',

@@ -156,6 +156,16 @@ const eventLogging: ControlDefinition = {
       shows: 'the relay’s own starts, recoveries, configurations and keys',
       kinds: ['relay.started', 'relay.recovered', 'config.changed', 'log.key-rotated', 'issuer.keys'],
     },
+    {
+      shows: 'room for the record that ran short, and people who were let in meanwhile',
+      kinds: [
+        'storage.low',
+        'storage.recovered',
+        'break-glass.opened',
+        'break-glass.used',
+        'break-glass.ended',
+      ],
+    },
   ],
   proofs: ['entries'],
   notShown: [

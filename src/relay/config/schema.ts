@@ -129,11 +129,11 @@ export const RelayFile = closed({
     directory: file.optional(),
     durability: oneOf('process', 'disk').default('process'),
     syncTimeout: durationMs('1s', '5m').prefault('10s'),
-    backlog: sizeBytes('16MiB', '64GiB').prefault('256MiB'),
+    backlog: sizeBytes('1MiB', '64GiB').prefault('256MiB'),
     space: closed({
       warn: threshold.prefault('10%'),
       critical: threshold.prefault('5%'),
-      reserve: sizeBytes('1MiB', '64GiB').prefault('64MiB'),
+      reserve: sizeBytes('16MiB', '64GiB').prefault('64MiB'),
     }).prefault({}),
     seal: closed({
       recipients: z.array(recipient).max(16, 'expected at most 16 recipients').default([]),

@@ -59,3 +59,44 @@ test('names unsealed files beside the segments of a closed session, and of no op
     ],
   );
 });
+
+test('break-glass is told, and found when it is used by others or after its end', async () => {
+  await using fixture = await EvidenceFixture.create();
+  const [ana, bob] = [await fixture.signIn('ana'), await fixture.signIn('bob')];
+  const breakGlass = '01JD0000000000000000000009';
+  const { issuer, subject } = ana.actor;
+  await fixture.log.append({
+    kind: 'break-glass.opened',
+    actor: relayActor,
+    breakGlass,
+    reason: 'INC-4711',
+    operator: 'root',
+    people: [{ issuer, subject }],
+    expires: new Date(fixture.clock.ms + 900_000).toISOString(),
+    bytes: 1_000_000,
+  });
+  const use = async (by: typeof ana): Promise<string> => {
+    const opened = await fixture.open(by);
+    const { session } = opened;
+    await fixture.log.append({ kind: 'break-glass.used', actor: by.actor, breakGlass, session });
+    await fixture.end(opened);
+    return session;
+  };
+  await use(ana);
+  const byOther = await use(bob);
+  const ended = { kind: 'break-glass.ended', actor: relayActor, breakGlass } as const;
+  await fixture.log.append({ ...ended, outcome: 'expired', sessions: 2 });
+  const late = await use(ana);
+  await fixture.log.append({ ...ended, outcome: 'expired', sessions: 3 });
+  await fixture.log.close();
+  const { findings } = await fixture.verify();
+  assert.deepEqual(
+    findings.map(({ code, severity, session }) => [code, severity, session]),
+    [
+      ['break-glass-opened', 'warning', null],
+      ['break-glass-invalid', 'failure', byOther],
+      ['break-glass-invalid', 'failure', late],
+      ['break-glass-invalid', 'failure', null],
+    ],
+  );
+});
