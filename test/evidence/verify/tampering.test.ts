@@ -5,7 +5,7 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { appendFile, copyFile, mkdir, rename, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -166,6 +166,14 @@ class Copy implements Disposable {
         return { ...entry, totals: { ...totals, ...corrected } };
       }),
     );
+  }
+
+  /** @param note a checkpoint that the witness has cosigned last */
+  witness(note: string): void {
+    const text = note.slice(0, note.indexOf('\n\n') + 1);
+    const file = this.path('log', witnessedPath(witness.verifier.toString()));
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, note + witness.cosign(text, Math.floor(history.fixture.clock.ms / 1000)));
   }
 
   /** Decompressed. */
@@ -522,17 +530,23 @@ const withKey: Tampering[] = [
   {
     name: 'a log that a witness saw otherwise',
     tamper: (c) => {
-      const text = `relay.example/log\n3\n${Buffer.alloc(32, 9).toString('base64')}\n`;
-      const note = signCheckpoint(
-        { origin: 'relay.example/log', size: 3, root: Buffer.alloc(32, 9) },
-        history.fixture.signer,
-      );
-      const file = c.path('log', witnessedPath(witness.verifier.toString()));
-      if (!existsSync(path.dirname(file)))
-        cpSync(c.path('log/tile/0'), path.dirname(file), { recursive: true });
-      writeFileSync(file, note + witness.cosign(text, Math.floor(history.fixture.clock.ms / 1000)));
+      const head = { origin: 'relay.example/log', size: 3, root: Buffer.alloc(32, 9) };
+      c.witness(signCheckpoint(head, history.fixture.signer));
     },
     finds: ['checkpoint-unwitnessed', 'log-forked'],
+    options: witnessed,
+  },
+  {
+    name: 'a log that was kept from its witnesses for two hours',
+    tamper: (c) => {
+      c.witness(String(seen));
+      c.retell((all) => {
+        const last = all.at(-1)!;
+        const time = new Date(Date.parse(last.time) + 7_200_000).toISOString();
+        return [...all.slice(0, -1), { ...last, time }];
+      });
+    },
+    finds: ['witnesses-late'],
     options: witnessed,
   },
   {
