@@ -1,0 +1,7 @@
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { checkRandomHistories } from './random-histories.ts';
+
+test('in untouched histories nothing is found, whatever happened in them', async () => {
+  assert.ok((await checkRandomHistories(20)) > 10);
+});
