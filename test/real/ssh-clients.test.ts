@@ -145,41 +145,6 @@ test('rsync and git over server.hoop', { skip: without('rsync') || without('git'
 });
 
 test(
-  'a playbook of Ansible: facts, a file, a command, changed once',
-  { skip: skip || missing('ansible') },
-  async () => {
-    const made = path.join(work, 'made by ansible');
-    const tasks = [
-      { 'ansible.builtin.copy': { dest: made, content: 'figures\n', mode: '0640' } },
-      { 'ansible.builtin.command': `wc -c "${made}"`, register: 'counted', changed_when: false },
-      {
-        'ansible.builtin.assert': {
-          that: ["counted.stdout.startswith('8 ')", 'ansible_facts.system == "Linux"'],
-        },
-      },
-    ];
-    const file = path.join(work, 'playbook.json');
-    writeFileSync(file, JSON.stringify([{ hosts: 'all', tasks }]));
-    const play = () =>
-      run('ansible-playbook', ['-i', 'server.hoop,', file], {
-        env: {
-          ...stage.ana.env,
-          LC_ALL: 'C.UTF-8',
-          ANSIBLE_SSH_ARGS: `-F ${config}`,
-          ANSIBLE_REMOTE_TEMP: path.join(work, 'ansible'),
-          ANSIBLE_PYTHON_INTERPRETER: '/usr/bin/python3',
-        },
-      });
-    const first = await play();
-    assert.equal(first.code, 0, first.output);
-    assert.match(first.stdout, /server\.hoop +: ok=4 +changed=1 .*failed=0/);
-    assert.equal(readFileSync(made, 'utf8'), 'figures\n');
-    const second = await play();
-    assert.match(second.stdout, /server\.hoop +: ok=4 +changed=0 .*failed=0/);
-  },
-);
-
-test(
   'hoop connect server -- CLIENT: ssh, scp, rsync and git are led to the port',
   { skip: without('rsync') || without('git') },
   async () => {
