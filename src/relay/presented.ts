@@ -33,7 +33,7 @@ export interface Presented {
    * @throws IdentityError
    */
   readonly refuseUnlessVouchedFor: () => Promise<void>;
-  /** A new login stands by it; absent where nobody needs to know. */
+  /** A login stands by it from now on, a new one or one that it renewed; absent where nobody needs to know. */
   readonly opened?: (login: LoginId) => Promise<void>;
 }
 

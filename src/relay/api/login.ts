@@ -197,6 +197,8 @@ async function renew(options: LoginRoutesOptions, renews: string, renewal: Renew
   }
   const renewed = { principal, jkt: proof.jkt, authentication };
   if (!(await state.logins.renew(renews, renewed, validUntilMs))) throw ended();
+  // It may stand by another sign-in now, and has to end with that one.
+  await presented.opened?.(renews);
   await options.onRenewed?.();
   return renews;
 }

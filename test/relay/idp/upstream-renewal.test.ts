@@ -144,6 +144,20 @@ test('a logout token ends the sign-ins of its session, or all of its person, and
   assert.equal((await me(other)).status, 200);
 });
 
+test('a login that a fresh sign-in has renewed ends with that sign-in too', async () => {
+  const it = await logIn({ sub: 'u-5', sid: 's-51' });
+  const again = await sent({ max_age: '0' }, it.key);
+  const now = Math.floor(Date.now() / 1000);
+  bring(again.asked, { sub: 'u-5', sid: 's-52', auth_time: now }, { refresh_token: 'r-52' });
+  assert.match((await back(again)).html, /Your terminal is signed in/);
+  const tokens = await poll(again.device, again.started);
+  const body = { idToken: tokens.id_token, renews: it.login };
+  const renewed = await call(relay, it.key, '/v1/login', { method: 'POST', body });
+  assert.equal(((await renewed.json()) as { login: string }).login, it.login);
+  assert.equal((await sendLogout(await logoutToken({ sid: 's-52', sub: 'u-5' }))).status, 200);
+  assert.equal(await codeOf(await me(it)), 'login-ended');
+});
+
 test('logout tokens that are not: forged, of another issuer or client, an ID token, old, without event, twice', async () => {
   const it = await logIn({ sub: 'u-9', sid: 's-9' });
   const good = { sub: 'u-9', sid: 's-9' };
