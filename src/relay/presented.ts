@@ -68,11 +68,14 @@ export async function presentIdToken(parts: IdTokenParts, text: string, jkt: str
   if (token.boundJkt !== null && token.boundJkt !== jkt)
     throw new IdentityError('id-token-invalid', 'The ID token is bound to another key.');
   // Once: who steals an ID token later cannot bind it to a key of their own.
-  if (!(await parts.state.replay.firstUse(`id-token:${token.digest}`, token.refusedFromMs + 60_000)))
+  if (!(await parts.state.replay.firstUse(`id-token:${signedPart(text)}`, token.refusedFromMs + 60_000)))
     throw new IdentityError('id-token-invalid', 'The ID token was used before.');
   const { broker } = parts;
   return broker == null ? direct(parts, text, token) : brokered(broker, text, token);
 }
+
+/** Digest of what the signature covers: the signature itself can be spelt, and by ECDSA even made, in several ways from one. */
+const signedPart = (jws: string): string => hash('sha256', jws.slice(0, jws.lastIndexOf('.')), 'hex');
 
 function direct({ vouchesFor }: IdTokenParts, text: string, token: VerifiedIdToken): Presented {
   const { principal, authentication, boundJkt, digest, audience, issuedAtMs } = token;
