@@ -68,14 +68,23 @@ export async function presentIdToken(parts: IdTokenParts, text: string, jkt: str
   if (token.boundJkt !== null && token.boundJkt !== jkt)
     throw new IdentityError('id-token-invalid', 'The ID token is bound to another key.');
   // Once: who steals an ID token later cannot bind it to a key of their own.
-  if (!(await parts.state.replay.firstUse(`id-token:${signedPart(text)}`, token.refusedFromMs + 60_000)))
+  const used = usedBy(text, token.boundJkt !== null);
+  if (!(await parts.state.replay.firstUse(`id-token:${used}`, token.refusedFromMs + 60_000)))
     throw new IdentityError('id-token-invalid', 'The ID token was used before.');
   const { broker } = parts;
   return broker == null ? direct(parts, text, token) : brokered(broker, text, token);
 }
 
-/** Digest of what the signature covers: the signature itself can be spelt, and by ECDSA even made, in several ways from one. */
-const signedPart = (jws: string): string => hash('sha256', jws.slice(0, jws.lastIndexOf('.')), 'hex');
+/**
+ * What stands for a token that was used: what its signature covers, since the signature can be spelt, and by ECDSA even made, in
+ * several ways from one. Of a token that names the key, which is of no use to a thief, the signature's bytes count too: two
+ * of one second may differ by them alone.
+ */
+function usedBy(jws: string, bound: boolean): string {
+  const end = jws.lastIndexOf('.');
+  const signature = bound ? Buffer.from(jws.slice(end + 1), 'base64url').toString('hex') : '';
+  return hash('sha256', `${jws.slice(0, end)} ${signature}`, 'hex');
+}
 
 function direct({ vouchesFor }: IdTokenParts, text: string, token: VerifiedIdToken): Presented {
   const { principal, authentication, boundJkt, digest, audience, issuedAtMs } = token;
