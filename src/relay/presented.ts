@@ -34,7 +34,7 @@ export interface Presented {
    * @throws IdentityError
    */
   readonly refuseUnlessVouchedFor: () => Promise<void>;
-  /** A new login stands by it; absent where nobody needs to know. */
+  /** A login stands by it, a new one or one that it renewed; absent where nobody needs to know. */
   readonly opened?: (login: LoginId) => Promise<void>;
 }
 

@@ -197,6 +197,8 @@ async function renew(options: LoginRoutesOptions, renews: string, renewal: Renew
   }
   const renewed = { principal, jkt: proof.jkt, authentication };
   if (!(await state.logins.renew(renews, renewed, validUntilMs))) throw ended();
+  // Whoever signed in again did so elsewhere too: the login ends with that sign-in as well.
+  await presented.opened?.(renews);
   await options.onRenewed?.();
   return renews;
 }

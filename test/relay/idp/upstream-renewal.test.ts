@@ -144,6 +144,30 @@ test('a logout token ends the sign-ins of its session, or all of its person, and
   assert.equal((await me(other)).status, 200);
 });
 
+test('a step-up hands the login to the new sign-in: it ends with that one’s session, and logout forgets both', async () => {
+  const ways = ['session', 'logout'] as const;
+  for (const way of ways) {
+    const sub = `u-again-${way}`;
+    const before = await logIn({ sub, sid: `${way}-1` });
+    const again = await sent({}, before.key);
+    bring(again.asked, { sub, sid: `${way}-2` }, { refresh_token: 'r-again' });
+    await back(again);
+    const tokens = await poll(again.device, again.started);
+    const body = { idToken: tokens.id_token, renews: before.login };
+    assert.equal((await call(relay, before.key, '/v1/login', { method: 'POST', body })).status, 200);
+    assert.equal((await me(before)).status, 200);
+    if (way === 'session') {
+      assert.equal((await sendLogout(await logoutToken({ sub, sid: `${way}-2` }))).status, 200);
+      assert.equal(await codeOf(await me(before)), 'login-ended');
+    } else {
+      const { accessToken } = before;
+      await call(relay, before.key, '/v1/logout', { method: 'POST', accessToken });
+      const left = await relay.state.upstreamSignIns.find(String(decodeJwt(tokens.id_token!).sub));
+      assert.equal(left, null);
+    }
+  }
+});
+
 test('logout tokens that are not: forged, of another issuer or client, an ID token, old, without event, twice', async () => {
   const it = await logIn({ sub: 'u-9', sid: 's-9' });
   const good = { sub: 'u-9', sid: 's-9' };
