@@ -108,7 +108,7 @@ export class MachineSignIns {
         proof: { kind: 'delegation', digest },
         delegation: { login: delegation.login, request: delegation.request },
       },
-      endsAtMs: delegation.expiresAtMs,
+      endsAtMs: Math.min(delegation.expiresAtMs, account?.expiresAtMs ?? Infinity),
       scope: delegation.scope,
       parent: delegation.login,
       refuseUnlessVouchedFor: async () => {

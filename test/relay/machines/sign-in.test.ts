@@ -296,3 +296,12 @@ test('a delegation that needs a fresh sign-in says so', async () => {
   assert.equal(await codeOf(await delegates('careful-1', key, answer.accessToken)), 'step-up-required');
   assert.equal(await codeOf(await delegates('nobody', key, answer.accessToken)), 'delegation-denied');
 });
+
+test('an agent that acts for somebody is out when its account expires, as one that acts by itself', async () => {
+  const expiresAtMs = relay.clock.wallMs() + 300_000;
+  await admin.add({ name: 'brief', kind: 'agent', groups: ['assistants'], expiresAtMs }, null);
+  const key = await newKey();
+  const { answer } = await logIn(relay, key, password);
+  const { token } = (await (await delegates('brief', key, answer.accessToken)).json()) as { token: string };
+  assert.ok((await signedIn({ assertion: token })).expiresInSeconds <= 300);
+});
