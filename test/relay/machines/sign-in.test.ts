@@ -7,6 +7,7 @@ import { makeClientAssertion } from '../../../src/identity/service-account.ts';
 import type { MachineRule } from '../../../src/identity/machine-token.ts';
 import { parsePattern } from '../../../src/identity/pattern.ts';
 import { newSecret, publicKeyOf, ServiceAccountAdmin } from '../../../src/relay/machines/service-accounts.ts';
+import type { UpstreamConfig } from '../../../src/relay/config/upstream.ts';
 import { LoginAnswer } from '../../../src/wire/api.ts';
 import { MachineIssuer } from '../../support/machine-issuer.ts';
 import { makeSignedRequest } from '../../../src/identity/signed-request.ts';
@@ -282,7 +283,13 @@ test('when a person is disabled, what acts for them is out too', async () => {
 
 const password: [string, string] = ['ana@example.com', 'correct horse battery'];
 async function delegates(agent: string, by: Awaited<ReturnType<typeof newKey>>, accessToken: string) {
-  const claims = { v: 1, action: 'agent.delegate', relay: relay.relay, agent, durationSeconds: 3600 };
+  const claims = {
+    v: 1 as const,
+    action: 'agent.delegate',
+    relay: relay.relay,
+    agent,
+    durationSeconds: 3600,
+  };
   const request = await makeSignedRequest(by, claims, relay.clock);
   return call(relay, by, '/v1/delegations', { method: 'POST', accessToken, body: { request } });
 }
@@ -304,4 +311,19 @@ test('an agent that acts for somebody is out when its account expires, as one th
   const { answer } = await logIn(relay, key, password);
   const { token } = (await (await delegates('brief', key, answer.accessToken)).json()) as { token: string };
   assert.ok((await signedIn({ assertion: token })).expiresInSeconds <= 300);
+});
+
+test('where people sign in at an upstream, no agent acts for the people that were here before', async () => {
+  const there = await startRelay({
+    machines: [rule('assistant', { kind: 'agent', actor: p('assistant-*') })],
+    upstreamConfigured: { kind: 'saml' } as UpstreamConfig,
+  });
+  try {
+    const { id } = (await there.provider.accounts.add('old@example.com', [], 'a password of before'))!;
+    const assertion = await issuer.token({ aud: audience, sub: id, act: { sub: 'assistant-7' } });
+    const answer = await call(there, await newKey(), '/v1/login', { method: 'POST', body: { assertion } });
+    assert.equal(await codeOf(answer), 'assertion-unmatched');
+  } finally {
+    await there.close();
+  }
 });
