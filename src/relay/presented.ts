@@ -1,5 +1,6 @@
 /** What somebody proved about who they are, before there is a login; and that of people, by an ID token. */
 import { hash } from 'node:crypto';
+import { base64url } from 'jose';
 import type { KeptProofKind } from '../evidence/entry.ts';
 import type { LoginScope } from '../identity/authenticator.ts';
 import { brokeredIdToken } from '../identity/brokered-token.ts';
@@ -68,22 +69,21 @@ export async function presentIdToken(parts: IdTokenParts, text: string, jkt: str
   if (token.boundJkt !== null && token.boundJkt !== jkt)
     throw new IdentityError('id-token-invalid', 'The ID token is bound to another key.');
   // Once: who steals an ID token later cannot bind it to a key of their own.
-  const used = usedBy(text, token.boundJkt !== null);
-  if (!(await parts.state.replay.firstUse(`id-token:${used}`, token.refusedFromMs + 60_000)))
+  if (!(await parts.state.replay.firstUse(`id-token:${identityOf(text)}`, token.refusedFromMs + 60_000)))
     throw new IdentityError('id-token-invalid', 'The ID token was used before.');
   const { broker } = parts;
   return broker == null ? direct(parts, text, token) : brokered(broker, text, token);
 }
 
 /**
- * What stands for a token that was used: what its signature covers, since the signature can be spelt, and by ECDSA even made, in
- * several ways from one. Of a token that names the key, which is of no use to a thief, the signature's bytes count too: two
- * of one second may differ by them alone.
+ * The same for every text that is this token. One signature can be spelt in several ways, and one by ECDSA makes a second,
+ * which shares its first half; two that the issuer made of the same claims share nothing.
  */
-function usedBy(jws: string, bound: boolean): string {
-  const end = jws.lastIndexOf('.');
-  const signature = bound ? Buffer.from(jws.slice(end + 1), 'base64url').toString('hex') : '';
-  return hash('sha256', `${jws.slice(0, end)} ${signature}`, 'hex');
+function identityOf(jws: string): string {
+  const [header = '', payload = '', signature = ''] = jws.split('.');
+  const bytes = base64url.decode(signature);
+  const half = base64url.encode(bytes.subarray(0, bytes.length / 2));
+  return hash('sha256', `${header}.${payload}.${half}`, 'hex');
 }
 
 function direct({ vouchesFor }: IdTokenParts, text: string, token: VerifiedIdToken): Presented {

@@ -20,8 +20,8 @@ import {
   type DelegationAnswer,
 } from '../../wire/api.ts';
 import type { RelayConfig } from '../config/config.ts';
-import { RelayError } from '../error.ts';
-import { policiesThatDelegate } from '../machines/delegations.ts';
+import { RelayError, StepUpRequired } from '../error.ts';
+import { decideDelegate } from '../machines/delegations.ts';
 import { principalView } from '../principal-view.ts';
 import type { Delegations } from '../state/delegations.ts';
 import type { ServiceAccounts } from '../state/service-accounts.ts';
@@ -59,7 +59,9 @@ async function delegate(
   const { durationSeconds } = claims;
   const agent = await agentNamed(options, claims.agent);
   const circumstances = { sourceAddress: http.ip, durationSeconds, authentication };
-  const policies = agent && policiesThatDelegate(options, { person: principal, agent, circumstances });
+  const asked = agent && decideDelegate(options, { person: principal, agent, circumstances });
+  const policies = asked?.policies ?? null;
+  if (asked?.stepUp != null) throw new StepUpRequired(`To let ${claims.agent} act for you`, asked.stepUp);
   if (agent === null || policies === null)
     throw new RelayError('delegation-denied', `You may not let ${claims.agent} act for you.`, {
       hint: 'there is no such agent, or no policy permits you to delegate to it',

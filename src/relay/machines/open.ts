@@ -54,6 +54,8 @@ async function personOf(
       groups: groupsOf(claims, identity),
     };
   }
+  // Those whom the upstream signs in are its own; who was here before signs in no more.
+  if (identity.upstream !== null) return null;
   const user = await state.users.byId(subject);
   if (user === null || user.disabled) return null;
   return { issuer: providerIssuer(publicUrl), subject, email: user.email, groups: user.groups };

@@ -21,7 +21,7 @@ import { RelayError } from '../error.ts';
 import { addressGroup, limits, RateLimit } from '../idp/rate-limit.ts';
 import type { Presented } from '../presented.ts';
 import type { State } from '../state/state.ts';
-import { policiesThatDelegate } from './delegations.ts';
+import { decideDelegate } from './delegations.ts';
 
 export interface MachineSignInsOptions {
   /** Base URL of this relay. */
@@ -108,7 +108,7 @@ export class MachineSignIns {
         proof: { kind: 'delegation', digest },
         delegation: { login: delegation.login, request: delegation.request },
       },
-      endsAtMs: delegation.expiresAtMs,
+      endsAtMs: Math.min(delegation.expiresAtMs, account?.expiresAtMs ?? Infinity),
       scope: delegation.scope,
       parent: delegation.login,
       refuseUnlessVouchedFor: async () => {
@@ -116,7 +116,7 @@ export class MachineSignIns {
         // One that was merely not renewed still stands behind its word, which ends within the hour.
         const standing = (await state.logins.find(delegation.login))?.standing ?? 'ended';
         const left = (delegation.expiresAtMs - clock.wallMs()) / 1000;
-        const allowed = policiesThatDelegate(this.#options, {
+        const { policies } = decideDelegate(this.#options, {
           person: person.login.principal,
           agent: principal,
           circumstances: {
@@ -125,7 +125,7 @@ export class MachineSignIns {
             authentication: person.login.authentication,
           },
         });
-        if (standing === 'ended' || allowed === null) throw delegationEnded();
+        if (standing === 'ended' || policies === null) throw delegationEnded();
       },
     };
   }

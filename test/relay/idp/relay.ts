@@ -29,6 +29,7 @@ import {
   providerScopes,
 } from '../../../src/relay/idp/provider.ts';
 import { openMachines } from '../../../src/relay/machines/open.ts';
+import type { UpstreamConfig } from '../../../src/relay/config/upstream.ts';
 import type { UpstreamParts } from '../../../src/relay/idp/upstream/open.ts';
 import type { Upstream } from '../../../src/relay/idp/upstream/upstream.ts';
 import { State } from '../../../src/relay/state/state.ts';
@@ -60,6 +61,8 @@ export type MoreRoutes = (
 export interface TestRelayOptions {
   readonly machines?: readonly MachineRule[];
   readonly policy?: string;
+  /** What the configuration says of an upstream, for what machines are told of people. */
+  readonly upstreamConfigured?: UpstreamConfig;
   readonly more?: MoreRoutes;
   /** Where people sign in, given the relay's address; here when absent. */
   readonly upstreamAt?: (relay: string, parts: UpstreamParts) => Promise<Upstream>;
@@ -112,7 +115,7 @@ export async function startRelay(options: TestRelayOptions = {}) {
   const machines = openMachines({
     config: {
       publicUrl: relay,
-      identity: { kind: 'embedded', upstream: null },
+      identity: { kind: 'embedded', upstream: options.upstreamConfigured ?? null },
       machines: options.machines ?? [],
     },
     state,

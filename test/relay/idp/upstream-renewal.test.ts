@@ -144,18 +144,28 @@ test('a logout token ends the sign-ins of its session, or all of its person, and
   assert.equal((await me(other)).status, 200);
 });
 
-test('a login that a fresh sign-in has renewed ends with that sign-in too', async () => {
-  const it = await logIn({ sub: 'u-5', sid: 's-51' });
-  const again = await sent({ max_age: '0' }, it.key);
-  const now = Math.floor(Date.now() / 1000);
-  bring(again.asked, { sub: 'u-5', sid: 's-52', auth_time: now }, { refresh_token: 'r-52' });
-  assert.match((await back(again)).html, /Your terminal is signed in/);
-  const tokens = await poll(again.device, again.started);
-  const body = { idToken: tokens.id_token, renews: it.login };
-  const renewed = await call(relay, it.key, '/v1/login', { method: 'POST', body });
-  assert.equal(((await renewed.json()) as { login: string }).login, it.login);
-  assert.equal((await sendLogout(await logoutToken({ sid: 's-52', sub: 'u-5' }))).status, 200);
-  assert.equal(await codeOf(await me(it)), 'login-ended');
+test('a step-up hands the login to the new sign-in: it ends with that one’s session, and logout forgets both', async () => {
+  const ways = ['session', 'logout'] as const;
+  for (const way of ways) {
+    const sub = `u-again-${way}`;
+    const before = await logIn({ sub, sid: `${way}-1` });
+    const again = await sent({}, before.key);
+    bring(again.asked, { sub, sid: `${way}-2` }, { refresh_token: 'r-again' });
+    await back(again);
+    const tokens = await poll(again.device, again.started);
+    const body = { idToken: tokens.id_token, renews: before.login };
+    assert.equal((await call(relay, before.key, '/v1/login', { method: 'POST', body })).status, 200);
+    assert.equal((await me(before)).status, 200);
+    if (way === 'session') {
+      assert.equal((await sendLogout(await logoutToken({ sub, sid: `${way}-2` }))).status, 200);
+      assert.equal(await codeOf(await me(before)), 'login-ended');
+    } else {
+      const { accessToken } = before;
+      await call(relay, before.key, '/v1/logout', { method: 'POST', accessToken });
+      const left = await relay.state.upstreamSignIns.find(String(decodeJwt(tokens.id_token!).sub));
+      assert.equal(left, null);
+    }
+  }
 });
 
 test('logout tokens that are not: forged, of another issuer or client, an ID token, old, without event, twice', async () => {

@@ -25,8 +25,8 @@ export async function startUpstreamStage() {
       }),
   });
   /** A person has confirmed the code and stands before the upstream's page. */
-  async function sent(more: Record<string, string> = {}, own?: LoginKey): Promise<Sent> {
-    const key = own ?? (await newKey());
+  async function sent(more: Record<string, string> = {}, by: LoginKey | null = null): Promise<Sent> {
+    const key = by ?? (await newKey());
     const device = await client(relay, key);
     const started = await (more['max_age'] === undefined && more['acr_values'] === undefined
       ? startDevice(device)

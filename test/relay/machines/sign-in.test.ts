@@ -7,9 +7,11 @@ import { makeClientAssertion } from '../../../src/identity/service-account.ts';
 import type { MachineRule } from '../../../src/identity/machine-token.ts';
 import { parsePattern } from '../../../src/identity/pattern.ts';
 import { newSecret, publicKeyOf, ServiceAccountAdmin } from '../../../src/relay/machines/service-accounts.ts';
+import type { UpstreamConfig } from '../../../src/relay/config/upstream.ts';
 import { LoginAnswer } from '../../../src/wire/api.ts';
 import { MachineIssuer } from '../../support/machine-issuer.ts';
-import { call, codeOf, newKey, startRelay, type TestRelay } from '../idp/relay.ts';
+import { makeSignedRequest } from '../../../src/identity/signed-request.ts';
+import { call, codeOf, logIn, newKey, startRelay, type TestRelay } from '../idp/relay.ts';
 
 const audience = 'https://relay.example.com';
 let issuer: MachineIssuer;
@@ -55,7 +57,9 @@ before(async () => {
       rule('two', { subject: p('twice') }),
       rule('assistant', { kind: 'agent', actor: p('assistant-*') }),
     ],
-    policy: `permit (principal in Group::"engineering", action == Action::"delegate", resource in Group::"assistants");`,
+    policy: `permit (principal in Group::"engineering", action == Action::"delegate", resource in Group::"assistants");
+      permit (principal in Group::"engineering", action == Action::"delegate", resource in Group::"careful")
+        when { context has authAgeSeconds && context.authAgeSeconds <= 60 };`,
   });
   admin = new ServiceAccountAdmin(relay.state, relay.relay, { account: 'root', reason: null });
   anaId = (await relay.provider.accounts.add('ana@example.com', ['engineering'], 'correct horse battery'))!
@@ -275,4 +279,51 @@ test('when a person is disabled, what acts for them is out too', async () => {
   await relay.provider.accounts.setDisabled(user!, true);
   assert.equal(await codeOf(await call(relay, await key, '/v1/me', { accessToken })), 'login-ended');
   assert.equal(await codeFor(assertion), 'assertion-unmatched');
+});
+
+const password: [string, string] = ['ana@example.com', 'correct horse battery'];
+async function delegates(agent: string, by: Awaited<ReturnType<typeof newKey>>, accessToken: string) {
+  const claims = {
+    v: 1 as const,
+    action: 'agent.delegate',
+    relay: relay.relay,
+    agent,
+    durationSeconds: 3600,
+  };
+  const request = await makeSignedRequest(by, claims, relay.clock);
+  return call(relay, by, '/v1/delegations', { method: 'POST', accessToken, body: { request } });
+}
+
+test('a delegation that needs a fresh sign-in says so', async () => {
+  await admin.add({ name: 'careful-1', kind: 'agent', groups: ['careful'], expiresAtMs: null }, null);
+  const key = await newKey();
+  const { answer } = await logIn(relay, key, password);
+  assert.equal((await delegates('careful-1', key, answer.accessToken)).status, 200);
+  relay.clock.offsetMs += 120_000;
+  assert.equal(await codeOf(await delegates('careful-1', key, answer.accessToken)), 'step-up-required');
+  assert.equal(await codeOf(await delegates('nobody', key, answer.accessToken)), 'delegation-denied');
+});
+
+test('an agent that acts for somebody is out when its account expires, as one that acts by itself', async () => {
+  const expiresAtMs = relay.clock.wallMs() + 300_000;
+  await admin.add({ name: 'brief', kind: 'agent', groups: ['assistants'], expiresAtMs }, null);
+  const key = await newKey();
+  const { answer } = await logIn(relay, key, password);
+  const { token } = (await (await delegates('brief', key, answer.accessToken)).json()) as { token: string };
+  assert.ok((await signedIn({ assertion: token })).expiresInSeconds <= 300);
+});
+
+test('where people sign in at an upstream, no agent acts for the people that were here before', async () => {
+  const there = await startRelay({
+    machines: [rule('assistant', { kind: 'agent', actor: p('assistant-*') })],
+    upstreamConfigured: { kind: 'saml' } as UpstreamConfig,
+  });
+  try {
+    const { id } = (await there.provider.accounts.add('old@example.com', [], 'a password of before'))!;
+    const assertion = await issuer.token({ aud: audience, sub: id, act: { sub: 'assistant-7' } });
+    const answer = await call(there, await newKey(), '/v1/login', { method: 'POST', body: { assertion } });
+    assert.equal(await codeOf(answer), 'assertion-unmatched');
+  } finally {
+    await there.close();
+  }
 });
