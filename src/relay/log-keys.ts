@@ -26,7 +26,7 @@ const nextFile = (file: string): string => `${file}.next`;
 
 export class LogKeys {
   readonly #config: LogKeysConfig;
-  readonly #first: OpenedSigner;
+  #first: OpenedSigner;
   #next: OpenedSigner | null;
 
   private constructor(config: LogKeysConfig, first: OpenedSigner, next: OpenedSigner | null) {
@@ -46,7 +46,7 @@ export class LogKeys {
     }
   }
 
-  /** `log.key`. */
+  /** `log.key`, as its file is by now. */
   get signer(): CheckpointSigner {
     return this.#first.signer;
   }
@@ -83,6 +83,8 @@ export class LogKeys {
     if (nextKey !== null || key.kind !== 'file') return true;
     await rename(nextFile(key.file), key.file);
     await durableFiles.syncDirectory(path.dirname(key.file));
+    // Whoever opens the log again finds the key that it has by now.
+    this.#first = this.#next;
     this.#next = null;
     return false;
   }

@@ -17,6 +17,8 @@ import { parseConfig } from '../../src/relay/config/config.ts';
 import ssh2 from 'ssh2';
 import { generateHostKey, openKeys } from '../../src/relay/keys.ts';
 import { openLogKeys } from '../../src/relay/log-keys.ts';
+import { Log } from '../../src/evidence/log/log.ts';
+import { systemClock } from '../../src/system/clock.ts';
 
 function install(context: TestContext, extra = '') {
   const directory = mkdtempSync(path.join(tmpdir(), 'hoop-keys-'));
@@ -117,6 +119,37 @@ test('a log whose key is gone is not continued with a new one; a key of another 
   rmSync(path.join(keys, 'log.key'));
   await assert.rejects(openLogKeys(config), { code: 'log-key-missing' });
   assert.ok(!readdirSync(keys).includes('log.key'));
+});
+
+test('after a hand-over has settled, what opens the log again has the new key at hand', async (context) => {
+  const directory = mkdtempSync(path.join(tmpdir(), 'hoop-settled-'));
+  context.after(() => rmSync(directory, { recursive: true }));
+  const config = {
+    log: {
+      origin: 'relay.example/log',
+      key: { kind: 'file', file: path.join(directory, 'key') },
+      nextKey: null,
+      witnesses: [],
+      quorum: 0,
+    },
+    evidence: { directory } as never,
+  } as const;
+  const keys = await openLogKeys(config);
+  // As `openEvidence` does, which goes round again when a start finds no room.
+  const open = () =>
+    Log.open({
+      directory: path.join(directory, 'log'),
+      signer: keys.signer,
+      successors: keys.successors,
+      clock: systemClock,
+    });
+  const log = await open();
+  await log.rotate(await keys.successor());
+  await keys.settle(log);
+  await log.close();
+  const again = await open();
+  assert.equal(again.signer, keys.signer);
+  await again.close();
 });
 
 test('every host key that is made can be read', () => {

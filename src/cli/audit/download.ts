@@ -11,7 +11,13 @@ import { pipeline } from 'node:stream/promises';
 import { buffer } from 'node:stream/consumers';
 import { RelayProblem } from '../../agent/problem.ts';
 import { EvidenceClient, type EvidenceAccount } from '../../agent/evidence-client.ts';
-import { handoversOf, proofsOfActors, readTile, segmentsOf } from '../../evidence/bundle/contents.ts';
+import {
+  handoversOf,
+  proofsOfActors,
+  readTile,
+  segmentsOf,
+  witnessedOf,
+} from '../../evidence/bundle/contents.ts';
 import { parseCheckpoint } from '../../evidence/log/checkpoint.ts';
 import { parseNote } from '../../evidence/log/note.ts';
 import { parseEvidencePath, tilesOf } from '../../evidence/read/files.ts';
@@ -37,11 +43,17 @@ export async function downloadEvidence(
   { choose, proofs }: DownloadOptions,
 ): Promise<Downloaded> {
   const files = new RelayFiles(account);
+  await each(
+    witnessedOf((name) => files.whole(name)),
+    async (file) => {
+      await fetchFile(files, file, directory);
+    },
+  );
   const checkpoint = (await files.whole('log/checkpoint')) ?? Buffer.alloc(0);
   await store(path.join(directory, 'log', 'checkpoint'), checkpoint);
   const { size } = parseCheckpoint(parseNote(checkpoint).text);
   await each(tilesOf(size), (tile) => fetchTile(files, path.join(directory, 'log'), tile));
-  await each(proofsOfLog(files, directory), async (file) => {
+  await each(handoversOf(directory), async (file) => {
     await fetchFile(files, file, directory);
   });
   const chosen = await choose();
@@ -97,13 +109,6 @@ export class RelayFiles {
     } as const;
     return this.#evidence.stream(call, this.#signal);
   }
-}
-
-/** How the log's key was handed over, and what witnesses said, by the relay's list. */
-async function* proofsOfLog(files: RelayFiles, directory: string): AsyncGenerator<string> {
-  yield* handoversOf(directory);
-  const witnessed = (await files.whole('log/witnessed'))?.toString().split('\n') ?? [];
-  for (const name of witnessed) if (/^[0-9a-f]{64}$/.test(name)) yield `log/witnessed/${name}`;
 }
 
 async function fetchTile(files: RelayFiles, directory: string, tile: string): Promise<void> {

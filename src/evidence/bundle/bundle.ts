@@ -1,6 +1,6 @@
 /**
  * Writes a bundle: a ZIP that holds a record, and verifies without anything else. In this order, since each follows from what
- * stands before it: what was asked for → the log's checkpoint → its tiles and entries → recordings → what proves sign-ins →
+ * stands before it: what was asked for → what witnesses said → the log's checkpoint → its tiles and entries → recordings → what proves sign-ins →
  * events and what is made from them → the manifest and its signature.
  *
  * The log is always whole. Rejected: the entry bundles that a filter needs alone; they are 256 entries wide, so that they hide
@@ -22,7 +22,7 @@ import { readEvents } from '../read/events.ts';
 import { tilesOf } from '../read/files.ts';
 import { readSessions } from '../read/sessions.ts';
 import { noteBytes } from '../regular-file.ts';
-import { handoversOf, proofsOfActors, readTile, segmentsOf } from './contents.ts';
+import { handoversOf, proofsOfActors, readTile, segmentsOf, witnessedOf } from './contents.ts';
 import { fetchedInOrder, type BundleSource } from './fetched.ts';
 import {
   BundleInfo,
@@ -97,6 +97,13 @@ export async function writeBundle(options: BundleOptions): Promise<WrittenBundle
 
   async function storeLog({ zip }: BundleOptions): Promise<Checkpoint> {
     const resumed = zip.has('log/checkpoint');
+    if (!resumed) {
+      const witnessed = mapped(
+        witnessedOf((name) => source.whole(name)),
+        (name) => [name],
+      );
+      await storeAll(options, witnessed, () => undefined);
+    }
     await storeAll(options, [['log/checkpoint']], () => undefined);
     const signed = await zip.files.read('log/checkpoint', noteBytes);
     if (signed === null) throw new EvidenceError('evidence-not-found', 'there is no log');

@@ -34,6 +34,18 @@ export async function* handoversOf(evidence: Location): AsyncGenerator<string> {
     if (entry.kind === 'log.key-rotated') yield `log/${handoverPath(entry.from)}`;
 }
 
+/** Names of what witnesses have said, one a line. */
+export const witnessedList = 'log/witnessed';
+
+/**
+ * What witnesses have said of the log, by a list of any origin. To be fetched before the checkpoint: a witness never vouches
+ * for more than the checkpoint that is published, and a statement about a larger tree would show a log that was rolled back.
+ */
+export async function* witnessedOf(whole: (file: string) => Promise<Buffer | null>): AsyncGenerator<string> {
+  const names = (await whole(witnessedList))?.toString().split('\n') ?? [];
+  for (const name of names) if (/^[0-9a-f]{64}$/.test(name)) yield `${witnessedList}/${name}`;
+}
+
 /**
  * For each sign-in under which somebody acted, where its proofs can be; and key sets that no entry has room for.
  * @param chosen only who acted in these sessions; null: whoever acted

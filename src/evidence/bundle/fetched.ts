@@ -1,7 +1,9 @@
 /** Where a bundle's files come from, and how several are fetched at a time while they are written one after another. */
 import { createReadStream } from 'node:fs';
 import path from 'node:path';
+import { listIfThere } from '../location.ts';
 import { readIfThere } from '../regular-file.ts';
+import { witnessedList } from './contents.ts';
 
 /** A file: as a whole when it is small, else as it comes. */
 export type Content = Buffer | AsyncIterable<Uint8Array>;
@@ -9,7 +11,7 @@ export type Content = Buffer | AsyncIterable<Uint8Array>;
 export interface BundleSource {
   /** Null when it is not there. @param file below the evidence directory */
   open(file: string): Promise<Content | null>;
-  /** For files that are small by their kind. */
+  /** For files that are small by their kind. `log/witnessed`: names of the files there, one a line, as a relay lists them. */
   whole(file: string): Promise<Buffer | null>;
 }
 
@@ -31,7 +33,11 @@ export class DirectoryFiles implements BundleSource {
     return createReadStream(path.join(this.#directory, file), { highWaterMark: 256 * 1024 });
   }
 
-  whole(file: string): Promise<Buffer | null> {
+  async whole(file: string): Promise<Buffer | null> {
+    if (file === witnessedList) {
+      const listed = await listIfThere(path.join(this.#directory, file));
+      return Buffer.from(listed.map(({ name }) => `${name}\n`).join(''));
+    }
     return readIfThere(path.join(this.#directory, file), 64 * 1024 * 1024);
   }
 

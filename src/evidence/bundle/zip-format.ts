@@ -300,8 +300,13 @@ function wideFields(extra: Buffer, narrow: Sizes): Sizes {
 const bombBytes = 16 * 1024 * 1024;
 const bombRatio = 500;
 
+/** Deflate adds some bytes to each block of what cannot be compressed; more is there to fill a reader's memory. */
+const longestDeflated = (bytes: number): number => bytes + bytes / 8 + 1024;
+
 function checkSizes({ name, method, bytes, compressedBytes }: ZipEntry): void {
   if (method === stored && bytes !== compressedBytes) throw malformed(`${quoted(name)} has two sizes`);
+  if (method === deflated && compressedBytes > longestDeflated(bytes))
+    throw malformed(`${quoted(name)} is compressed to more than it is`);
   if (bytes > bombBytes && bytes > compressedBytes * bombRatio)
     throw malformed(`${quoted(name)} would grow without bounds (a ZIP bomb)`);
 }

@@ -194,6 +194,7 @@ export class ZipFiles implements StoredFiles {
       .toSorted((a, b) => a.entry.offset - b.entry.offset);
     for (const { entry, i } of inOrder) {
       if (entry.offset !== expected) throw malformed('files in it overlap, or something stands between them');
+      if (expected > directoryOffset) throw malformed('files in it overlap its directory');
       const guess = this.#at(expected, Math.min(headerGuess + entry.name.length, directoryOffset - expected));
       const { entry: local, headerBytes } = decodeLocal(guess, expected);
       if (!same(local, entry)) throw malformed(`its directory disagrees with the file ${entry.name}`);

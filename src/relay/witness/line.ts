@@ -129,12 +129,13 @@ export class WitnessLine {
     return overTiles(size, read, (nodes) => consistencyProof(old, size, nodes));
   }
 
-  /** Its own lines only, and only if its key verifies them. */
+  /** One line of its own, and only if its key verifies it. */
   async #keep(note: Note, lines: string): Promise<void> {
     const { verifier } = this.#witness;
     const { signatures } = parseNote(Buffer.from(`${note.text}\n${lines}`));
-    const valid = signatures.filter((line) => verifier.check(note.text, line) !== null);
-    if (valid.length === 0)
+    // One is enough: many would make the note longer than a note may be.
+    const valid = signatures.find((line) => verifier.check(note.text, line) !== null);
+    if (valid === undefined)
       throw new WitnessError(
         'witness-refused',
         'the witness answered without a valid cosignature of its key',
@@ -143,11 +144,11 @@ export class WitnessLine {
     const file = path.join(directory, witnessedPath(verifier.toString()));
     await durableFiles.makeDirectory(path.dirname(file));
     await durableFiles.syncDirectory(directory);
-    const cosigned = formatNote({ text: note.text, signatures: [...note.signatures, ...valid] });
+    const cosigned = formatNote({ text: note.text, signatures: [...note.signatures, valid] });
     await replaceFile(durableFiles, file, Buffer.from(cosigned));
     await durableFiles.syncDirectory(path.dirname(file));
     this.#size = parseCheckpoint(note.text).size;
-    await log.addCosignatures(note.text, valid);
+    await log.addCosignatures(note.text, [valid]);
   }
 
   /** Of the run before. What it says wrong is corrected by the witness. */

@@ -4,12 +4,16 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { hash } from 'node:crypto';
 import { readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
 import { DirectoryFiles, type BundleSource } from '../../../src/evidence/bundle/fetched.ts';
 import { formatStatement } from '../../../src/evidence/bundle/manifest.ts';
 import { ZipFiles } from '../../../src/evidence/bundle/zip-reader.ts';
 import { partialOf, ZipWriter } from '../../../src/evidence/bundle/zip-writer.ts';
 import { EvidenceError } from '../../../src/evidence/error.ts';
-import { NoteSigner } from '../../../src/evidence/log/note.ts';
+import { Cosigner, NoteSigner, parseNote } from '../../../src/evidence/log/note.ts';
+import { witnessedPath } from '../../../src/evidence/log/witnessed.ts';
+import { verifyBundle } from '../../../src/evidence/verify/index.ts';
 import { findProgram, missing } from '../../support/programs.ts';
 import { BundleStage } from './stage.ts';
 
@@ -61,6 +65,45 @@ test('nobody signed it: the record is proven all the same, and the report says s
     [verified, findings.map(({ code }) => code), bundle.exported],
     [true, ['manifest-unsigned'], null],
   );
+});
+
+test('what witnesses said is in it, and no more than its checkpoint', async () => {
+  await using stage = await BundleStage.create();
+  const { fixture } = stage;
+  const cosigner = Cosigner.generate('witness.example/w1');
+  const witness = cosigner.verifier.toString();
+  const vouch = async (): Promise<void> => {
+    const { note } = fixture.log.checkpointOnDisk;
+    const name = fixture.path('log', witnessedPath(witness));
+    await mkdir(path.dirname(name), { recursive: true });
+    writeFileSync(name, `${note}${cosigner.cosign(parseNote(Buffer.from(note)).text, 1_770_000_000)}`);
+  };
+  await vouch();
+  const before = fixture.log.size;
+  await fixture.history();
+  await fixture.log.checkpoint();
+  const files = new DirectoryFiles(fixture.directory);
+  // The log goes on as soon as its checkpoint has been read.
+  const source: BundleSource = {
+    open: async (name) => {
+      const content = await files.open(name);
+      if (name !== 'log/checkpoint') return content;
+      await fixture.history();
+      await fixture.log.checkpoint();
+      await vouch();
+      return content;
+    },
+    whole: (name) => files.whole(name),
+  };
+  await stage.make('witnessed.zip', { source });
+  const file = stage.path('witnessed.zip');
+  const witnesses = { vkeys: [witness], threshold: 1 };
+  const report = await verifyBundle({ file, vkey: fixture.vkey, witnesses });
+  assert.deepEqual(
+    report.findings.map(({ code }) => code),
+    ['entries-unwitnessed'],
+  );
+  assert.equal(report.witnessed?.size, before);
 });
 
 /** Fails when this many files were opened. */

@@ -110,6 +110,30 @@ const hostile: readonly (readonly [what: string, files: readonly Made[], saying:
   ['something between files', [{ name: 'a' }, { name: 'b', gap: 4 }], /overlap/],
   ['something in front of all', [{ name: 'a', gap: 4 }], /overlap/],
   ['a stored file of two sizes', [{ name: 'a', central: { bytes: 9 }, local: { bytes: 9 } }], /two sizes/],
+  [
+    'a file that goes on behind the directory, and one that begins there',
+    [
+      {
+        name: 'a',
+        central: { bytes: 4000, compressedBytes: 4000 },
+        local: { bytes: 4000, compressedBytes: 4000 },
+      },
+      { name: 'b', central: { offset: 4051 } },
+    ],
+    /overlap|cut/,
+  ],
+  [
+    'compressed to much more than it is',
+    [
+      {
+        name: 'a',
+        method: 8,
+        central: { bytes: 1, compressedBytes: 1_000_000 },
+        local: { bytes: 1, compressedBytes: 1_000_000 },
+      },
+    ],
+    /shorter than|more than it is/,
+  ],
   ['a bomb', [{ name: 'a', method: 8, content: bomb }], /bomb/],
 ];
 

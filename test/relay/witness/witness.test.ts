@@ -1,13 +1,16 @@
 /** A witness and a log that it witnesses, over HTTP: what it answers by the specification, and that it never takes back. */
 import { after, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { freePort } from '../../../src/cli/demo/cluster.ts';
 import { parseCheckpoint, signCheckpoint } from '../../../src/evidence/log/checkpoint.ts';
-import { NoteSigner, NoteVerifier, parseNote } from '../../../src/evidence/log/note.ts';
+import { Cosigner, NoteSigner, NoteVerifier, parseNote } from '../../../src/evidence/log/note.ts';
 import { TreeEdge } from '../../../src/evidence/log/tile.ts';
 import { consistencyProof, leafHash, nodeHash, treeHash } from '../../../src/evidence/log/tlog.ts';
 import { readCosigned } from '../../../src/evidence/log/witnessed.ts';
@@ -250,6 +253,48 @@ test(
       assert.equal((await fixture.verify({ policy })).verified, true);
     } finally {
       witnesses.close();
+    }
+  },
+);
+
+test(
+  'a witness that answers with a hundred valid lines adds one to the checkpoint',
+  { timeout: 60_000 },
+  async () => {
+    await using fixture = await EvidenceFixture.create();
+    const cosigner = Cosigner.generate('witness.example/hostile');
+    const hostile = http.createServer((request, response) => {
+      void buffer(request).then((body) => {
+        const { text } = parseNote(body.subarray(body.indexOf('\n\n') + 2));
+        const lines = Array.from({ length: 100 }, (_, i) => cosigner.cosign(text, 1_700_000_000 + i));
+        response.end(lines.join(''));
+      });
+    });
+    const port = await freePort();
+    await once(hostile.listen(port, '127.0.0.1'), 'listening');
+    const witness = { name: 'hostile', url: `http://127.0.0.1:${port}`, verifier: cosigner.verifier };
+    const witnesses = openWitnesses(
+      {
+        log: { origin, key: { kind: 'file', file: '' }, nextKey: null, witnesses: [witness], quorum: 1 },
+        evidence: { directory: fixture.directory } as never,
+      },
+      { log: fixture.log, logger, retryMs: 20 },
+    )!;
+    try {
+      await eventually('cosigned', () => witnesses.witnessedSize() > 0 || witnesses.views()[0]!.failures > 0);
+      await fixture.history();
+      await fixture.log.checkpoint();
+      witnesses.wake();
+      await eventually('cosigned again', () => witnesses.witnessedSize() === fixture.log.size);
+      await eventually(
+        'merged',
+        () => parseNote(Buffer.from(fixture.log.checkpointOnDisk.note)).signatures.length === 2,
+      );
+      await fixture.log.close();
+      await fixture.reopen();
+    } finally {
+      witnesses.close();
+      hostile.close();
     }
   },
 );
