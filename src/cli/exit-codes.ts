@@ -63,6 +63,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'policy-unreadable',
     'state-location-invalid',
     'target-unknown',
+    'target-not-configured',
     'request-invalid',
     'search-pattern-invalid',
     'relay-check-failed',

@@ -20,7 +20,7 @@ export default class RelayCheck extends OperatorCommand {
     const { flags } = await this.parse(RelayCheck);
     const config = await this.relayConfig(flags);
     this.print(
-      `  ${marks.ok}  configuration: ${visible(config.source.file)}, ${config.targets.size} targets`,
+      `  ${marks.ok}  configuration: ${visible(config.source.file)}, ${config.targets.size} ${config.targets.size === 1 ? 'target' : 'targets'}`,
     );
     const checks = await checkRelay(config, flags);
     for (const { subject, state, message } of checks)

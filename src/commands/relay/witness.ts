@@ -21,7 +21,9 @@ export default class RelayWitness extends OperatorCommand {
     const logger = createLogger('info');
     const witness = await startWitness(config, { logger });
     crashSafely(logger);
-    this.print(`  Witness ready at ${witness.url} · ${config.logs.size} logs`);
+    this.print(
+      `  Witness ready at ${witness.url} · ${config.logs.size} ${config.logs.size === 1 ? 'log' : 'logs'}`,
+    );
     this.print(`  vkey  ${visible(witness.vkey)}`);
     await runUntilStopped({
       log: logger,
