@@ -480,6 +480,6 @@ async function addRoutes(
   const signer = { name: config.log.origin, sign: (text: string) => evidence.log.signer.sign(text) };
   auditRoutes(app, { directory, authorizeRead, reads, signer });
   searchRoutes(app, { directory, authorizeRead, reads });
-  logRoutes(app, { directory: path.join(directory, 'log'), authorizeRead, reads });
+  logRoutes(app, { directory: path.join(directory, 'log'), authorizeRead, reads, log: evidence.log });
   if (provider !== null) await app.register(mountProvider(provider));
 }

@@ -35,6 +35,7 @@ export class Checkpoints {
   #timer: NodeJS.Timeout | null = null;
   #settled = false;
   #waitingSinceMs: number | null = null;
+  readonly #awaited = new Set<{ readonly size: number; readonly resolve: () => void }>();
   /** The tree has a hand-over that the old key has not signed yet. */
   handover: PendingHandover | null = null;
 
@@ -65,6 +66,20 @@ export class Checkpoints {
       return this.publish();
     });
     return this.#next;
+  }
+
+  /** Resolves when what is acknowledged by now is published. Hurries nothing: it may be long, or never. */
+  covered(signal: AbortSignal): Promise<void> {
+    const { size, published } = this.#options.history;
+    if (size === published || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const awaited = { size, resolve };
+      this.#awaited.add(awaited);
+      signal.addEventListener('abort', () => {
+        this.#awaited.delete(awaited);
+        resolve();
+      });
+    });
   }
 
   /** Publications, and what else must not meet one. */
@@ -106,6 +121,11 @@ export class Checkpoints {
     signing.published(signed);
     const more = history.size > history.published;
     this.#waitingSinceMs = null;
+    for (const awaited of this.#awaited)
+      if (awaited.size <= snapshot.size) {
+        this.#awaited.delete(awaited);
+        awaited.resolve();
+      }
     this.#options.onPublished?.({ size: snapshot.size, note: signed });
     if (this.#options.ready()) this.#options.published();
     if (more) this.soon();

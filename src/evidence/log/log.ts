@@ -239,6 +239,11 @@ export class Log {
     return this.#checkpoints.next();
   }
 
+  /** Resolves when a checkpoint covers everything acknowledged before the call, which hurries nothing, or at the `signal`. */
+  covered(signal: AbortSignal): Promise<void> {
+    return this.#checkpoints.covered(signal);
+  }
+
   /**
    * Hands the log over to another key of the same name: `log.key-rotated` is appended, the old key signs the tree that
    * ends with it, and everything from there on is the new key's. The new key must be safe before the call: once the entry

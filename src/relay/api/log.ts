@@ -7,6 +7,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { EvidenceError } from '../../evidence/error.ts';
+import type { Log } from '../../evidence/log/log.ts';
 import { parseTilePath, tilePath } from '../../evidence/log/tile.ts';
 import { hasErrno } from '../../errors.ts';
 import { RelayError, StepUpRequired } from '../error.ts';
@@ -18,10 +19,20 @@ export interface LogRoutesOptions {
   /** @throws HoopError when the caller is nobody */
   readonly authorizeRead: (request: FastifyRequest) => Promise<EvidenceReader>;
   readonly reads: Pick<ReadEntries, 'appendOncePerMinute'>;
+  readonly log: Pick<Log, 'covered'>;
 }
 
-export function logRoutes(app: FastifyInstance, { directory, authorizeRead, reads }: LogRoutesOptions): void {
+/** A key that signs slowly, or not at all, keeps nobody from the checkpoint before. */
+const longestWaitMs = 3000;
+
+export function logRoutes(
+  app: FastifyInstance,
+  { directory, authorizeRead, reads, log }: LogRoutesOptions,
+): void {
+  // Whoever asks after something happened finds it under the checkpoint. The next one is waited for and none is made for
+  // it, so that nobody can make the relay sign.
   app.get('/log/checkpoint', async (_request, reply) => {
+    await log.covered(AbortSignal.timeout(longestWaitMs));
     reply.header('cache-control', 'no-cache').type('text/plain; charset=utf-8');
     return send(reply, path.join(directory, 'checkpoint'));
   });

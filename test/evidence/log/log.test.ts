@@ -99,6 +99,24 @@ test('a checkpoint follows by itself, and closing publishes the rest', () =>
     await log.close();
   }));
 
+test('who waits for a checkpoint gets one of everything that was acknowledged, and goes on without when none comes', () =>
+  withDirectory(async (directory) => {
+    const log = await openLog(directory, { checkpointMs: 20 });
+    await log.covered(AbortSignal.timeout(60_000));
+    for (let size = 1; size <= 3; size++) {
+      await log.append(entry);
+      await log.covered(AbortSignal.timeout(60_000));
+      assert.equal(log.published, size);
+    }
+    await log.close();
+    const slow = await openLog(directory, { checkpointMs: 60_000 });
+    await slow.append(entry);
+    await slow.covered(AbortSignal.timeout(20));
+    assert.equal(slow.published, 3, 'waiting signs nothing');
+    await slow.covered(AbortSignal.abort());
+    await slow.close();
+  }));
+
 const jwks = (length: number): NewEntry => {
   return {
     kind: 'issuer.keys',

@@ -44,9 +44,15 @@ before(async () => {
         authenticate: (request) => authenticate(identity, request),
       });
       const reads = new ReadEntries(history.append);
+      const published = { covered: () => Promise.resolve() };
       const signer = NoteSigner.generate('relay.example/log');
       auditRoutes(app, { directory: history.directory, authorizeRead, reads, signer });
-      logRoutes(app, { directory: path.join(history.directory, 'log'), authorizeRead, reads });
+      logRoutes(app, {
+        directory: path.join(history.directory, 'log'),
+        authorizeRead,
+        reads,
+        log: published,
+      });
     },
   });
   await relay.provider.accounts.add(person[0], ['leads'], person[1]);
