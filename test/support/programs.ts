@@ -20,6 +20,11 @@ export const programs = {
     needs: [],
   },
   openssl: { packages: ['openssl'], purpose: 'certificates of the tests’ own authority', needs: ['openssl'] },
+  jdbc: {
+    packages: ['default-jdk-headless', 'libpostgresql-jdbc-java'],
+    purpose: 'PostgreSQL’s JDBC driver through the relay',
+    needs: ['java', 'javac', '/usr/share/java/postgresql.jar'],
+  },
   stunnel: { packages: ['stunnel4'], purpose: 'the bench compares with a stunnel pair', needs: ['stunnel4'] },
   haproxy: { packages: ['haproxy'], purpose: 'the bench compares with a haproxy pair', needs: ['haproxy'] },
   go: {
