@@ -181,6 +181,7 @@ export const EventView = z.object({
   destinations: z.array(z.string()).nullable().default(null),
   parent: numberOrNull.default(null),
   how: how.nullable().default(null),
+  protocol: textOrNull.default(null),
 });
 export type EventView = z.infer<typeof EventView>;
 

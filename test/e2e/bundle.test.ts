@@ -59,6 +59,27 @@ test(
     const again = await lea.hoop('audit', 'export', '--out', file('all.zip'));
     assert.deepEqual([again.code, /export-exists/.test(again.stderr)], [2, true]);
 
+    // The same commands read the file where it lies.
+    const offline = (...args: string[]) => hoop(args, { env: nobody });
+    const report = await offline('audit', 'report', file('all.zip'), '--vkey-file', vkey, '--json');
+    assert.equal(report.code, 0, report.stderr);
+    assert.equal(JSON.parse(report.stdout).targets[0].sessions, 2);
+    const ocsf = await offline('audit', 'export', '--dir', file('all.zip'), '--format', 'ocsf');
+    assert.equal(
+      ocsf.stdout,
+      spawnSync('unzip', ['-p', file('all.zip'), 'events.ocsf.jsonl']).stdout.toString(),
+    );
+    assert.match(ocsf.stdout, /"class_uid":6005,.*"query_string":"select 1"/);
+    const [session] = JSON.parse(
+      (await offline('audit', 'sessions', '--dir', file('all.zip'), '--json')).stdout,
+    ).sessions;
+    assert.match(
+      (await offline('audit', 'replay', session.session, '--dir', file('all.zip'))).stdout,
+      /select 1/,
+    );
+    const search = await offline('audit', 'search', 'select', '--dir', file('all.zip'));
+    assert.match(search.stderr, /one file: this needs a directory[\s\S]*unzip/);
+
     const one = await lea.hoop('audit', 'export', '--out', file('one.zip'), '--task', 'T-1', '--json');
     assert.equal(JSON.parse(one.stdout).sessions.length, 1);
     const part = await verify('one.zip');

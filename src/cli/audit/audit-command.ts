@@ -4,12 +4,14 @@ import type { Account } from '../../agent/account.ts';
 import type { AuditQuery } from '../../wire/audit.ts';
 import { RelayCommand, type RelayFlags } from '../relay-command.ts';
 import { parseMoment } from './moment.ts';
-import { DirectorySource, namedDirectory, RelaySource, type AuditSource } from './source.ts';
+import { isBundle, LocalSource, namedEvidence, RelaySource, type AuditSource } from './source.ts';
+import { StoredAt } from '../../evidence/location.ts';
+import { ZipFiles } from '../../evidence/bundle/zip-reader.ts';
 
 export const dirFlag = {
   dir: Flags.string({
-    description: 'read this evidence directory or export instead of a relay',
-    parse: namedDirectory,
+    description: 'read this evidence directory, export or bundle (FILE.zip) instead of a relay',
+    parse: namedEvidence,
     helpValue: 'DIR',
   }),
 };
@@ -63,7 +65,16 @@ export abstract class AuditCommand extends RelayCommand {
     flags: RelayFlags & { readonly dir?: string | undefined },
     work: (source: AuditSource, account: Account | null) => Promise<T>,
   ): Promise<T> {
-    if (flags.dir !== undefined) return work(new DirectorySource(flags.dir), null);
+    const { dir } = flags;
+    if (dir !== undefined && (await isBundle(dir))) {
+      const zip = ZipFiles.open(dir);
+      try {
+        return await work(new LocalSource(new StoredAt(zip), dir), null);
+      } finally {
+        zip.close();
+      }
+    }
+    if (dir !== undefined) return work(new LocalSource(dir, dir), null);
     return this.withAccount(flags, (account) => work(new RelaySource(account), account));
   }
 

@@ -14,7 +14,7 @@ import { format } from '../../evidence/export/formats.ts';
 import type { AuditQuery } from '../../wire/audit.ts';
 import { downloadEvidence, type Downloaded } from './download.ts';
 import { pinnedKey } from './log-key.ts';
-import { AuditError, DirectorySource } from './source.ts';
+import { AuditError, LocalSource } from './source.ts';
 
 export interface ExportedDirectory extends Downloaded {
   readonly directory: string;
@@ -41,7 +41,7 @@ export async function exportDirectory(
 }
 
 async function fill(account: Account, directory: string, query: AuditQuery): Promise<ExportedDirectory> {
-  const source = new DirectorySource(directory);
+  const source = new LocalSource(directory, directory);
   const filtered = Object.keys(query).length > 0;
   const wanted = filtered ? new Set<string>() : null;
   const choose = async () => {

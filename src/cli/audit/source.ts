@@ -13,6 +13,8 @@ import { readChannels } from '../../evidence/read/channels.ts';
 import { followStreams, readStreams } from '../../evidence/read/streams.ts';
 import { followTranscript, readTranscript } from '../../evidence/read/transcript.ts';
 import { searchSessions } from '../../evidence/search/search.ts';
+import type { Location } from '../../evidence/location.ts';
+import { readIfThere } from '../../evidence/regular-file.ts';
 import { isSessionId } from '../../model/ids.ts';
 import { askedInSearch, SearchView, type SearchQuery } from '../../wire/search.ts';
 import {
@@ -50,6 +52,18 @@ export async function namedDirectory(name: string): Promise<string> {
   });
   if (status.isDirectory()) return name;
   throw new AuditError('evidence-unreadable', `${name} is not a directory`);
+}
+
+/** A directory, or a bundle, that the person named. @throws AuditError `evidence-unreadable` */
+export const namedEvidence = async (name: string): Promise<string> =>
+  (await isBundle(name)) ? name : namedDirectory(name);
+
+/** By its name or, when it was given another, by its first bytes. */
+export async function isBundle(name: string): Promise<boolean> {
+  const status = await stat(name).catch(() => null);
+  if (status?.isFile() !== true) return false;
+  const start = await readIfThere(name, 3);
+  return name.endsWith('.zip') || start?.toString('latin1') === 'PK\u0003\u0004';
 }
 
 /** A file that the person named. @throws AuditError `evidence-unreadable` */
@@ -100,28 +114,42 @@ export interface StreamsChoice {
 
 const tailIntervalMs = 250;
 
-export class DirectorySource implements AuditSource {
-  readonly #directory: string;
+/** Evidence that lies here. */
+export class LocalSource implements AuditSource {
+  readonly #evidence: Location;
+  readonly #name: string;
 
-  /** @param directory holds `log/` and `recordings/` */
-  constructor(directory: string) {
-    this.#directory = directory;
+  /**
+   * @param evidence holds `log/` and `recordings/`
+   * @param name as the person knows it
+   */
+  constructor(evidence: Location, name: string) {
+    this.#evidence = evidence;
+    this.#name = name;
+  }
+
+  /** What grows, and what threads of their own read. @throws AuditError `evidence-unreadable` */
+  get #directory(): string {
+    if (typeof this.#evidence === 'string') return this.#evidence;
+    throw new AuditError('evidence-unreadable', `${this.#name} is one file: this needs a directory`, {
+      hint: `unzip ${this.#name} -d DIR`,
+    });
   }
 
   async sessions(query: AuditQuery): Promise<SessionSummaryView[]> {
-    return (await readSessions(this.#directory, query)).map((session) => SessionSummaryView.parse(session));
+    return (await readSessions(this.#evidence, query)).map((session) => SessionSummaryView.parse(session));
   }
 
   async session(id: string): Promise<SessionSummaryView> {
     const [found] = await this.sessions({ session: id });
     if (found !== undefined) return found;
-    throw new AuditError('session-not-recorded', `there is no session ${id} in ${this.#directory}`, {
+    throw new AuditError('session-not-recorded', `there is no session ${id} in ${this.#name}`, {
       hint: 'list them: hoop audit sessions --dir DIR',
     });
   }
 
   async *events(query: AuditQuery): AsyncGenerator<EventView> {
-    for await (const event of readEvents(this.#directory, query)) yield view(event);
+    for await (const event of readEvents(this.#evidence, query)) yield view(event);
   }
 
   async *tail(query: AuditQuery, signal: AbortSignal): AsyncGenerator<EventView | null> {
@@ -130,7 +158,7 @@ export class DirectorySource implements AuditSource {
   }
 
   async *transcript(session: SessionSummaryView): AsyncGenerator<TranscriptView> {
-    for await (const item of readTranscript(recordingOf(this.#directory, session)))
+    for await (const item of readTranscript(recordingOf(this.#evidence, session)))
       yield TranscriptView.parse(item);
   }
 
@@ -140,12 +168,12 @@ export class DirectorySource implements AuditSource {
   }
 
   async channels(session: SessionSummaryView): Promise<ChannelView[]> {
-    const channels = await readChannels(recordingOf(this.#directory, session));
+    const channels = await readChannels(recordingOf(this.#evidence, session));
     return channels.map((channel) => ChannelView.parse(channel));
   }
 
   async *streams(session: SessionSummaryView, choice: StreamsChoice): AsyncGenerator<StreamView> {
-    for await (const item of readStreams(recordingOf(this.#directory, session), choice))
+    for await (const item of readStreams(recordingOf(this.#evidence, session), choice))
       yield StreamView.parse(item);
   }
 
@@ -161,14 +189,14 @@ export class DirectorySource implements AuditSource {
 
   async *search(query: SearchQuery, signal: AbortSignal): AsyncGenerator<SearchView> {
     const { from, to, person, target, task, session, ...pattern } = query;
-    const sessions = await readSessions(this.#directory, { from, to, person, target, task, session });
+    const sessions = await readSessions(this.#evidence, { from, to, person, target, task, session });
     const threads = availableParallelism();
     const options = { ...pattern, directory: this.#directory, priority: 'normal' as const, threads, signal };
     for await (const item of searchSessions(sessions, { from, to }, options)) yield SearchView.parse(item);
   }
 
   async *originals(session: SessionSummaryView, segment: number | null): AsyncGenerator<SealedSegmentView> {
-    for await (const sealed of readSealed(recordingOf(this.#directory, session), segment))
+    for await (const sealed of readSealed(recordingOf(this.#evidence, session), segment))
       yield SealedSegmentView.parse(sealed);
   }
 }

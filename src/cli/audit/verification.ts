@@ -1,7 +1,7 @@
 /** `hoop audit verify`: brings files and key together; the proof itself is `evidence/verify`. */
 import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { Account } from '../../agent/account.ts';
@@ -20,13 +20,12 @@ import {
   type Report,
   type VerifyOptions,
 } from '../../evidence/verify/index.ts';
-import { readIfThere } from '../../evidence/regular-file.ts';
 import { readPrivateFile, writePrivateFile } from '../../system/private-file.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { endingSignals } from '../signals.ts';
 import { downloadEvidence } from './download.ts';
 import { logOfPolicy, pinnedKey } from './log-key.ts';
-import { namedDirectory, namedFile } from './source.ts';
+import { isBundle, namedDirectory, namedFile } from './source.ts';
 
 export interface KeySource {
   readonly vkey: string | undefined;
@@ -79,14 +78,6 @@ export async function verifyNamed(
   asked: Asked & { readonly partial: boolean },
 ): Promise<Verified> {
   return (await isBundle(name)) ? verifyFile(name, asked) : verifyDirectory(name, asked);
-}
-
-/** By its name or, when it was given another, by its first bytes. */
-async function isBundle(name: string): Promise<boolean> {
-  const status = await stat(name).catch(() => null);
-  if (status?.isFile() !== true) return false;
-  const start = await readIfThere(name, 3);
-  return name.endsWith('.zip') || start?.toString('latin1') === 'PK\u0003\u0004';
 }
 
 /** A bundle says itself whose recordings it holds; the report tells what is not inside. */

@@ -8,6 +8,7 @@ import {
   rangeFlags,
 } from '../../cli/audit/audit-command.ts';
 import { exportBundle } from '../../cli/audit/bundle.ts';
+import { isBundle } from '../../cli/audit/source.ts';
 import { exportDirectory } from '../../cli/audit/export-directory.ts';
 import { exportFormats, format } from '../../evidence/export/formats.ts';
 
@@ -39,12 +40,12 @@ export default class AuditExport extends AuditCommand {
 
   async run(): Promise<unknown> {
     const { flags } = await this.parse(AuditExport);
-    if (flags.format === 'csv' && flags.out === undefined && this.jsonEnabled())
-      this.error('--json is not csv: leave one of them out', { exit: 2 });
+    if (!flags.format.startsWith('json') && flags.out === undefined && this.jsonEnabled())
+      this.error(`--json is not ${flags.format}: leave one of them out`, { exit: 2 });
     const query = queryOf(flags);
     const { out, dir } = flags;
-    if (out !== undefined && dir !== undefined && !out.endsWith('.zip'))
-      this.error('--dir goes with --out FILE.zip', { exit: 2 });
+    if (out !== undefined && dir !== undefined && (!out.endsWith('.zip') || (await isBundle(dir))))
+      this.error('--out FILE.zip goes with --dir of a directory', { exit: 2 });
     return this.withSource(flags, async (source, account) => {
       if (out?.endsWith('.zip')) {
         const wish = { file: out, query, asked: askedIn(flags), quiet: flags.quiet };

@@ -3,9 +3,9 @@ import * as Flags from '@oclif/core/flags';
 import { makeReport, printReport } from '../../cli/audit/access-report.ts';
 import { AuditCommand, queryOf, rangeFlags } from '../../cli/audit/audit-command.ts';
 import { reportPage } from '../../cli/audit/page/page.ts';
-import { namedDirectory, writeNew } from '../../cli/audit/source.ts';
+import { namedEvidence, writeNew } from '../../cli/audit/source.ts';
 import { askedBy, verifyFlags } from '../../cli/audit/verify-flags.ts';
-import { verifyDirectory, verifyRelay } from '../../cli/audit/verification.ts';
+import { verifyNamed, verifyRelay } from '../../cli/audit/verification.ts';
 import { exitCodes } from '../../cli/exit-codes.ts';
 import type { AuditReport as Report } from '../../evidence/report/index.ts';
 
@@ -19,8 +19,8 @@ export default class AuditReport extends AuditCommand {
   ];
   static override args = {
     dir: Args.string({
-      description: 'evidence directory or export; none: the relay’s',
-      parse: namedDirectory,
+      description: 'evidence directory, export or bundle (FILE.zip); none: the relay’s',
+      parse: namedEvidence,
     }),
   };
   static override flags = {
@@ -47,7 +47,7 @@ export default class AuditReport extends AuditCommand {
       const verify = async () => {
         this.note('verifying …');
         if (account !== null) return verifyRelay(account, asked);
-        return verifyDirectory(dir!, { ...asked, partial });
+        return verifyNamed(dir!, { ...asked, partial });
       };
       const verified = flags.verify ? await verify() : null;
       this.note('reading …');

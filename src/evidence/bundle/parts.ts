@@ -6,6 +6,7 @@ import { format, type ExportFormat } from '../export/formats.ts';
 import type { Location } from '../location.ts';
 import type { EvidenceEvent } from '../read/event.ts';
 import type { BundleInfo } from './manifest.ts';
+import { controlsJson, controlsMarkdown, controlsOf, tasksJson } from '../report/index.ts';
 import { readme } from './readme.ts';
 
 export interface BundleContext {
@@ -24,12 +25,26 @@ export interface BundlePart {
   write(context: BundleContext): AsyncIterable<string> | Iterable<string>;
 }
 
-const events = (form: ExportFormat): BundlePart => ({
-  name: `events.${form}`,
+const events = (name: string, form: ExportFormat): BundlePart => ({
+  name,
   write: (context) => format(context.events(), form),
 });
 
 export const parts: readonly BundlePart[] = [
-  events('csv'),
+  events('events.csv', 'csv'),
+  events('events.ocsf.jsonl', 'ocsf'),
+  {
+    name: 'controls.json',
+    write: async function* (context) {
+      yield controlsJson(await controlsOf(context.events(), null));
+    },
+  },
+  {
+    name: 'controls.md',
+    write: async function* (context) {
+      yield* controlsMarkdown(await controlsOf(context.events(), null));
+    },
+  },
+  { name: 'tasks.json', write: (context) => tasksJson(context.events) },
   { name: 'README.md', write: ({ info, sessions }) => readme(info, sessions) },
 ];

@@ -29,6 +29,9 @@ const text = `
 | \`recordings/\` | what was done and what came back: CBOR, compressed by zstd, a directory a session; \`.age\`: sealed originals |
 | \`logins/\`, \`issuers/\` | what the identity providers signed, for whoever acted |
 | \`events.jsonl\`, \`events.csv\` | the same history, one line for each thing that happened: made from the files above when this was exported |
+| \`events.ocsf.jsonl\` | the same as events of [OCSF 1.6.0](https://schema.ocsf.io/1.6.0) |
+| \`controls.md\`, \`controls.json\` | controls of NIST SP 800-53, the records that bear on each, and what is not shown |
+| \`tasks.json\` | tasks with their sub-tasks, sessions and commands |
 | \`bundle.json\`, \`scope.json\` | what was asked for |
 | \`manifest.json\`, \`manifest.sig\` | the SHA-256 of every file, and who exported it |
 
@@ -155,7 +158,7 @@ A recording opens with \`zstd -dc 0.cbor.zst\` and any CBOR reader, \`.age\` wit
 
 ## What this shows, and what not
 
-- Log and recordings are proven by the log's key alone, whoever made this file. \`events.*\` were made from them by whoever exported;
+- Log and recordings are proven by the log's key alone, whoever made this file. \`events.*\`, \`controls.*\` and \`tasks.json\` were made from them by whoever exported;
   the manifest and its signature tell who that was, and that nothing was changed since. Without \`manifest.sig\` nothing ties them
   to anybody: read \`log/\` and \`recordings/\`.
 - A log that was rolled back to an earlier state of its own is found only against a checkpoint that you kept, or by witnesses.

@@ -1,13 +1,30 @@
 /**
- * Events as JSON, JSON Lines and CSV, one at a time: memory stays flat whatever the range. It deliberately changes nothing
- * but the form; only CSV, which spreadsheets execute, disarms what looks like a formula.
+ * Events in the forms that people and programs take, one at a time: memory stays flat whatever the range. JSON and JSON Lines
+ * deliberately change nothing; CSV, which spreadsheets execute, disarms what looks like a formula; the others are for
+ * receivers of security events (`ocsf.ts`, `syslog.ts`, `cef.ts`).
  *
  * The columns of CSV are a contract: new ones are added at the end.
  */
 import type { EvidenceEvent } from '../read/event.ts';
+import { cefEvent } from './cef.ts';
+import { ocsfEvent } from './ocsf.ts';
+import { syslogMessage } from './syslog.ts';
 
-export const exportFormats = ['json', 'jsonl', 'csv'] as const;
+/** A line an event. */
+export const lineFormats = ['jsonl', 'ocsf', 'syslog', 'cef'] as const;
+export type LineFormat = (typeof lineFormats)[number];
+export const exportFormats = ['json', 'csv', ...lineFormats] as const;
 export type ExportFormat = (typeof exportFormats)[number];
+
+const lines: Readonly<Record<LineFormat, (event: EvidenceEvent) => string>> = {
+  jsonl: (event) => JSON.stringify(event),
+  ocsf: ocsfEvent,
+  syslog: (event) => syslogMessage(event),
+  cef: cefEvent,
+};
+
+/** One event, without a newline. */
+export const lineOf = (event: EvidenceEvent, form: LineFormat): string => lines[form](event);
 
 /** The text of an export, piece by piece. */
 export async function* format(
@@ -18,8 +35,9 @@ export async function* format(
   let before = form === 'json' ? '[\n' : '';
   for await (const event of events) {
     if (form === 'csv') yield csvLine(csvColumns.map(([, cell]) => cell(event)));
-    else yield `${before}${JSON.stringify(event)}${form === 'jsonl' ? '\n' : ''}`;
-    if (form === 'json') before = ',\n';
+    else if (form === 'json') yield `${before}${JSON.stringify(event)}`;
+    else yield `${lineOf(event, form)}\n`;
+    before = ',\n';
   }
   if (form === 'json') yield before === '[\n' ? '[]\n' : '\n]\n';
 }
@@ -65,6 +83,7 @@ const csvColumns: readonly (readonly [string, (event: EvidenceEvent) => Cell])[]
   ['acts_for_issuer', (event) => event.principal?.actsFor?.issuer ?? null],
   ['acts_for_subject', (event) => event.principal?.actsFor?.subject ?? null],
   ['acts_for_email', (event) => event.principal?.actsFor?.email ?? null],
+  ['protocol', (event) => event.protocol],
 ];
 
 /** RFC 4180: CRLF, quotes doubled. */

@@ -2,6 +2,7 @@
  * The channels of a server's session (SSH): programs with or without a terminal, transfers, forwarded connections. In the
  * record each is a connection, and its number is the connection's.
  */
+import type { Location } from '../location.ts';
 import type { OutcomeKind } from '../../model/outcome.ts';
 import type { SegmentRecord } from '../recording/records.ts';
 import { CommandAssembler } from './commands.ts';
@@ -76,7 +77,7 @@ export class ChannelTable {
  * @param directory the session's
  * @throws EvidenceError `recording-damaged`
  */
-export async function readChannels(directory: string): Promise<readonly Channel[]> {
+export async function readChannels(directory: Location): Promise<readonly Channel[]> {
   const table = new ChannelTable();
   for await (const record of new SegmentCursor(directory).records()) table.take(record);
   return table.channels;

@@ -51,6 +51,8 @@ export interface EvidenceEvent {
   readonly parent: number | null;
   /** How a typed line became known: `reconstructed` from the terminal's screen, or `marked` by the shell itself. */
   readonly how: 'reconstructed' | 'marked' | null;
+  /** Spoken by the target of its session. */
+  readonly protocol: string | null;
 }
 
 const nothing = {
@@ -82,6 +84,7 @@ const nothing = {
   destinations: null,
   parent: null,
   how: null,
+  protocol: null,
 } satisfies Omit<EvidenceEvent, 'time' | 'kind'>;
 
 const at = (session: SessionSummary, micros: number): string =>
@@ -125,7 +128,13 @@ export function commandEvent(
   };
 }
 
-const about = ({ session, target, task, reason }: SessionSummary) => ({ session, target, task, reason });
+const about = ({ session, target, protocol, task, reason }: SessionSummary) => ({
+  session,
+  target,
+  protocol,
+  task,
+  reason,
+});
 
 /** The event of one entry; null for segments, which are not events. `session` where the entry belongs to one. */
 export function entryEvent(

@@ -2,7 +2,7 @@
  * What a session masked, and the originals as they are stored: sealed. Opening them needs an auditor's identity, which
  * never comes to a relay: `openOriginals` runs where the auditor is.
  */
-import path from 'node:path';
+import { within, type Location } from '../location.ts';
 import { Decrypter } from 'age-encryption';
 import { EvidenceError } from '../error.ts';
 import { decodeItem } from '../recording/decode.ts';
@@ -58,13 +58,13 @@ const largestAgeBytes = 64 * 1024 * 1024;
  * @param only this segment; null for all
  * @throws EvidenceError `recording-damaged`
  */
-export async function* readSealed(directory: string, only: number | null): AsyncGenerator<SealedSegment> {
+export async function* readSealed(directory: Location, only: number | null): AsyncGenerator<SealedSegment> {
   const rules = new RuleNames();
   let segment: Mutable<SealedSegment> | null = null;
   const complete = async (): Promise<SealedSegment | null> => {
     if (segment === null || segment.redactions.length === 0) return null;
     if (only !== null && segment.segment !== only) return null;
-    const file = await readIfThere(path.join(directory, originalsName(segment.segment)), largestAgeBytes);
+    const file = await readIfThere(within(directory, originalsName(segment.segment)), largestAgeBytes);
     return { ...segment, age: file?.toString('base64') ?? null };
   };
   for await (const record of new SegmentCursor(directory).records()) {

@@ -2,6 +2,7 @@
  * What passed through the channels of a server's session, byte by byte as it was recorded: for who plays it again, or
  * watches it. Streams; memory holds one segment.
  */
+import type { Location } from '../location.ts';
 import type { OutcomeKind, SessionEnd } from '../../model/outcome.ts';
 import type { SegmentRecord, StreamKind } from '../recording/records.ts';
 import { ChannelTable, WatchedChannels } from './channels.ts';
@@ -46,7 +47,7 @@ export interface StreamChoice {
  * @param directory the session's
  * @throws EvidenceError `recording-damaged`
  */
-export async function* readStreams(directory: string, choice: StreamChoice): AsyncGenerator<StreamItem> {
+export async function* readStreams(directory: Location, choice: StreamChoice): AsyncGenerator<StreamItem> {
   const streams = new Streams(choice);
   for await (const record of new SegmentCursor(directory).records()) yield* streams.take(record);
 }

@@ -2,6 +2,7 @@
  * A session as its client saw it: commands and, decoded, what came back. What a protocol's bytes say is told by the
  * protocol that the recording names.
  */
+import type { Location } from '../location.ts';
 import type { SegmentRecord, StreamKind } from '../recording/records.ts';
 import { CommandAssembler } from './commands.ts';
 import { RuleNames } from './originals.ts';
@@ -19,7 +20,7 @@ export type { TranscriptItem } from './transcript-item.ts';
  * @param directory the session's
  * @throws EvidenceError `recording-damaged`
  */
-export async function* readTranscript(directory: string): AsyncGenerator<TranscriptItem> {
+export async function* readTranscript(directory: Location): AsyncGenerator<TranscriptItem> {
   const transcript = new Transcript();
   for await (const record of new SegmentCursor(directory).records()) yield* transcript.take(record);
 }

@@ -43,6 +43,7 @@ const event: EvidenceEvent = {
   destinations: null,
   parent: 1,
   how: 'reconstructed',
+  protocol: 'postgres',
 };
 
 async function text(events: readonly EvidenceEvent[], form: ExportFormat): Promise<string> {
@@ -83,14 +84,14 @@ test('CSV is RFC 4180 with CRLF, and a formula in it is text', async () => {
     lines[0],
     'time,kind,ended_at,duration_ms,principal_kind,issuer,subject,email,groups,session,target,task,reason,connection,' +
       'command,text,parameters,outcome,tag,rows,error_code,log_index,details,text_bytes,effects,relations,functions,review,redactions,' +
-      'programs,paths,destinations,parent,how,acts_for_issuer,acts_for_subject,acts_for_email',
+      'programs,paths,destinations,parent,how,acts_for_issuer,acts_for_subject,acts_for_email,protocol',
   );
   assert.equal(
     lines[1],
     '2026-11-21T23:30:00.000Z,command,2026-11-21T23:30:00.004Z,4.25,person,https://id.example,ana,ana@example.com,' +
       'engineering oncall,01JD0000000000000000000001,db-prod,,"look, ""closely""\r\nnow",1,2,' +
       `"'=HYPERLINK(""http://evil.example"")","[""a"",null]",succeeded,SELECT 1,1,,,,,,,,,,` +
-      `"[""curl"",""sh""]","[""/"",""/etc/"",""/etc/shadow""]",,1,reconstructed,,,`,
+      `"[""curl"",""sh""]","[""/"",""/etc/"",""/etc/shadow""]",,1,reconstructed,,,,postgres`,
   );
 });
 

@@ -52,6 +52,7 @@ export const noEvent: EvidenceEvent = {
   destinations: null,
   parent: null,
   how: null,
+  protocol: null,
 };
 
 /** @param second of the day's twelfth hour */

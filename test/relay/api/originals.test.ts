@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import fastify from 'fastify';
 import { generateIdentity, identityToRecipient } from 'age-encryption';
-import { DirectorySource, RelaySource } from '../../../src/cli/audit/source.ts';
+import { LocalSource, RelaySource } from '../../../src/cli/audit/source.ts';
 import { lineOf, unsealed, type Unsealed } from '../../../src/cli/audit/unseal.ts';
 import { readEntries } from '../../../src/evidence/read/entries.ts';
 import { parseRecipient } from '../../../src/evidence/recording/age.ts';
@@ -52,7 +52,7 @@ async function all(items: AsyncIterable<Unsealed>): Promise<Unsealed[]> {
 test('from a directory: rule, place, command and original, while the segment is open and when it is sealed', async () => {
   const { history, identity, close } = await maskedHistory();
   await using _history = history;
-  const source = new DirectorySource(history.directory);
+  const source = new LocalSource(history.directory, history.directory);
   const look = async (who: string, indexes: number[] = []) =>
     all(unsealed(source.originals(await source.session(anaSession), null), [who], new Set(indexes)));
   const open = await look(identity);
@@ -135,7 +135,7 @@ test('from a relay: who may unseal gets what is sealed, and the entry stands bef
       },
     },
   });
-  const session = await new DirectorySource(history.directory).session(anaSession);
+  const session = await new LocalSource(history.directory, history.directory).session(anaSession);
   const found = await all(unsealed(source.originals(session, 0), [identity], new Set()));
   assert.deepEqual(
     found.map(({ original }) => original),
