@@ -66,6 +66,8 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'target-not-configured',
     'request-invalid',
     'search-pattern-invalid',
+    'stream-destination-invalid',
+    'stream-cursor-invalid',
     'relay-check-failed',
     'reload-refused',
     'break-glass-refused',

@@ -18,6 +18,7 @@ import { readSecretFile } from './config/secret-file.ts';
 import { settingValue } from './config/secret.ts';
 import { checkKeys } from './keys.ts';
 import { checkSshTarget } from './check-ssh.ts';
+import type { StreamConfig } from './config/streams.ts';
 import { checkUpstream, reachUpstream } from './check-upstream.ts';
 import { webhookAccess } from './reviews/webhooks.ts';
 import { checkSaml } from './saml.ts';
@@ -54,6 +55,8 @@ export async function checkRelay(config: RelayConfig, options: { connect: boolea
   if (tls !== null) results.push(attempt('tls', () => checkServerCertificate(config, tls)));
   for (const [at, webhook] of config.reviews.webhooks.entries())
     results.push(attempt(`webhook ${at + 1}`, () => checkWebhook(webhook)));
+  for (const stream of config.evidence.streams)
+    results.push(attempt(`stream ${stream.name}`, () => checkStream(stream)));
   for (const target of config.targets.values()) {
     const subject = `target ${target.name}`;
     if (target.protocol === 'ssh') {
@@ -65,6 +68,12 @@ export async function checkRelay(config: RelayConfig, options: { connect: boolea
     if (options.connect) results.push(attempt(`${subject} (connect)`, () => reachTarget(target)));
   }
   return (await Promise.all(results)).flat();
+}
+
+/** Whatever it reads when it connects can be read. */
+function checkStream({ to, format, secrets: { token, ca, client } }: StreamConfig): Found {
+  for (const read of [token, ca, client]) read?.();
+  return `${to.text}, ${format}`;
 }
 
 /** A check's sentence when all is well, or sentences to warn with. */

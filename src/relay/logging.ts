@@ -18,6 +18,7 @@ export interface LogFields {
   readonly target?: string;
   /** As the configuration calls it. */
   readonly witness?: string;
+  readonly stream?: string;
   readonly connection?: number;
   readonly command?: number;
   /** Ids of policies. */

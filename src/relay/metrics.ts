@@ -39,6 +39,7 @@ export interface MetricSources {
   readonly witnesses: () => readonly WitnessMetrics[];
   /** Entries that the quorum of witnesses vouches for. */
   readonly witnessedEntries: () => number;
+  readonly streams: () => readonly StreamMetrics[];
 }
 
 /** One witness of `log.witnesses`. */
@@ -49,6 +50,16 @@ export interface WitnessMetrics {
   /** Since the oldest checkpoint that it has not cosigned; 0 when there is none. */
   readonly lagSeconds: number;
   readonly failures: number;
+}
+
+/** One stream of `evidence.streams`. */
+export interface StreamMetrics {
+  readonly name: string;
+  /** Published entries that it has not delivered. */
+  readonly lag: number;
+  readonly failures: number;
+  /** Events since the relay started. */
+  readonly delivered: number;
 }
 
 type Names = readonly string[];
@@ -128,6 +139,7 @@ export class RelayMetrics {
         }),
       );
     this.#observeWitnesses(sources.witnesses);
+    this.#observeStreams(sources.streams);
   }
 
   #observeWitnesses(witnesses: () => readonly WitnessMetrics[]): void {
@@ -140,19 +152,44 @@ export class RelayMetrics {
       ],
     ];
     for (const [name, help, value] of figures)
-      this.registry.registerMetric(
-        new Gauge({
-          name,
-          help,
-          labelNames: ['witness'],
-          registers: [],
-          collect() {
-            for (const view of witnesses()) this.set({ witness: view.name }, value(view));
-          },
-        }),
-      );
+      this.#asked(name, help, 'witness', () => witnesses().map((view) => [view.name, value(view)]));
     this.#sum('hoop_witness_failures_total', 'requests that a witness did not cosign', ['witness'], () =>
       witnesses().map(({ name, failures }) => [{ witness: name }, failures]),
+    );
+  }
+
+  #observeStreams(streams: () => readonly StreamMetrics[]): void {
+    this.#asked(
+      'hoop_stream_lag_entries',
+      'published entries that the stream has not delivered',
+      'stream',
+      () => streams().map(({ name, lag }) => [name, lag]),
+    );
+    this.#sum('hoop_stream_failures_total', 'tries that the destination did not take', ['stream'], () =>
+      streams().map(({ name, failures }) => [{ stream: name }, failures]),
+    );
+    this.#sum('hoop_stream_events_total', 'events that were delivered', ['stream'], () =>
+      streams().map(({ name, delivered }) => [{ stream: name }, delivered]),
+    );
+  }
+
+  /** A gauge of one label that is asked at each scrape. */
+  #asked(
+    name: string,
+    help: string,
+    label: string,
+    values: () => readonly (readonly [string, number])[],
+  ): void {
+    this.registry.registerMetric(
+      new Gauge({
+        name,
+        help,
+        labelNames: [label],
+        registers: [],
+        collect() {
+          for (const [of, value] of values()) this.set({ [label]: of }, value);
+        },
+      }),
     );
   }
 

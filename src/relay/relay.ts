@@ -60,6 +60,7 @@ import { tellingLogins } from './told-logins.ts';
 import { ExecService } from './exec/service.ts';
 import { TunnelService } from './tunnel.ts';
 import { UpgradeServer } from './upgrade.ts';
+import { Streams } from './streams/streams.ts';
 import { openWitnesses, type Witnesses } from './witness/witnesses.ts';
 import type { LiveSession } from './sessions/live-session.ts';
 import { version } from '../system/version.ts';
@@ -151,6 +152,7 @@ async function serve(parts: Parts): Promise<Relay> {
   const reviews = await openReviews({ ...parts, processId });
   const [classifier, shell] = await Promise.all([openClassifier(), openShellClassifier()]);
   const { room, sealer, log } = evidence;
+  const streams = await Streams.open(config, { logger, published: () => log.published });
   const endSessions = (): void => registry.endLive('evidence-failed');
   const breakGlass = new BreakGlass({
     room,
@@ -193,6 +195,7 @@ async function serve(parts: Parts): Promise<Relay> {
     checkpointLagSeconds: () => evidence.log.checkpointLagMs / 1000,
     witnesses: () => parts.witnesses?.views() ?? [],
     witnessedEntries: () => parts.witnesses?.witnessedSize() ?? 0,
+    streams: () => streams.views(),
   });
   await state.sessions.closeInterrupted(evidence.interrupted);
   const ends = tellEnds(evidence.append, state.logins, (error) =>
@@ -202,6 +205,7 @@ async function serve(parts: Parts): Promise<Relay> {
     await ends.close();
     throw error;
   });
+  streams.start();
   const control = await openControl({ ...parts, breakGlass });
   logger.info('listening', { address: `${config.listen.host}:${address.port}`, version });
   const steps = {
@@ -219,6 +223,7 @@ async function serve(parts: Parts): Promise<Relay> {
       await app.close();
       await ends.close();
       await within(closingMs, evidence.sealer.drain()).finally(() => evidence.sealer.close());
+      await streams.close();
       room.close();
       parts.witnesses?.close();
       await evidence.log.close();

@@ -14,6 +14,8 @@
  * - `GET /v1/audit/sessions/:id/originals` → `SealedSegment` of `evidence/read`, as JSON lines; `?segment=`; still sealed. Needs
  *   the right to unseal; its entry says so
  * - `GET /v1/audit/tail` → the same from now on, until the caller hangs up; empty lines keep it alive
+ * - `GET /v1/audit/stream?next=` → `LeafView` as JSON lines: by the log's own order, from this leaf on, until the caller hangs up; empty
+ *   lines say that there is nothing more for now
  * - `POST /v1/audit/search` → `wire/search.ts`
  * - `GET /v1/audit/files` → `EvidenceFile` as JSON lines: all that verification needs
  * - `GET /v1/audit/file?path=` → one of them
@@ -44,6 +46,9 @@ export const AuditQuery = z.strictObject({
     .optional(),
 });
 export type AuditQuery = z.infer<typeof AuditQuery>;
+
+/** Query of `GET /v1/audit/stream`. */
+export const StreamQuery = AuditQuery.extend({ next: z.coerce.number().int().nonnegative() });
 
 /** Query of `GET /v1/audit/manifest`. */
 export const ManifestQuery = AuditQuery.extend({ manifest: z.string().regex(/^[0-9a-f]{64}$/) });
@@ -184,6 +189,10 @@ export const EventView = z.object({
   protocol: textOrNull.default(null),
 });
 export type EventView = z.infer<typeof EventView>;
+
+/** What a leaf of the log made known. */
+export const LeafView = z.object({ index: count, events: z.array(EventView) });
+export type LeafView = z.infer<typeof LeafView>;
 
 const redactionParts = [
   'row',

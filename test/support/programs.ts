@@ -120,6 +120,11 @@ export const programs = {
       '/usr/share/perl5/String/Random.pm',
     ],
   },
+  rsyslog: {
+    packages: ['rsyslog', 'rsyslog-gnutls'],
+    purpose: 'a real syslog server takes the stream over TLS',
+    needs: ['rsyslogd', '/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_gtls.so'],
+  },
   zip: {
     packages: ['unzip', 'python3'],
     purpose: 'bundles are read by other programs, and verified by hand as their README says',

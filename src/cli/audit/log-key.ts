@@ -11,7 +11,7 @@ import { noteBytes, readIfThere } from '../../evidence/regular-file.ts';
 import { AuditError } from './source.ts';
 
 /** Origin that the checkpoint in this evidence claims; null when there is no readable one. */
-async function claimedOrigin(evidence: Location): Promise<string | null> {
+export async function claimedOrigin(evidence: Location): Promise<string | null> {
   try {
     const checkpoint = await readIfThere(within(evidence, 'log/checkpoint'), noteBytes);
     return checkpoint === null ? null : parseCheckpoint(parseNote(checkpoint).text).origin;

@@ -6,6 +6,7 @@ import type { z } from 'zod';
 import { EvidenceClient, type EvidenceAccount, type EvidenceCall } from '../../agent/evidence-client.ts';
 import { hasErrno, HoopError } from '../../errors.ts';
 import { readEvents } from '../../evidence/read/events.ts';
+import { followLeaves, LeafReader } from '../../evidence/read/leaf-events.ts';
 import { followEvents } from '../../evidence/read/follow.ts';
 import { readSealed } from '../../evidence/read/originals.ts';
 import { readSessions, recordingOf } from '../../evidence/read/sessions.ts';
@@ -22,6 +23,7 @@ import {
   ChannelList,
   ChannelView,
   EventView,
+  LeafView,
   SealedSegmentView,
   SessionList,
   SessionSummaryView,
@@ -86,6 +88,8 @@ export interface AuditSource {
   events(query: AuditQuery): AsyncIterable<EventView>;
   /** From now on, until `signal`. A null says that it has begun, and later that nothing happens. */
   tail(query: AuditQuery, signal: AbortSignal): AsyncIterable<EventView | null>;
+  /** By the log's own order, from this leaf on, until `signal`. A null says that there is nothing more for now. */
+  leaves(query: AuditQuery, next: number, signal: AbortSignal): AsyncIterable<LeafView | null>;
   transcript(session: SessionSummaryView): AsyncIterable<TranscriptView>;
   /** The same as it goes on, until the session ends, or `signal`. A null says that nothing happens. */
   followed(session: SessionSummaryView, signal: AbortSignal): AsyncIterable<TranscriptView | null>;
@@ -157,6 +161,12 @@ export class LocalSource implements AuditSource {
       yield event === null ? null : view(event);
   }
 
+  async *leaves(query: AuditQuery, next: number, signal: AbortSignal): AsyncGenerator<LeafView | null> {
+    const reader = new LeafReader(this.#directory, query, next);
+    for await (const leaf of followLeaves(reader, untilNews(signal)))
+      yield leaf === null ? null : LeafView.parse(leaf);
+  }
+
   async *transcript(session: SessionSummaryView): AsyncGenerator<TranscriptView> {
     for await (const item of readTranscript(recordingOf(this.#evidence, session)))
       yield TranscriptView.parse(item);
@@ -225,6 +235,16 @@ export class RelaySource implements AuditSource {
 
   tail(query: AuditQuery, signal: AbortSignal): AsyncGenerator<EventView | null> {
     return this.#live(call('tail', '/v1/audit/tail', query), EventView, signal);
+  }
+
+  leaves(query: AuditQuery, next: number, signal: AbortSignal): AsyncGenerator<LeafView | null> {
+    const more = { ...query, next: String(next) };
+    const asked: EvidenceCall = {
+      path: `/v1/audit/stream${search(more)}`,
+      action: 'tail',
+      asked: askedFor(query, { next }),
+    };
+    return this.#live(asked, LeafView, signal);
   }
 
   transcript({ session }: SessionSummaryView): AsyncGenerator<TranscriptView> {

@@ -14,6 +14,7 @@ import { EvidenceError } from '../../evidence/error.ts';
 import { readEvents } from '../../evidence/read/events.ts';
 import { readChannels } from '../../evidence/read/channels.ts';
 import { evidenceFiles, parseEvidencePath } from '../../evidence/read/files.ts';
+import { followLeaves, LeafReader } from '../../evidence/read/leaf-events.ts';
 import { followEvents } from '../../evidence/read/follow.ts';
 import { readSealed } from '../../evidence/read/originals.ts';
 import { readSessions, recordingOf, type SessionSummary } from '../../evidence/read/sessions.ts';
@@ -26,6 +27,7 @@ import type { LoginId } from '../../model/ids.ts';
 import {
   askedFor,
   AuditQuery,
+  StreamQuery,
   ManifestQuery,
   OriginalsQuery,
   StreamsQuery,
@@ -140,6 +142,14 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
     const [reader, query] = await range(options, request);
     await reads.append(reader, 'tail', query);
     return sendText(reply, liveLines(followEvents(directory, query, untilNews(reply))));
+  });
+
+  app.get('/v1/audit/stream', async (request, reply) => {
+    const reader = await authorizeRead(request);
+    const { next, ...query } = parseWith(StreamQuery, request.query);
+    await mayReadRange(options, reader, query);
+    await reads.append(reader, 'tail', query, { next });
+    return sendText(reply, liveLines(followLeaves(new LeafReader(directory, query, next), untilNews(reply))));
   });
 
   app.get('/v1/audit/files', async (request, reply) => {
@@ -305,11 +315,13 @@ async function* lines(values: AsyncIterable<unknown>): AsyncGenerator<string> {
   for await (const value of values) yield `${JSON.stringify(value)}\n`;
 }
 
-/** An empty line when it begins, and after each while of silence: proxies close what says nothing. */
+/** An empty line when all there is has been told, and after each while of silence: proxies close what says nothing. */
 async function* liveLines(values: AsyncIterable<unknown>): AsyncGenerator<string> {
   let spokeAt = -Infinity;
+  let silent = false;
   for await (const value of values) {
-    if (value === null && performance.now() - spokeAt < longestSilenceMs) continue;
+    if (value === null && silent && performance.now() - spokeAt < longestSilenceMs) continue;
+    silent = value === null;
     spokeAt = performance.now();
     yield value === null ? '\n' : `${JSON.stringify(value)}\n`;
   }

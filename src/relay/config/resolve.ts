@@ -3,6 +3,7 @@ import path from 'node:path';
 import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
 import type { RelayConfig } from './config.ts';
+import { resolveStream } from './streams.ts';
 import { resolveLog } from './log-schema.ts';
 import { machineRules } from './machine-rules.ts';
 import { compiledMasking } from './masking.ts';
@@ -46,6 +47,7 @@ export function resolveConfig(source: RelayConfig['source'], file: RelayFile): R
         reserveBytes: evidence.space.reserve,
       },
       originals: originalsOf(file),
+      streams: evidence.streams.map((stream) => resolveStream(stream, base)),
     },
     state: stateOf(file, base, dataDir),
     identity: identityOf(file, base),

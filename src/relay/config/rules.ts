@@ -1,4 +1,5 @@
 /** Rules of `relay.yaml` that join several keys: above all, what never travels in plain text. */
+import { streamProblems } from './streams.ts';
 import { logProblems } from './log-schema.ts';
 import { isLoopback } from './loopback.ts';
 import { machineProblems } from './machine-rules.ts';
@@ -20,6 +21,7 @@ export function ruleProblems(file: RelayFile): RuleProblem[] {
     ...listenProblems(file),
     ...publicUrlProblems(file),
     ...logProblems(file.log),
+    ...streamProblems(file.evidence.streams),
     ...stateProblems(file),
     ...identityProblems(file),
     ...machineProblems(file),

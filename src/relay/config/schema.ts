@@ -7,6 +7,7 @@ import { maskModes } from '../../masking/modes.ts';
 import { parsePattern, type Pattern } from '../../identity/pattern.ts';
 import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
+import { StreamFile } from './streams.ts';
 import { LogFile } from './log-schema.ts';
 import {
   closed,
@@ -139,6 +140,7 @@ export const RelayFile = closed({
       recipients: z.array(recipient).max(16, 'expected at most 16 recipients').default([]),
       discardOriginals: z.literal(true, { error: 'expected true, or leave it out' }).optional(),
     }).prefault({}),
+    streams: z.array(StreamFile).max(20, 'expected at most 20').default([]),
   }).prefault({}),
   state: closed({
     sqlite: file.optional(),

@@ -83,25 +83,27 @@ test('CEF: header and keys of every kind', () => {
   }
 });
 
+function check(text: string): void {
+  for (const event of samples.map((sample) => filled(sample, text))) {
+    for (const form of ['syslog', 'cef'] as const) plain(lineOf(event, form));
+    const { values, message } = readSyslog(lineOf(event, 'syslog'));
+    assert.ok(Object.keys(values).every((name) => /^[a-zA-Z]+$/.test(name)));
+    assert.equal(message['kind'], event.kind);
+    if (text.length < 1000) assert.deepEqual(message, JSON.parse(JSON.stringify(event)));
+    const { extension } = readCef(lineOf(event, 'cef'));
+    assert.equal(extension['act'], event.kind);
+    if (/^[\w |\\=]{1,200}$/.test(text) && !/(^| )\w+=/.test(text)) assert.equal(extension['dhost'], text);
+  }
+}
+
 test('hostile and random texts: still one line, within its bound, and nothing forged', () => {
-  const check = (text: string): void => {
-    for (const event of samples.map((sample) => filled(sample, text))) {
-      for (const form of ['syslog', 'cef'] as const) plain(lineOf(event, form));
-      const { values, message } = readSyslog(lineOf(event, 'syslog'));
-      assert.ok(Object.keys(values).every((name) => /^[a-zA-Z]+$/.test(name)));
-      assert.equal(message['kind'], event.kind);
-      if (text.length < 1000) assert.deepEqual(message, JSON.parse(JSON.stringify(event)));
-      const { extension } = readCef(lineOf(event, 'cef'));
-      assert.equal(extension['act'], event.kind);
-      if (/^[\w |\\=]{1,200}$/.test(text) && !/(^| )\w+=/.test(text)) assert.equal(extension['dhost'], text);
-    }
-  };
   for (const text of hostile) check(text);
   fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 60 }), check), { numRuns: 50 });
 });
 
+const of = (kind: string, outcome: string | null = null) => gravityOf({ ...samples[0]!, kind, outcome });
+
 test('how grave: what was stopped is more than what went, what is missing is most', () => {
-  const of = (kind: string, outcome: string | null = null) => gravityOf({ ...samples[0]!, kind, outcome });
   assert.equal(of('command', 'succeeded'), 'informational');
   assert.equal(of('command', 'blocked'), 'medium');
   assert.equal(of('gap'), 'critical');

@@ -92,6 +92,7 @@ test('a command says who, when, where, what exactly, and how it ended', async ()
     destinations: [],
     parent: null,
     how: null,
+    protocol: 'postgres',
   });
   assert.equal(bound!.text, 'select $1::int, $2');
   assert.deepEqual(bound!.parameters, ['42', 'a', null]);

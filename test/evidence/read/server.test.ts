@@ -67,10 +67,10 @@ test('an event says the environment, what it was typed into, how it became known
   const csv = (await all(format(events, 'csv'))).join('').split('\r\n');
   assert.match(
     csv[0]!,
-    /,programs,paths,destinations,parent,how,acts_for_issuer,acts_for_subject,acts_for_email$/,
+    /,programs,paths,destinations,parent,how,acts_for_issuer,acts_for_subject,acts_for_email,protocol$/,
   );
   assert.ok(
-    csv[2]!.endsWith(',"[""cat""]","[""/"",""/etc/"",""/etc/shadow""]",[],1,reconstructed,,,'),
+    csv[2]!.endsWith(',"[""cat""]","[""/"",""/etc/"",""/etc/shadow""]",[],1,reconstructed,,,,ssh'),
     csv[2],
   );
 });

@@ -49,6 +49,7 @@ test('the least configuration: local, embedded, default deny, paths from dataDir
         syncTimeoutMs: 10_000,
         backlogBytes: 256 * 2 ** 20,
         originals: null,
+        streams: [],
         space: { warn: { percent: 10 }, critical: { percent: 5 }, reserveBytes: 64 * 2 ** 20 },
       },
       state: { kind: 'sqlite', file: '/var/lib/hoop/state.db' },
@@ -124,6 +125,7 @@ targets:
     syncTimeoutMs: 5000,
     backlogBytes: 2 ** 30,
     originals: null,
+    streams: [],
     space: { warn: { percent: 10 }, critical: { percent: 5 }, reserveBytes: 64 * 2 ** 20 },
   });
   assert.ok(config.state.kind === 'postgres');

@@ -141,6 +141,7 @@ test('the metrics that operators are told to watch exist', async () => {
     logFailing: () => false,
     checkpointLagSeconds: one,
     witnesses: () => [],
+    streams: () => [],
     witnessedEntries: one,
   });
   const names = new Set((await metrics.registry.getMetricsAsJSON()).map(({ name }) => name));
