@@ -66,6 +66,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'target-not-configured',
     'request-invalid',
     'search-pattern-invalid',
+    'retention-refused',
     'stream-destination-invalid',
     'stream-cursor-invalid',
     'relay-check-failed',

@@ -9,6 +9,7 @@
  */
 import canonicalize from 'canonicalize';
 import { z } from 'zod';
+import { erasureEntries } from './entries/erasure.ts';
 import { logKeyRotated } from './entries/log-key.ts';
 import {
   base,
@@ -25,7 +26,7 @@ import {
   type Actor,
   type PersonActor,
 } from './entries/shapes.ts';
-import * as storage from './entries/storage.ts';
+import { storageEntries } from './entries/storage.ts';
 import type { Principal } from '../model/principal.ts';
 import { EvidenceError } from './error.ts';
 import { OperatorAct } from './operator-act.ts';
@@ -341,14 +342,6 @@ const EvidenceRead = z.object({
 
 const LogKeyRotated = z.object({ ...base, ...logKeyRotated });
 
-const Storage = [
-  z.object({ ...base, ...storage.storageLow }),
-  z.object({ ...base, ...storage.storageRecovered }),
-  z.object({ ...base, ...storage.breakGlassOpened }),
-  z.object({ ...byPerson, ...storage.breakGlassUsed }),
-  z.object({ ...base, ...storage.breakGlassEnded }),
-] as const;
-
 /** What could not be recorded, told as soon as it could be written. */
 const Gap = z.object({
   ...base,
@@ -383,7 +376,8 @@ export const Entry = z.discriminatedUnion('kind', [
   SessionKilledByOperator,
   EvidenceRead,
   LogKeyRotated,
-  ...Storage,
+  ...storageEntries,
+  ...erasureEntries,
   Gap,
 ]);
 export type Entry = z.infer<typeof Entry>;

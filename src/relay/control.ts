@@ -8,6 +8,8 @@ import net from 'node:net';
 import path from 'node:path';
 import { z } from 'zod';
 import { HoopError, hasErrno } from '../errors.ts';
+import { erasable, HoldScope } from '../evidence/entries/erasure.ts';
+import { OperatorAct } from '../evidence/operator-act.ts';
 import { problemLines } from './problem-lines.ts';
 
 /**
@@ -16,6 +18,7 @@ import { problemLines } from './problem-lines.ts';
  * - `reload-refused`: the relay could not reload; the message is its own.
  * - `log-key-not-rotated`: the relay could not hand its log over; the message is its own.
  * - `break-glass-refused`: the relay lets nobody in; the message is its own.
+ * - `retention-refused`: the relay erases nothing, or does not change the hold; the message is its own.
  */
 export class ControlError extends HoopError<
   | 'relay-not-running'
@@ -23,6 +26,7 @@ export class ControlError extends HoopError<
   | 'reload-refused'
   | 'log-key-not-rotated'
   | 'break-glass-refused'
+  | 'retention-refused'
 > {}
 
 /** `sun_path` holds 108 bytes on Linux, 104 elsewhere, with the final NUL. */
@@ -42,10 +46,32 @@ const BreakGlass = z.strictObject({
   people: z.array(z.string().min(1).max(320)).min(1).max(100).readonly(),
   forSeconds: z.int().positive().max(longestBreakGlassSeconds),
 });
+const Erase = z.strictObject({
+  v: z.literal(1),
+  do: z.literal('erase'),
+  scope: HoldScope,
+  what: z.enum(erasable),
+  operator: OperatorAct,
+});
+const PlaceHold = z.strictObject({
+  v: z.literal(1),
+  do: z.literal('place-hold'),
+  scope: HoldScope,
+  operator: OperatorAct,
+});
+const ReleaseHold = z.strictObject({
+  v: z.literal(1),
+  do: z.literal('release-hold'),
+  hold: z.string().max(64),
+  operator: OperatorAct,
+});
 const Request = z.discriminatedUnion('do', [
   z.strictObject({ v: z.literal(1), do: z.literal('reload') }),
   z.strictObject({ v: z.literal(1), do: z.literal('rotate-log-key') }),
   BreakGlass,
+  Erase,
+  PlaceHold,
+  ReleaseHold,
 ]);
 type Request = z.infer<typeof Request>;
 export type AskedBreakGlass = Omit<z.infer<typeof BreakGlass>, 'v' | 'do'>;
@@ -76,7 +102,10 @@ const Opened = z.object({
   /** Room for their sessions' record. */
   bytes: z.number(),
 });
+const Erased = z.object({ erased: z.array(z.string()).readonly(), held: z.array(z.string()).readonly() });
 const Answer = z.union([
+  z.object({ erased: Erased }),
+  z.object({ hold: z.string() }),
   z.object({ opened: Opened }),
   z.object({ reloaded: Reloaded }),
   z.object({ rotated: Rotated }),
@@ -88,12 +117,19 @@ type Answer = z.infer<typeof Answer>;
 export type ReloadAnswer = z.infer<typeof Reloaded>;
 export type RotationAnswer = z.infer<typeof Rotated>;
 export type BreakGlassAnswer = z.infer<typeof Opened>;
+export type ErasureAnswer = z.infer<typeof Erased>;
+export type AskedErasure = Omit<z.infer<typeof Erase>, 'v' | 'do'>;
+export type AskedHold = Omit<z.infer<typeof PlaceHold>, 'v' | 'do'>;
 
 /** What can be asked for. */
 export interface ControlActions {
   reload(): Promise<ReloadAnswer>;
   rotateLogKey(): Promise<RotationAnswer>;
   breakGlass(asked: AskedBreakGlass): Promise<BreakGlassAnswer>;
+  erase(asked: AskedErasure): Promise<ErasureAnswer>;
+  /** Its id. */
+  placeHold(asked: AskedHold): Promise<string>;
+  releaseHold(asked: { readonly hold: string; readonly operator: OperatorAct }): Promise<string>;
 }
 
 export const controlSocket = (dataDir: string): string => path.join(dataDir, 'relay.sock');
@@ -160,6 +196,12 @@ async function told(request: Request, actions: ControlActions): Promise<Answer> 
       return { rotated: await actions.rotateLogKey() };
     case 'break-glass':
       return { opened: await actions.breakGlass(request) };
+    case 'erase':
+      return { erased: await actions.erase(request) };
+    case 'place-hold':
+      return { hold: await actions.placeHold(request) };
+    case 'release-hold':
+      return { hold: await actions.releaseHold(request) };
   }
 }
 
@@ -222,6 +264,35 @@ export async function askBreakGlass(dataDir: string, asked: AskedBreakGlass): Pr
   throw new ControlError('break-glass-refused', 'the relay did not answer as this version expects', {
     hint: 'its log says whether break-glass was opened',
   });
+}
+
+/**
+ * Asks the relay of a data directory to erase recordings.
+ * @throws ControlError `relay-not-running`, `retention-refused`; Error of a system call
+ */
+export async function askErasure(dataDir: string, asked: AskedErasure): Promise<ErasureAnswer> {
+  const answer = await ask(dataDir, { do: 'erase', ...asked });
+  if (answer !== null && 'erased' in answer) return answer.erased;
+  throw retentionRefused(answer);
+}
+
+/** The same to place a hold, or to release one. @returns its id */
+export async function askHold(
+  dataDir: string,
+  asked: AskedHold | { readonly hold: string; readonly operator: OperatorAct },
+): Promise<string> {
+  const answer = await ask(
+    dataDir,
+    'hold' in asked ? { do: 'release-hold', ...asked } : { do: 'place-hold', ...asked },
+  );
+  if (answer !== null && 'hold' in answer) return answer.hold;
+  throw retentionRefused(answer);
+}
+
+function retentionRefused(answer: Answer | null): ControlError {
+  if (answer !== null && 'refused' in answer)
+    return new ControlError('retention-refused', `${answer.refused.message} (${answer.refused.code})`);
+  return new ControlError('retention-refused', 'the relay did not answer as this version expects');
 }
 
 type Unversioned<R> = R extends unknown ? Omit<R, 'v'> : never;

@@ -7,6 +7,7 @@ import type { LogKeys } from './log-keys.ts';
 import type { RelayLogger } from './logging.ts';
 import type { PoliciesInForce } from './policies-in-force.ts';
 import { handOver } from './rotate.ts';
+import type { Retention } from './retention/retention.ts';
 import type { BreakGlass } from './space/break-glass.ts';
 import { identitiesOf, type PeopleOptions } from './space/people.ts';
 import type { State } from './state/state.ts';
@@ -19,11 +20,12 @@ export interface ControlParts {
   readonly logKeys: LogKeys;
   readonly state: State;
   readonly breakGlass: BreakGlass;
+  readonly retention: Retention;
 }
 
 /** Null: there is none. Without it the relay works, and SIGHUP reloads. */
 export async function openControl(parts: ControlParts): Promise<ControlServer | null> {
-  const { config, logger, policies, evidence, logKeys, breakGlass } = parts;
+  const { config, logger, policies, evidence, logKeys, breakGlass, retention } = parts;
   const people = peopleOf(parts);
   try {
     const control = await serveControl(config.dataDir, {
@@ -36,6 +38,12 @@ export async function openControl(parts: ControlParts): Promise<ControlServer | 
       breakGlass: async ({ people: names, reason, operator, forSeconds }) => {
         const identities = await identitiesOf(names, people);
         return breakGlass.open({ reason, operator, people: identities, forMs: forSeconds * 1000 });
+      },
+      erase: ({ scope, what, operator }) => retention.erase(scope, what, operator),
+      placeHold: async ({ scope, operator }) => (await retention.placeHold(scope, operator)).hold,
+      releaseHold: async ({ hold, operator }) => {
+        await retention.releaseHold(hold, operator);
+        return hold;
       },
     });
     if (control === null) logger.warn('no control socket', { reason: 'dataDir is too long for its name' });

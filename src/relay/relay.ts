@@ -5,8 +5,6 @@
 import { randomUUID } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import { keepProof } from '../evidence/logins/archive.ts';
-import { relayActor } from '../evidence/entry.ts';
-import type { SeenKeys } from '../identity/issuer-keys.ts';
 import { openClassifier, type SqlClassifier } from '../protocols/postgres/sql/classifier.ts';
 import { systemClock } from '../system/clock.ts';
 import path from 'node:path';
@@ -14,7 +12,7 @@ import { auditRoutes, ReadEntries } from './api/audit.ts';
 import { searchRoutes } from './api/search.ts';
 import { evidenceReaders } from './api/evidence-readers.ts';
 import { logRoutes } from './api/log.ts';
-import { createIdentity, type RelayIdentity } from './api/identity.ts';
+import type { RelayIdentity } from './api/identity.ts';
 import { authenticate, loginRoutes, offerNonces, presentedBy } from './api/login.ts';
 import { delegationRoutes } from './api/delegations.ts';
 import { discoveryRoutes } from './api/discovery.ts';
@@ -26,31 +24,22 @@ import { drain, type Drained } from './drain.ts';
 import { RelayError } from './error.ts';
 import { openEvidence, type RelayEvidence } from './evidence.ts';
 import { healthRoutes } from './health.ts';
-import { fetchIssuerJson } from './idp/issuer-fetch.ts';
 import { mountProvider } from './idp/mount.ts';
-import {
-  createProvider,
-  providerClientId,
-  providerGroupsClaim,
-  providerIssuer,
-  providerScopes,
-  type EmbeddedProvider,
-} from './idp/provider.ts';
-import { tellIssuerKeys } from './issuer-keys.ts';
-import { openUpstream } from './idp/upstream/open.ts';
+import { providerClientId, providerScopes, type EmbeddedProvider } from './idp/provider.ts';
 import { openKeys, type RelayKeys } from './keys.ts';
 import { openLogKeys, type LogKeys } from './log-keys.ts';
 import { createLogger, type RelayLogger } from './logging.ts';
-import { openMachines } from './machines/open.ts';
 import type { MachineSignIns } from './machines/sign-in.ts';
 import { RelayMetrics } from './metrics.ts';
 import type { ReviewDesk } from './reviews/desk.ts';
 import { PoliciesInForce, digestOf, loadPolicies, type Reloaded } from './policies-in-force.ts';
+import { openIdentity } from './open-identity.ts';
 import { openReviews, type OpenedReviews } from './reviews/open.ts';
 import { postgresProtocol } from './sessions/postgres.ts';
 import { openShellClassifier } from './shell-grammar.ts';
 import type { ShellClassifier } from '../protocols/ssh/shell/classifier.ts';
 import { sshProtocol } from './sessions/ssh.ts';
+import { Retention } from './retention/retention.ts';
 import { SessionRegistry } from './sessions/registry.ts';
 import { createServer, listen } from './server.ts';
 import { BreakGlass } from './space/break-glass.ts';
@@ -152,6 +141,14 @@ async function serve(parts: Parts): Promise<Relay> {
   const reviews = await openReviews({ ...parts, processId });
   const [classifier, shell] = await Promise.all([openClassifier(), openShellClassifier()]);
   const { room, sealer, log } = evidence;
+  const retention = new Retention({
+    directory: config.evidence.directory,
+    rules: config.evidence.retention,
+    append: evidence.append,
+    log,
+    clock: systemClock,
+    logger,
+  });
   const streams = await Streams.open(config, { logger, published: () => log.published });
   const endSessions = (): void => registry.endLive('evidence-failed');
   const breakGlass = new BreakGlass({
@@ -206,7 +203,8 @@ async function serve(parts: Parts): Promise<Relay> {
     throw error;
   });
   streams.start();
-  const control = await openControl({ ...parts, breakGlass });
+  retention.start();
+  const control = await openControl({ ...parts, breakGlass, retention });
   logger.info('listening', { address: `${config.listen.host}:${address.port}`, version });
   const steps = {
     refuseNew: () => {
@@ -224,6 +222,7 @@ async function serve(parts: Parts): Promise<Relay> {
       await ends.close();
       await within(closingMs, evidence.sealer.drain()).finally(() => evidence.sealer.close());
       await streams.close();
+      await retention.close();
       room.close();
       parts.witnesses?.close();
       await evidence.log.close();
@@ -262,64 +261,6 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
 
 const stateLocation = ({ state }: RelayConfig): string =>
   state.kind === 'sqlite' ? state.file : state.url.resolve();
-
-async function openIdentity({ config, keys, state, evidence, logger, policies }: Parts) {
-  const onError = (error: Error): void => logger.error('provider failed', {}, error);
-  const record = { evidence: config.evidence.directory, append: evidence.append };
-  const onIssuerKeys = (seenAt: string, seen: SeenKeys): Promise<void> =>
-    tellIssuerKeys(record, seenAt, seen);
-  const upstream =
-    config.identity.kind === 'embedded' && config.identity.upstream !== null
-      ? await openUpstream(config.identity.upstream, providerIssuer(config.publicUrl), {
-          clock: systemClock,
-          replay: state.replay,
-          onKeys: onIssuerKeys,
-          onError,
-          samlKey: keys.saml,
-        })
-      : null;
-  const provider =
-    config.identity.kind === 'embedded'
-      ? createProvider({
-          relay: config.publicUrl,
-          state,
-          keys: keys.provider,
-          upstream,
-          onEnded: async (login) => {
-            await evidence.append({ kind: 'login.ended', actor: relayActor, login, reason: 'revoked' });
-          },
-          onError,
-          signInLifetimeSeconds: config.tokens.signInLifetimeMs / 1000,
-        })
-      : null;
-  const issuer =
-    config.identity.kind === 'oidc'
-      ? { ...config.identity, url: config.identity.issuer, fetchJson: fetchIssuerJson }
-      : {
-          url: `${config.publicUrl}/idp`,
-          clientId: providerClientId,
-          groupsClaim: providerGroupsClaim,
-          fetchJson: (url: string) => provider!.fetchJson(url),
-        };
-  const identity = await createIdentity({
-    relay: config.publicUrl,
-    state,
-    clock: systemClock,
-    issuer,
-    onIssuerKeys: (seen) => onIssuerKeys(issuer.url, seen),
-    tokenKey: keys.token,
-    nonceSecret: keys.nonceSecret,
-    tokenLifetimeSeconds: config.tokens.lifetimeMs / 1000,
-  });
-  const machines = openMachines({
-    config,
-    state,
-    clock: systemClock,
-    policies: () => policies.current,
-    onIssuerKeys,
-  });
-  return { provider, identity, machines };
-}
 
 function openRegistry(
   { config, policies, evidence, keys, state, logger, metrics }: Parts,

@@ -141,6 +141,10 @@ export const SessionSummaryView = z.object({
     rawBytes: count,
     redactions: count,
   }),
+  erased: z
+    .object({ what: z.enum(['recording', 'originals']), at: z.string() })
+    .nullable()
+    .default(null),
 });
 export type SessionSummaryView = z.infer<typeof SessionSummaryView>;
 export const SessionList = z.object({ sessions: z.array(SessionSummaryView) });

@@ -170,6 +170,9 @@ const answer = { changed: true, digest: 'd', files: ['f'], policies: 1, sessions
 const actions = (reload: ControlActions['reload']): ControlActions => ({
   reload,
   rotateLogKey: () => Promise.reject(new Error('not asked for')),
+  erase: () => Promise.reject(new Error('not asked for')),
+  placeHold: () => Promise.reject(new Error('not asked for')),
+  releaseHold: () => Promise.reject(new Error('not asked for')),
   breakGlass: () => Promise.reject(new Error('not asked for')),
 });
 

@@ -15,6 +15,9 @@ export function* reportLines({ report, sessions, bundle }: Verified): Generator<
   yield `  sessions    ${counts.sessions}, ${counts.unfinishedSessions} unfinished${scope}`;
   if (bundle !== undefined) yield* insideLines(bundle, counts.sessions);
   yield `  checked     ${counts.entries} entries, ${counts.segments} segments, ${counts.signatures} signatures of people`;
+  const { segments, originals } = counts.erased;
+  if (segments + originals > 0)
+    yield `  erased      ${segments} segments and ${originals} files of originals, as the log says`;
   for (const { severity, code, message, ...place } of findings) {
     const mark = severity === 'failure' ? colour.red('✗') : colour.yellow('!');
     const where = [place.session, place.file].filter((part) => part !== null).join(' ');

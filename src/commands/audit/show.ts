@@ -1,6 +1,7 @@
 import * as Args from '@oclif/core/args';
 import { AuditCommand, dirFlag } from '../../cli/audit/audit-command.ts';
 import { commandTable } from '../../cli/audit/command-table.ts';
+import { erasedLine } from '../../cli/audit/erased.ts';
 import { nameOf } from '../../cli/person.ts';
 import type { EventView } from '../../wire/audit.ts';
 
@@ -24,6 +25,7 @@ export default class AuditShow extends AuditCommand {
         opened: session.openedAt,
         closed: session.closedAt,
         outcome: session.outcome,
+        ...(session.erased !== null && { erased: erasedLine(session.erased) }),
       };
       this.printTable(['session', session.session], Object.entries(about));
       const commands: EventView[] = [];

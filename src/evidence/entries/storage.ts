@@ -1,6 +1,6 @@
 /** Entries about the disk that the record is kept on, and about what goes on when it has no room. */
 import { z } from 'zod';
-import { count, time, ulid } from './shapes.ts';
+import { base, byPerson, count, time, ulid } from './shapes.ts';
 
 const figures = {
   /** As the file system tells it; what the reserve holds is not in it. */
@@ -11,20 +11,20 @@ const figures = {
 };
 
 /** Room for the record runs short. `full`: no session opens, live ones have been ended. */
-export const storageLow = {
+const storageLow = {
   kind: z.literal('storage.low'),
   level: z.enum(['low', 'critical', 'full']),
   ...figures,
 };
 
 /** There is enough room again, and the reserve is whole. */
-export const storageRecovered = { kind: z.literal('storage.recovered'), ...figures };
+const storageRecovered = { kind: z.literal('storage.recovered'), ...figures };
 
 /**
  * An operator lets named people open sessions although there is no room but the reserve's; everything else is decided and
  * recorded as ever. Actor: the relay, since nobody proved who the operator is beyond access to the relay's machine.
  */
-export const breakGlassOpened = {
+const breakGlassOpened = {
   kind: z.literal('break-glass.opened'),
   breakGlass: ulid,
   reason: z.string().min(1).max(1024),
@@ -40,9 +40,9 @@ export const breakGlassOpened = {
 };
 
 /** A session is opened by it; `session.opened` stands before it. Actor: who opened it. */
-export const breakGlassUsed = { kind: z.literal('break-glass.used'), breakGlass: ulid, session: ulid };
+const breakGlassUsed = { kind: z.literal('break-glass.used'), breakGlass: ulid, session: ulid };
 
-export const breakGlassEnded = {
+const breakGlassEnded = {
   kind: z.literal('break-glass.ended'),
   breakGlass: ulid,
   /** `space-back`: its sessions go on as any other. */
@@ -50,3 +50,11 @@ export const breakGlassEnded = {
   /** Sessions that were opened by it. */
   sessions: count,
 };
+
+export const storageEntries = [
+  z.object({ ...base, ...storageLow }),
+  z.object({ ...base, ...storageRecovered }),
+  z.object({ ...base, ...breakGlassOpened }),
+  z.object({ ...byPerson, ...breakGlassUsed }),
+  z.object({ ...base, ...breakGlassEnded }),
+] as const;

@@ -79,7 +79,7 @@ export const classes = {
     uid: 1008,
     name: 'Event Log Activity',
     category: system,
-    activities: { Export: 3, Rotate: 5, ...other },
+    activities: { Delete: 2, Export: 3, Rotate: 5, ...other },
     profiles: [],
     attributes: (event, common) => ({ actor: common.actor(event), log_name: 'hoop', log_type_id: 2, log_type: 'Application' }), // prettier-ignore
   },
@@ -196,6 +196,7 @@ function entityOf(event: EvidenceEvent) {
   const { kind, review } = event;
   if (kind === 'issuer.keys') return { type_id: 99, type: 'JWKS', name: detail(event, 'issuer') ?? 'unknown', uid: detail(event, 'jwksDigest') }; // prettier-ignore
   if (kind.startsWith('break-glass.')) return { type_id: 99, type: 'break-glass', uid: detail(event, 'breakGlass') ?? 'unknown' }; // prettier-ignore
+  if (kind.startsWith('hold.')) return { type_id: 99, type: 'hold', uid: detail(event, 'hold') ?? 'unknown' };
   return { type_id: 99, type: 'review', uid: review ?? 'unknown' };
 }
 
@@ -215,8 +216,11 @@ const byKind: Readonly<
   'break-glass.opened': ['entityManagement', 'Activate'],
   'break-glass.used': ['entityManagement', 'Other'],
   'config.changed': ['applicationLifecycle', 'Update'],
+  'evidence.erased': ['eventLogActivity', 'Delete'],
   'evidence.read': ['eventLogActivity', 'Export'],
   gap: ['eventLogActivity', 'Other'],
+  'hold.placed': ['entityManagement', 'Activate'],
+  'hold.released': ['entityManagement', 'Deactivate'],
   'issuer.keys': ['entityManagement', 'Update'],
   'log.key-rotated': ['eventLogActivity', 'Other'],
   login: ['authentication', 'Logon'],

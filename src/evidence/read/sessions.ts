@@ -34,6 +34,8 @@ export interface SessionSummary {
   readonly outcome: EntryOf<'session.closed'>['outcome'] | 'open';
   /** So far, while it is open. */
   readonly totals: SessionTotals;
+  /** What of it was erased, and when the log said so first; null: nothing. */
+  readonly erased: { readonly what: EntryOf<'evidence.erased'>['what']; readonly at: string } | null;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -79,6 +81,7 @@ export function summaryOf(
     closedAt: null,
     outcome: 'open',
     totals,
+    erased: null,
   };
 }
 
@@ -112,6 +115,9 @@ export async function readSessions(evidence: Location, filter: EventFilter): Pro
       session.closedAt = entry.time;
       session.outcome = entry.outcome;
       session.totals = entry.totals;
+    } else if (entry.kind === 'evidence.erased') {
+      const session = sessions.get(entry.session);
+      if (session !== undefined) session.erased = { what: entry.what, at: entry.time };
     }
   }
   return [...sessions.values()].filter((session) => lived(session, filter));

@@ -253,6 +253,8 @@ const recordProtection: ControlDefinition = {
   asks: 'Audit records are protected from change, deletion and unauthorised reading.',
   records: [
     { shows: 'who read the record', kinds: ['evidence.read'] },
+    { shows: 'recordings and originals that were erased, by rule or on request', kinds: ['evidence.erased'] },
+    { shows: 'holds that forbid erasing', kinds: ['hold.placed', 'hold.released'] },
     { shows: 'hand-overs of the key that signs the log', kinds: ['log.key-rotated'] },
     { shows: 'what could not be recorded, told afterwards', kinds: ['gap'] },
     { shows: 'recovery after the relay was killed', kinds: ['relay.recovered'] },

@@ -67,6 +67,8 @@ export type FailureCode =
   | 'originals-missing' // of what was masked: the file, or what recovery should have left in the segment
   | 'originals-digest-mismatch'
   | 'recording-unlogged'
+  | 'erasure-invalid' // of a session that was not over, or that the log does not name
+  | 'erased-under-hold'
   // the journal
   | 'journal-damaged'
   | 'journal-mismatch'

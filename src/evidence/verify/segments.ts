@@ -10,6 +10,7 @@ import { originalsName, sealedName, sessionPath } from '../recording/layout.ts';
 import type { SegmentRecord } from '../recording/records.ts';
 import { readIfThere } from '../regular-file.ts';
 import { checkContents } from './contents.ts';
+import type { Erasures } from './erasures.ts';
 import type { Findings } from './finding.ts';
 
 /** A segment closes at 1 MiB; one that claims more than this is not decompressed. */
@@ -28,14 +29,19 @@ export async function checkSegment(
   evidence: Location,
   openedAtMs: number,
   { entry, index }: { entry: EntryOf<'segment'>; index: number },
-  { findings, take }: { findings: Findings; take: (record: SegmentRecord) => void },
+  {
+    findings,
+    erasures,
+    take,
+  }: { findings: Findings; erasures: Pick<Erasures, 'excuses'>; take: (record: SegmentRecord) => void },
 ): Promise<void> {
   const directory = sessionPath(openedAtMs, entry.session);
-  await checkOriginals(evidence, directory, { entry, index }, findings);
+  await checkOriginals(evidence, directory, { entry, index }, { findings, erasures });
   const file = `${directory}/${sealedName(entry.index)}`;
   const place = { index, session: entry.session, segment: entry.index, file };
   const stored = await readIfThere(within(evidence, file), Math.min(entry.bytes, maxStoredBytes));
   if (stored === null) {
+    if (erasures.excuses(entry.session, 'segments')) return;
     findings.failure('segment-missing', 'a segment of the recording is missing', place);
     return;
   }
@@ -66,7 +72,7 @@ async function checkOriginals(
   evidence: Location,
   directory: string,
   { entry, index }: { entry: EntryOf<'segment'>; index: number },
-  findings: Findings,
+  { findings, erasures }: { findings: Findings; erasures: Pick<Erasures, 'excuses'> },
 ): Promise<void> {
   const file = `${directory}/${originalsName(entry.index)}`;
   const place = { index, session: entry.session, segment: entry.index, file };
@@ -74,9 +80,10 @@ async function checkOriginals(
   if (entry.sealed === null) {
     if (stored !== null)
       findings.failure('recording-unlogged', 'a file among the recordings that the log does not name', place);
-  } else if (stored === null)
-    findings.failure('originals-missing', 'the sealed originals of a segment are missing', place);
-  else if (hash('sha256', stored, 'hex') !== entry.sealed)
+  } else if (stored === null) {
+    if (!erasures.excuses(entry.session, 'originals'))
+      findings.failure('originals-missing', 'the sealed originals of a segment are missing', place);
+  } else if (hash('sha256', stored, 'hex') !== entry.sealed)
     findings.failure(
       'originals-digest-mismatch',
       'the sealed originals of a segment are not those that were logged',

@@ -11,6 +11,7 @@ import { parsePolicy, quorumOf, type WitnessPolicy } from '../log/policy.ts';
 import { noteBytes, readIfThere } from '../regular-file.ts';
 import { Attribution, type AttributionOptions, type AttributionReport } from './attribution/attribution.ts';
 import { BreakGlassCheck } from './break-glass.ts';
+import { Erasures } from './erasures.ts';
 import { FindingList, RelationFindings, type Finding, type Findings } from './finding.ts';
 import { checkJournal, laterSessions } from './journal.ts';
 import { LogKeys } from './keys.ts';
@@ -74,6 +75,8 @@ export interface Report {
     readonly sessions: number;
     readonly unfinishedSessions: number;
     readonly segments: number;
+    /** Of them, and of their originals, what the log says was erased, and is gone. */
+    readonly erased: { readonly segments: number; readonly originals: number };
     readonly signatures: number;
   };
   /** Null when it was not asked for. With `sessions`: of acts about those alone. */
@@ -107,6 +110,7 @@ export async function verifyAnd(
     const { size, origin } = checkpoint;
     if (policy !== null) witnesses = await WitnessCheck.open(log, { policy, origin }, findings);
     history.onEntry = (index, time) => witnesses?.entry(index, time);
+    await history.readErasures(size);
     const tree = new TreeCheck(log, size, findings);
     const since = compareSince(options, checkpoint, findings);
     await tree.readAll(
@@ -210,6 +214,7 @@ class EntryCheck {
   readonly #reviews: Reviews;
   readonly #breakGlass: BreakGlassCheck;
   readonly #attribution: Attribution | null;
+  #erasures: Erasures | null = null;
   #entries = 0;
   #segments = 0;
   #from: string | null = null;
@@ -231,6 +236,11 @@ class EntryCheck {
     this.#logins = new Logins(findings, this.#relations, (login) => this.#attribution?.forget(login));
     this.#reviews = new Reviews(this.#relations);
     this.#breakGlass = new BreakGlassCheck(findings, this.#relations);
+  }
+
+  /** @param size of the checkpoint */
+  async readErasures(size: number): Promise<void> {
+    this.#erasures = await Erasures.read(this.#options.directory, size, this.#relations);
   }
 
   check(bytes: Buffer, index: number): void | Promise<void> {
@@ -255,6 +265,7 @@ class EntryCheck {
   }
 
   #checkKnown(entry: Entry, index: number): void | Promise<void> {
+    this.#erasures?.take(entry, index);
     switch (entry.kind) {
       case 'relay.started':
         this.#breakGlass.started();
@@ -303,6 +314,9 @@ class EntryCheck {
       case 'log.key-rotated':
       case 'storage.low':
       case 'storage.recovered':
+      case 'evidence.erased':
+      case 'hold.placed':
+      case 'hold.released':
       case 'gap':
         return undefined;
       case 'break-glass.opened':
@@ -332,7 +346,16 @@ class EntryCheck {
     if (openedAtMs === null || recordings === false || sessions?.has(entry.session) === false) return;
     this.#segments += 1;
     const take = this.#reviews.recordsOf({ index, session: entry.session, segment: entry.index });
-    await checkSegment(directory, openedAtMs, { entry, index }, { findings: this.#findings, take });
+    await checkSegment(
+      directory,
+      openedAtMs,
+      { entry, index },
+      {
+        findings: this.#findings,
+        erasures: this.#erasures!,
+        take,
+      },
+    );
   }
 
   /** The log has ended. */
@@ -360,6 +383,7 @@ class EntryCheck {
         sessions: this.sessions.count,
         unfinishedSessions: this.sessions.unfinished,
         segments: this.#segments,
+        erased: this.#erasures?.files ?? { segments: 0, originals: 0 },
         signatures: this.#logins.signatures,
       },
       from: this.#from,

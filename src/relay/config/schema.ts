@@ -5,8 +5,7 @@
 import { z } from 'zod';
 import { maskModes } from '../../masking/modes.ts';
 import { parsePattern, type Pattern } from '../../identity/pattern.ts';
-import { isTargetName } from '../../model/ids.ts';
-import type { TargetName } from '../../model/ids.ts';
+import { RetentionFile } from './retention.ts';
 import { StreamFile } from './streams.ts';
 import { LogFile } from './log-schema.ts';
 import {
@@ -23,6 +22,7 @@ import {
   port,
   recipient,
   sizeBytes,
+  targetName,
   text,
   threshold,
   url,
@@ -37,11 +37,6 @@ const webhook = closed({
   groups: z.array(groupName).default([]),
   includeText: z.boolean({ error: 'expected true or false' }).default(false),
 });
-
-const targetName = parsed<TargetName>(
-  (name) => (isTargetName(name) ? name : null),
-  'a name of at most 63 of a–z, 0–9 and -, beginning with a letter or digit',
-);
 
 const ruleName = parsed(
   (name) => (/^[a-z0-9][a-z0-9-]{0,62}$/.test(name) ? name : null),
@@ -140,6 +135,7 @@ export const RelayFile = closed({
       recipients: z.array(recipient).max(16, 'expected at most 16 recipients').default([]),
       discardOriginals: z.literal(true, { error: 'expected true, or leave it out' }).optional(),
     }).prefault({}),
+    retention: RetentionFile.prefault({}),
     streams: z.array(StreamFile).max(20, 'expected at most 20').default([]),
   }).prefault({}),
   state: closed({

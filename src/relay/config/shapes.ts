@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { parseRecipient } from '../../evidence/recording/age.ts';
 import type { Threshold } from '../space/measure.ts';
+import { isTargetName, type TargetName } from '../../model/ids.ts';
 import { nearest } from './nearest.ts';
 import { parseDurationMs, parseSizeBytes } from './units.ts';
 
@@ -122,4 +123,9 @@ export const oneOf = <const Values extends readonly [string, ...string[]]>(...va
 export const groupsMap = z.record(
   whoIsMeant,
   z.array(groupName).min(1, 'expected at least one group').max(100, 'expected at most 100 groups'),
+);
+
+export const targetName = parsed<TargetName>(
+  (name) => (isTargetName(name) ? name : null),
+  'a name of at most 63 of a–z, 0–9 and -, beginning with a letter or digit',
 );

@@ -115,7 +115,7 @@ async function tell(work: (story: Story) => Promise<unknown>, count = 1): Promis
   await using fixture = await EvidenceFixture.create();
   const told = await story(fixture, count);
   await work(told);
-  return told.findings();
+  return await told.findings();
 }
 
 /** The usual beginning. */

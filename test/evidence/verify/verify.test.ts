@@ -65,6 +65,7 @@ test('an untouched directory has no finding, and the counts are right', async ()
     sessions: 3,
     unfinishedSessions: 0,
     segments: 6,
+    erased: { segments: 0, originals: 0 },
     signatures: 604,
   });
 });

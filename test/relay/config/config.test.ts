@@ -49,6 +49,7 @@ test('the least configuration: local, embedded, default deny, paths from dataDir
         syncTimeoutMs: 10_000,
         backlogBytes: 256 * 2 ** 20,
         originals: null,
+        retention: { all: { recordingsMs: null, originalsMs: null }, targets: new Map() },
         streams: [],
         space: { warn: { percent: 10 }, critical: { percent: 5 }, reserveBytes: 64 * 2 ** 20 },
       },
@@ -125,6 +126,7 @@ targets:
     syncTimeoutMs: 5000,
     backlogBytes: 2 ** 30,
     originals: null,
+    retention: { all: { recordingsMs: null, originalsMs: null }, targets: new Map() },
     streams: [],
     space: { warn: { percent: 10 }, critical: { percent: 5 }, reserveBytes: 64 * 2 ** 20 },
   });

@@ -3,8 +3,14 @@ import assert from 'node:assert/strict';
 import { StreamFile, streamProblems } from '../../../src/relay/config/streams.ts';
 import { parseDestination } from '../../../src/relay/streams/destination.ts';
 
+const form = (text: string) => parseDestination(text, '/base')?.text ?? null;
+
+const problems = (...streams: object[]) =>
+  [...streamProblems(streams.map((stream) => StreamFile.parse(stream)))].map(
+    ({ path, message }) => `${path.slice(2).join('.')} ${message}`,
+  );
+
 test('destinations: three forms, and nothing that would put a secret into a log', () => {
-  const form = (text: string) => parseDestination(text, '/base')?.text ?? null;
   assert.equal(form('https://siem.example.com/in'), 'https://siem.example.com/in');
   assert.equal(form('syslog+tls://siem.example.com'), 'syslog+tls://siem.example.com:6514');
   assert.equal(form('syslog+tls://[::1]:7000'), 'syslog+tls://[::1]:7000');
@@ -26,10 +32,6 @@ test('destinations: three forms, and nothing that would put a secret into a log'
 });
 
 test('what does not go together is refused, by name', () => {
-  const problems = (...streams: object[]) =>
-    [...streamProblems(streams.map((stream) => StreamFile.parse(stream)))].map(
-      ({ path, message }) => `${path.slice(2).join('.')} ${message}`,
-    );
   const siem = { name: 'siem', to: 'syslog+tls://siem.example.com' };
   const web = { name: 'web', to: 'https://web.example.com/in' };
   const copy = { name: 'copy', to: 'file:copy' };

@@ -1,0 +1,101 @@
+/** What of the sessions is kept, what was erased, and what is on hold: as the log tells it, with no state beside it. */
+import type { Entry, EntryOf, PersonActor } from '../entry.ts';
+import type { HoldScope } from '../entries/erasure.ts';
+import { isWithinTask, matchesPerson } from './filter.ts';
+
+export type Erasable = EntryOf<'evidence.erased'>['what'];
+
+export interface KeptSession {
+  readonly session: string;
+  readonly target: string;
+  readonly task: string | null;
+  readonly by: PersonActor;
+  readonly openedAt: string;
+  /** Null while it is open. */
+  readonly closedAt: string | null;
+  readonly segments: number;
+  /** Some of its segments have sealed originals. */
+  readonly sealed: boolean;
+  readonly erased: ReadonlySet<Erasable>;
+}
+
+export interface Hold {
+  readonly hold: string;
+  readonly scope: HoldScope;
+  readonly placedAt: string;
+  readonly operator: EntryOf<'hold.placed'>['operator'];
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] extends ReadonlySet<infer U> ? Set<U> : T[K] };
+
+/** Memory: some hundred bytes for each session of the log. */
+export class Kept {
+  readonly #sessions = new Map<string, Mutable<KeptSession>>();
+  readonly #holds = new Map<string, Hold>();
+
+  /** Takes every entry in order. */
+  take(entry: Entry): void {
+    switch (entry.kind) {
+      case 'session.opened': {
+        const { session, target, task, actor: by, time: openedAt } = entry;
+        this.#sessions.set(session, { session, target, task, by, openedAt, closedAt: null, segments: 0, sealed: false, erased: new Set() }); // prettier-ignore
+        return;
+      }
+      case 'segment': {
+        const session = this.#sessions.get(entry.session);
+        if (session === undefined) return;
+        session.segments += 1;
+        session.sealed ||= entry.sealed !== null;
+        return;
+      }
+      case 'session.closed': {
+        const session = this.#sessions.get(entry.session);
+        if (session !== undefined) session.closedAt = entry.time;
+        return;
+      }
+      case 'evidence.erased':
+        this.#sessions.get(entry.session)?.erased.add(entry.what);
+        return;
+      case 'hold.placed': {
+        const { hold, scope, time: placedAt, operator } = entry;
+        this.#holds.set(hold, { hold, scope, placedAt, operator });
+        return;
+      }
+      case 'hold.released':
+        this.#holds.delete(entry.hold);
+        return;
+      default:
+    }
+  }
+
+  get sessions(): Iterable<KeptSession> {
+    return this.#sessions.values();
+  }
+
+  session(id: string): KeptSession | undefined {
+    return this.#sessions.get(id);
+  }
+
+  get holds(): readonly Hold[] {
+    return [...this.#holds.values()];
+  }
+
+  /** The first hold on it; null: none. */
+  heldBy(session: KeptSession): Hold | null {
+    return this.holds.find(({ scope }) => isInScope(scope, session)) ?? null;
+  }
+}
+
+export function isInScope(
+  scope: HoldScope,
+  { session, target, task, by, openedAt, closedAt }: KeptSession,
+): boolean {
+  return (
+    (scope.session === undefined || scope.session === session) &&
+    (scope.target === undefined || scope.target === target) &&
+    (scope.task === undefined || isWithinTask(task, scope.task)) &&
+    matchesPerson({ person: scope.person }, by) &&
+    (scope.from === undefined || closedAt === null || closedAt >= scope.from) &&
+    (scope.to === undefined || openedAt < scope.to)
+  );
+}
