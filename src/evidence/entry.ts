@@ -206,6 +206,8 @@ const Segment = z.object({
   redactions: count,
   /** SHA-256 of `<index>.age`; null when nothing was sealed. */
   sealed: sha256.nullable(),
+  /** SHA-256 of what is sealed in it, whose beginning is random: nobody can try values. Absent in entries of earlier versions. */
+  originals: sha256.nullable().optional(),
 });
 
 const commandStopped = {

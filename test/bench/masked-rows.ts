@@ -58,7 +58,7 @@ class DiscardingSealer extends Sealer {
 
   override seal({ directory, index }: ClosedSegment): Promise<SealedFile> {
     this.#files.push(path.join(directory, openName(index)));
-    return Promise.resolve({ sha256: '', bytes: 0, rawBytes: 0, sealed: null });
+    return Promise.resolve({ sha256: '', bytes: 0, rawBytes: 0, sealed: null, originals: null });
   }
 
   discard(): void {

@@ -179,6 +179,20 @@ test(
         assert.ok(execFileSync('age', ['-d', '-i', path.join(directory, 'auditor.key'), file]).length > 0);
     const session = path.basename(path.dirname(ages[0]!));
     const key = path.join(directory, 'auditor.key');
+    const withKey = await lea.hoop('audit', 'verify', out, '--vkey-file', vkey, '--identity', key, '--json');
+    assert.equal(withKey.code, 0, withKey.output);
+    const { originals } = JSON.parse(withKey.stdout) as { originals: { opened: number; locked: number } };
+    assert.ok(originals.opened >= planted.length && originals.locked === 0);
+    // By filters, of a rule; the relay's log says so.
+    const range = ['--from', '1h', '--target', 'db', '--identity', key];
+    const chosen = await lea.hoop('audit', 'unseal', ...range, '--rule', 'personal', '--json');
+    assert.equal(chosen.stdout.trimEnd().split('\n').length, originals.opened, chosen.stderr);
+    assert.match(
+      (await lea.hoop('audit', 'unseal', ...range, '--rule', 'none')).stderr,
+      /nothing was masked/,
+    );
+    const nothing = await lea.hoop('audit', 'unseal', '--identity', key);
+    assert.deepEqual([nothing.code, /name a session, or say which/.test(nothing.stderr)], [2, true]);
     const offline = await lea.hoop('audit', 'unseal', session, '--identity', key, '--dir', out);
     assert.equal(offline.code, 0, offline.stderr);
     assert.match(offline.stderr, /no entry/);

@@ -1,7 +1,7 @@
 /** A verification report for people. */
 import { colour, visible } from '../colour.ts';
 import { attributionLines } from './attribution.ts';
-import type { BundleReport, WitnessReport } from '../../evidence/verify/index.ts';
+import type { BundleReport, OriginalsReport, WitnessReport } from '../../evidence/verify/index.ts';
 import type { Verified } from './verification.ts';
 
 export function* reportLines({ report, sessions, bundle }: Verified): Generator<string> {
@@ -15,6 +15,7 @@ export function* reportLines({ report, sessions, bundle }: Verified): Generator<
   yield `  sessions    ${counts.sessions}, ${counts.unfinishedSessions} unfinished${scope}`;
   if (bundle !== undefined) yield* insideLines(bundle, counts.sessions);
   yield `  checked     ${counts.entries} entries, ${counts.segments} segments, ${counts.signatures} signatures of people`;
+  if (report.originals !== null) yield* originalsLines(report.originals);
   const { segments, originals } = counts.erased;
   if (segments + originals > 0)
     yield `  erased      ${segments} segments and ${originals} files of originals, as the log says`;
@@ -29,6 +30,12 @@ export function* reportLines({ report, sessions, bundle }: Verified): Generator<
   yield report.verified
     ? colour.green('  verified: nothing was changed, removed or reordered')
     : colour.red(`  NOT verified: ${failures} ${failures === 1 ? 'failure' : 'failures'}`);
+}
+
+function* originalsLines({ opened, locked, unpromised }: OriginalsReport): Generator<string> {
+  const before = unpromised === 0 ? '' : `; ${unpromised} segments are older than that promise`;
+  yield `  originals   ${opened} opened, and what the log promised${before}`;
+  if (locked > 0) yield `              ${locked} segments are for other identities`;
 }
 
 function* witnessLines({ witnesses, size }: WitnessReport, entries: number): Generator<string> {

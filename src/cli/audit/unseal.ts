@@ -48,7 +48,7 @@ export async function* unsealed(
   indexes: ReadonlySet<number>,
 ): AsyncGenerator<Unsealed> {
   for await (const segment of segments) {
-    const originals = await openOriginals(segment, identities);
+    const { originals } = await openOriginals(segment, identities);
     for (const { part, subject, ...place } of segment.redactions) {
       if (indexes.size > 0 && (place.sealed === null || !indexes.has(place.sealed))) continue;
       const original = place.sealed === null ? undefined : originals.get(place.sealed);

@@ -26,6 +26,7 @@ import { endingSignals } from '../signals.ts';
 import { downloadEvidence } from './download.ts';
 import { logOfPolicy, pinnedKey } from './log-key.ts';
 import { isBundle, namedDirectory, namedFile } from './source.ts';
+import { identitiesIn } from './unseal.ts';
 
 export interface KeySource {
   readonly vkey: string | undefined;
@@ -50,6 +51,8 @@ export interface Asked {
   readonly since: string | undefined;
   /** Follow each act to the identity provider's signature. */
   readonly attribution: AttributionOptions | undefined;
+  /** File with the auditor's identity. */
+  readonly identity: string | undefined;
   readonly witnesses: {
     readonly vkeys: readonly string[];
     /** How many of `vkeys`; all when undefined. */
@@ -72,6 +75,9 @@ async function witnessesOf({ witnesses: { vkeys, quorum, policy } }: Asked): Pro
   return { options: { witnesses: { vkeys, threshold: quorum ?? vkeys.length } }, logs: [] };
 }
 
+const identitiesOf = async ({ identity }: Asked): Promise<Pick<VerifyOptions, 'identities'>> =>
+  identity === undefined ? {} : { identities: await identitiesIn(identity) };
+
 /** A bundle when it is a file, else a directory. */
 export async function verifyNamed(
   name: string,
@@ -89,6 +95,7 @@ async function verifyFile(file: string, asked: Asked): Promise<Verified> {
     ...options,
     ...(asked.since !== undefined && { since: await namedFile(asked.since) }),
     ...(asked.attribution !== undefined && { attribution: asked.attribution }),
+    ...(await identitiesOf(asked)),
   });
   return { report, sessions: report.bundle.sessions, bundle: report.bundle };
 }
@@ -119,6 +126,7 @@ export async function verifyDirectory(
     ...(sessions !== null && { sessions }),
     ...(asked.since !== undefined && { since: await namedFile(asked.since) }),
     ...(asked.attribution !== undefined && { attribution: asked.attribution }),
+    ...(await identitiesOf(asked)),
   });
   return { report, sessions: sessions?.size ?? null };
 }
@@ -131,7 +139,11 @@ export async function verifyRelay(account: Account, asked: Asked): Promise<Verif
   const given = asked.since === undefined ? null : await namedFile(asked.since);
   const { options: witnesses, logs } = await witnessesOf(asked);
   const { attribution } = asked;
-  const options = { ...witnesses, ...(attribution !== undefined && { attribution }) };
+  const options = {
+    ...witnesses,
+    ...(attribution !== undefined && { attribution }),
+    ...(await identitiesOf(asked)),
+  };
   const directory = mkdtempSync(path.join(tmpdir(), 'hoop-verify-'));
   const keep = removeAtExit(directory);
   try {

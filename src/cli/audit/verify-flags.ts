@@ -30,6 +30,11 @@ export const verifyFlags = {
   partial: Flags.boolean({
     description: 'the export holds the recordings of some sessions (its scope.json)',
   }),
+  identity: Flags.string({
+    description:
+      'file with an auditor’s age identity: open what was sealed, and see that it is what the log promised',
+    helpValue: 'FILE',
+  }),
   attribution: Flags.boolean({
     description: 'follow each act to the identity provider’s own signature',
   }),
@@ -42,6 +47,7 @@ interface Given {
   readonly witness: readonly string[] | undefined;
   readonly quorum: number | undefined;
   readonly policy: string | undefined;
+  readonly identity: string | undefined;
   readonly attribution: boolean;
 }
 
@@ -51,6 +57,7 @@ export function askedBy(given: Given, session?: string): Asked {
   return {
     key: { vkey, file: given['vkey-file'] },
     since,
+    identity: given.identity,
     attribution: given.attribution ? { ...(session !== undefined && { session }) } : undefined,
     witnesses: { vkeys: witness ?? [], quorum, policy },
   };

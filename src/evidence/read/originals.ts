@@ -3,7 +3,9 @@
  * never comes to a relay: `openOriginals` runs where the auditor is.
  */
 import { within, type Location } from '../location.ts';
+import { hash } from 'node:crypto';
 import { Decrypter } from 'age-encryption';
+import { saltName } from '../recording/original-records.ts';
 import { EvidenceError } from '../error.ts';
 import { decodeItem } from '../recording/decode.ts';
 import { originalsName } from '../recording/layout.ts';
@@ -94,23 +96,35 @@ function take(record: SegmentRecord, segment: Mutable<SealedSegment>, rules: Rul
   }
 }
 
+export interface OpenedOriginals {
+  /** By sealed index. */
+  readonly originals: ReadonlyMap<number, Buffer>;
+  /** SHA-256 of what `<index>.age` holds, hexadecimal; null: there is none. */
+  readonly digest: string | null;
+}
+
 /**
- * Opens a segment's originals, by sealed index.
+ * Opens a segment's originals.
  * @param identities `AGE-SECRET-KEY-1…`
  * @throws EvidenceError `originals-locked`: none of the identities opens them, or they were changed
  */
 export async function openOriginals(
   { session, segment, age, sealKey, originals }: SealedSegment,
   identities: readonly string[],
-): Promise<Map<number, Buffer>> {
+): Promise<OpenedOriginals> {
   const opened = new Map<number, Buffer>();
+  let digest: string | null = null;
   try {
-    if (age !== null) takeItems(await decrypt(identities, age), opened);
-    if (sealKey === null) return opened;
+    if (age !== null) {
+      const content = await decrypt(identities, age);
+      digest = hash('sha256', content, 'hex');
+      takeItems(content, opened);
+    }
+    if (sealKey === null) return { originals: opened, digest };
     const key = segmentKey(await decrypt(identities, sealKey), session, segment);
     for (const { first, bytes } of originals)
       takeItems(openRecord(key, first, Buffer.from(bytes, 'base64')), opened);
-    return opened;
+    return { originals: opened, digest };
   } catch (cause) {
     throw new EvidenceError(
       'originals-locked',
@@ -126,14 +140,15 @@ async function decrypt(identities: readonly string[], file: string): Promise<Buf
   return Buffer.from(await decrypter.decrypt(Buffer.from(file, 'base64')));
 }
 
-/** `[sealed index, original]`, one after another. */
+/** `["salt", …]`, which earlier versions did not write, then `[sealed index, original]`, one after another. */
 function takeItems(sequence: Buffer, opened: Map<number, Buffer>): void {
   for (let at = 0; at < sequence.length;) {
     const item = decodeItem(sequence, at);
     if (item === null || !Array.isArray(item.value)) throw new Error('not a sequence of originals');
     const [index, original] = item.value;
+    at = item.end;
+    if (index === saltName) continue;
     if (typeof index !== 'number' || !Buffer.isBuffer(original)) throw new Error('not an original');
     opened.set(index, original);
-    at = item.end;
   }
 }

@@ -11,7 +11,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { constants, zstdCompressSync } from 'node:zlib';
 import { encryptAge, parseRecipient, type AgeRecipient } from './age.ts';
 import type { CompressionAnswer, CompressionRequest, OriginalsRequest } from './compression.ts';
-import { takeOriginals } from './original-records.ts';
+import { saltItem, takeOriginals } from './original-records.ts';
 
 /** zstd's fast end: sealing competes with the data path for processor time. */
 const level = 1;
@@ -77,23 +77,35 @@ function recipient(text: string): AgeRecipient {
   return known;
 }
 
-/** @returns the segment without its originals, and the SHA-256 of the file that has them */
-function sealOriginals(raw: Buffer, request: OriginalsRequest): { segment: Buffer; sealed: string } {
-  const { segment, originals } = takeOriginals(raw, request.ranges, request);
+interface SealedOriginals {
+  /** The segment without them. */
+  readonly segment: Buffer;
+  /** SHA-256 of the file that has them, and of what is in it. */
+  readonly sealed: string;
+  readonly originals: string;
+}
+
+function sealOriginals(raw: Buffer, request: OriginalsRequest): SealedOriginals {
+  const taken = takeOriginals(raw, request.ranges, request);
+  const originals = Buffer.concat([saltItem(), taken.originals]);
   const age = encryptAge(request.recipients.map(recipient), originals);
   store(request.into, age);
-  return { segment, sealed: hash('sha256', age, 'hex') };
+  return {
+    segment: taken.segment,
+    sealed: hash('sha256', age, 'hex'),
+    originals: hash('sha256', originals, 'hex'),
+  };
 }
 
 function answer({ from, into, originals }: CompressionRequest): CompressionAnswer {
   try {
     const raw = readStart(from.file, from.length);
-    const { segment, sealed } =
-      originals === null ? { segment: raw, sealed: null } : sealOriginals(raw, originals);
+    const { segment, ...digests } =
+      originals === null ? { segment: raw, sealed: null, originals: null } : sealOriginals(raw, originals);
     const compressed = compress(segment);
     store(into, compressed);
     const sha256 = hash('sha256', compressed, 'hex');
-    return { sha256, bytes: compressed.length, rawBytes: segment.length, sealed };
+    return { sha256, bytes: compressed.length, rawBytes: segment.length, ...digests };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : null;
     return { code, message: error instanceof Error ? error.message : String(error) };

@@ -39,6 +39,8 @@ export interface CompressedFile {
   readonly rawBytes: number;
   /** SHA-256 of the file of the originals; null when there is none. */
   readonly sealed: string | null;
+  /** SHA-256 of what that file holds, before encryption. */
+  readonly originals: string | null;
 }
 
 export type CompressionAnswer = CompressedFile | { readonly code: string | null; readonly message: string };

@@ -1,5 +1,6 @@
-/** The records of an open segment that hold originals, encrypted: found, taken out, opened. */
-import { createSecretKey } from 'node:crypto';
+/** The records of an open segment that hold originals, encrypted: found, taken out, opened; and how what they become begins. */
+import { createSecretKey, randomBytes } from 'node:crypto';
+import { Batch } from './encode.ts';
 import { decodeItem } from './decode.ts';
 import { openOriginals, type SegmentSecrets } from './originals.ts';
 import { parseRecord } from './records.ts';
@@ -33,6 +34,16 @@ export function takeOriginals(
   }
   return { segment: raw.subarray(0, length), originals: Buffer.concat(originals) };
 }
+
+/** What `<index>.age` begins with: `["salt", 32 random bytes]`. The log has the digest of the whole, and tells nothing by it. */
+export function saltItem(): Buffer {
+  const item = new Batch();
+  item.array(2);
+  item.text(saltName);
+  item.byteString(randomBytes(32));
+  return Buffer.from(item.bytes());
+}
+export const saltName = 'salt';
 
 /** Whole records without those that hold originals. @throws EvidenceError `recording-damaged` */
 export function withoutOriginals(whole: Buffer): Buffer {

@@ -28,6 +28,8 @@ export interface SealedFile {
   readonly rawBytes: number;
   /** SHA-256 of `<index>.age`; null when there is none. */
   readonly sealed: string | null;
+  /** SHA-256 of what it holds; null when there is none. */
+  readonly originals: string | null;
 }
 
 /** A closed segment, as its recorder left it. */

@@ -66,6 +66,8 @@ export type FailureCode =
   | 'segment-counts-mismatch'
   | 'originals-missing' // of what was masked: the file, or what recovery should have left in the segment
   | 'originals-digest-mismatch'
+  | 'originals-mismatch' // what is sealed, opened with an identity, is not what the log promised
+  | 'originals-incomplete' // it holds more or fewer than the recording has places
   | 'recording-unlogged'
   | 'erasure-invalid' // of a session that was not over, or that the log does not name
   | 'erased-under-hold'
@@ -86,6 +88,7 @@ export type WarningCode =
   | 'request-time' // signed long before or after it was used
   | 'attribution-unbound' // the issuer signed who it is; that the key is theirs is the relay's word
   | 'attribution-not-checked' // the proof is kept, and of a kind that this program does not read
+  | 'originals-locked' // the identity that was given does not open them
   | 'session-unfinished' // still open, or its end is not signed yet
   | 'review-unfinished' // its session is over and it has no end
   | 'recording-leftover' // what a segment was made from, though its session is closed

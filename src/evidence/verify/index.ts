@@ -20,5 +20,6 @@
 export { verify, type Report, type VerifyOptions } from './verify.ts';
 export { verifyBundle, type BundleReport } from './bundle.ts';
 export type { AttributedAct, AttributionOptions, AttributionReport } from './attribution/attribution.ts';
+export type { OriginalsReport } from './originals.ts';
 export type { WitnessReport, WitnessView } from './witnesses.ts';
 export type { FailureCode, Finding, FindingCode, WarningCode } from './finding.ts';

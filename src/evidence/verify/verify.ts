@@ -16,6 +16,7 @@ import { FindingList, RelationFindings, type Finding, type Findings } from './fi
 import { checkJournal, laterSessions } from './journal.ts';
 import { LogKeys } from './keys.ts';
 import { Logins } from './logins.ts';
+import { OriginalsCheck, type OriginalsReport } from './originals.ts';
 import { checkRecordings } from './recordings.ts';
 import { Reviews } from './reviews.ts';
 import { checkSegment } from './segments.ts';
@@ -46,6 +47,8 @@ export interface VerifyOptions {
   readonly sessions?: ReadonlySet<string>;
   /** Follow each signed act to the identity provider's own signature: needs `logins/` beside the log. Default: not. */
   readonly attribution?: AttributionOptions;
+  /** Auditors' identities (`AGE-SECRET-KEY-1…`): what was sealed is opened, and compared with what the log promised. */
+  readonly identities?: readonly string[];
   /** Called with each finding as it is made. */
   readonly onFinding?: (finding: Finding) => void;
 }
@@ -81,6 +84,8 @@ export interface Report {
   };
   /** Null when it was not asked for. With `sessions`: of acts about those alone. */
   readonly attribution: AttributionReport | null;
+  /** Null when no identity was given. */
+  readonly originals: OriginalsReport | null;
   /** Times of the first and the last entry; null when there is none. */
   readonly from: string | null;
   readonly to: string | null;
@@ -127,6 +132,7 @@ export async function verifyAnd(
     witnesses?.finish(size, history.summary().to);
     history.finish();
     if (options.recordings !== false) await history.checkRecordings(log, size);
+    await history.checkOriginals();
     await checkJournal(log, size, findings);
   }
   await more(
@@ -214,6 +220,7 @@ class EntryCheck {
   readonly #reviews: Reviews;
   readonly #breakGlass: BreakGlassCheck;
   readonly #attribution: Attribution | null;
+  readonly #originals: OriginalsCheck | null;
   #erasures: Erasures | null = null;
   #entries = 0;
   #segments = 0;
@@ -233,6 +240,8 @@ class EntryCheck {
             findings,
             relations: this.#relations,
           });
+    this.#originals =
+      options.identities === undefined ? null : new OriginalsCheck(options.identities, findings);
     this.#logins = new Logins(findings, this.#relations, (login) => this.#attribution?.forget(login));
     this.#reviews = new Reviews(this.#relations);
     this.#breakGlass = new BreakGlassCheck(findings, this.#relations);
@@ -345,6 +354,7 @@ class EntryCheck {
     const { directory, recordings, sessions } = this.#options;
     if (openedAtMs === null || recordings === false || sessions?.has(entry.session) === false) return;
     this.#segments += 1;
+    this.#originals?.segment(entry, openedAtMs, index);
     const take = this.#reviews.recordsOf({ index, session: entry.session, segment: entry.index });
     await checkSegment(
       directory,
@@ -375,8 +385,13 @@ class EntryCheck {
     await checkRecordings(this.#options.directory, this.sessions, ask, this.#relations);
   }
 
-  summary(): Pick<Report, 'attribution' | 'counts' | 'from' | 'to'> {
+  async checkOriginals(): Promise<void> {
+    await this.#originals?.finish(this.#options.directory);
+  }
+
+  summary(): Pick<Report, 'attribution' | 'counts' | 'originals' | 'from' | 'to'> {
     return {
+      originals: this.#originals?.report ?? null,
       attribution: this.#attribution?.report() ?? null,
       counts: {
         entries: this.#entries,

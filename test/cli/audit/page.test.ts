@@ -69,6 +69,7 @@ const found = {
     signatures: 5,
   },
   attribution: null,
+  originals: null,
   from: null,
   to: null,
 } satisfies AuditReport['verification'];

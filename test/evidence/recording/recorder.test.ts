@@ -114,6 +114,7 @@ test('what was flushed is in the open file before flush returns; closing seals i
       commands: 1,
       redactions: 0,
       sealed: null,
+      originals: null,
     },
   ]);
   assert.deepEqual(closed, {

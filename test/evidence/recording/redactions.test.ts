@@ -1,4 +1,5 @@
 /** What was masked: its places in the record, its originals for the auditors and for nobody else. */
+import { hash } from 'node:crypto';
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -47,6 +48,13 @@ async function decrypt(identity: string, file: Buffer): Promise<Buffer> {
   const decrypter = new Decrypter();
   decrypter.addIdentity(identity);
   return Buffer.from(await decrypter.decrypt(file));
+}
+
+/** Behind the salt. */
+function originalsIn(sequence: Buffer): Cbor[] {
+  const [salt, ...originals] = items(sequence);
+  assert.deepEqual([(salt as Cbor[])[0], ((salt as Cbor[])[1] as Buffer).length], ['salt', 32]);
+  return originals;
 }
 
 function items(sequence: Buffer): Cbor[] {
@@ -143,7 +151,10 @@ test('places, rules and originals of every part', async () => {
   assert.ok(kinds.indexOf('output') > kinds.lastIndexOf('rule'));
   const age = readFileSync(path.join(recordingDirectory, '0.age'));
   assert.deepEqual(
-    items(await decrypt(identity, age)).map((item) => [(item as Cbor[])[0], String((item as Cbor[])[1])]),
+    originalsIn(await decrypt(identity, age)).map((item) => [
+      (item as Cbor[])[0],
+      String((item as Cbor[])[1]),
+    ]),
     ['s@s.', 'q@q.', 't@t.', '4111', '4222', 'r0', 'r0', 'r3', 'r700', 'm@m.', 'next']
       .concat('4333', '4333', '4333')
       .map((text, i) => [i, text]),
@@ -201,7 +212,8 @@ test('segments close by their originals too, sealed indexes begin anew, and a lo
     );
     rows = rows.concat(places.map((place) => place[3]));
     const age = readFileSync(path.join(recordingDirectory, `${entry.index}.age`));
-    for (const item of items(await decrypt(identity, age))) originals.push((item as Cbor[])[1] as Buffer);
+    for (const item of originalsIn(await decrypt(identity, age)))
+      originals.push((item as Cbor[])[1] as Buffer);
   }
   assert.ok(fixture.entries.length >= 2);
   assert.ok(originals.every((piece) => piece.length <= 262_144));
@@ -307,7 +319,10 @@ test('age itself opens what was sealed', { skip: missing('age') }, async () => {
   const key = path.join(fixture.directory, 'identity');
   writeFileSync(key, `${identity}\n`, { mode: 0o600 });
   const opened = execFileSync('age', ['-d', '-i', key, path.join(fixture.recordingDirectory, '0.age')]);
-  assert.equal(opened.toString('hex'), '82004434313131');
+  assert.match(opened.toString('hex'), /^826473616c745820[0-9a-f]{64}82004434313131$/);
+  const [entry] = fixture.entries;
+  assert.ok(entry?.kind === 'segment');
+  assert.equal(entry.originals, hash('sha256', opened, 'hex'), 'the log promises what age opens');
 });
 
 test('a segment torn at any byte names no original that it does not hold', async () => {
