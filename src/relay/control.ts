@@ -162,7 +162,10 @@ export async function serveControl(dataDir: string, actions: ControlActions): Pr
     void answer(socket, actions);
   });
   await new Promise<void>((resolve, reject) => {
+    // The socket is made in the call, and is never anybody else's, not for a moment.
+    const before = process.umask(0o177);
     server.once('error', reject).listen(file, resolve);
+    process.umask(before);
   });
   await chmod(file, 0o600);
   return {

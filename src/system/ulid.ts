@@ -17,3 +17,10 @@ export function ulid(wallMs: number): string {
   for (const byte of randomBytes(16)) random += alphabet[byte & 31]!;
   return time + random;
 }
+
+/** Milliseconds since the epoch that a ULID was made at. */
+export function timeOfUlid(id: string): number {
+  let time = 0;
+  for (const letter of id.slice(0, 10)) time = time * 32 + alphabet.indexOf(letter);
+  return time;
+}

@@ -117,7 +117,7 @@ async function checkSignature(
   return null;
 }
 
-/** By any key that the log had. @throws EvidenceError `note-malformed`, `note-unverified` */
+/** By the log's key, or one that it was handed over to since. @throws EvidenceError `note-malformed`, `note-unverified` */
 function openByAny(note: Buffer, keys: readonly NoteVerifier[]): { text: string; verifier: NoteVerifier } {
   let refusal: unknown = null;
   for (const verifier of keys)

@@ -60,6 +60,13 @@ export class LogKeys {
     return this.#told.length > 0 ? this.#told : [{ verifier: this.#followed[0]!.verifier, since: null }];
   }
 
+  /** The key in force at the checkpoint, and those that it handed over to since. Earlier ones sign nothing any more. */
+  get inForce(): readonly NoteVerifier[] {
+    const last = this.chain.at(-1)!.verifier;
+    const at = this.#followed.findIndex(({ verifier }) => verifier.toString() === last.toString());
+    return at < 0 ? [last] : this.#followed.slice(at).map(({ verifier }) => verifier);
+  }
+
   /**
    * Is the log's checkpoint signed by the trusted key, or one that it was handed over to?
    * @throws EvidenceError `note-malformed`, `note-unverified`

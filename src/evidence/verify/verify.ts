@@ -135,10 +135,7 @@ export async function verifyAnd(
     await history.checkOriginals();
     await checkJournal(log, size, findings);
   }
-  await more(
-    findings,
-    keys.chain.map(({ verifier }) => verifier),
-  );
+  await more(findings, keys.inForce);
 
   return {
     verified: findings.failures === 0,

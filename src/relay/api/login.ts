@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { actorOf, type KeptProofKind, type NewEntry } from '../../evidence/entry.ts';
+import { actorOf, relayActor, type KeptProofKind, type NewEntry } from '../../evidence/entry.ts';
 import type { Authenticated, PresentedRequest, StoredLogin } from '../../identity/authenticator.ts';
 import type { VerifiedProof } from '../../identity/dpop.ts';
 import { IdentityError } from '../../identity/error.ts';
@@ -130,7 +130,10 @@ async function signIn(
     // Again: whoever revoked it meanwhile ended the logins there were, and this one may have come after.
     await presented.refuseUnlessVouchedFor();
   } catch (error) {
-    await state.logins.end(login, 'revoked');
+    // A login that was there before goes on when nobody answers; it is asked about again at its next renewal.
+    if (body.renews === login && !isRefusal(error)) throw error;
+    if (await state.logins.end(login, 'revoked'))
+      await options.append({ kind: 'login.ended', actor: relayActor, login, reason: 'revoked' });
     throw error;
   }
   return {
@@ -140,6 +143,10 @@ async function signIn(
     principal: principalView(presented.principal),
   };
 }
+
+/** Somebody said no, rather than that nobody could be asked. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof IdentityError && error.code !== 'issuer-unreachable' && error.code !== 'issuer-invalid';
 
 /** What proves it is kept before the entry that names it, and both before the login counts: nobody acts whose sign-in is not on record. */
 async function tell(
@@ -185,7 +192,7 @@ async function renew(options: LoginRoutesOptions, renews: string, renewal: Renew
   const { principal } = presented;
   const found = isLoginId(renews) ? await state.logins.find(renews) : null;
   if (!isLoginId(renews) || found === null || found.standing === 'ended') throw ended();
-  if (found.login.jkt !== proof.jkt || !isRenewedBy(found.login, presented)) throw ended();
+  if (found.login.jkt !== proof.jkt || !isRenewedBy(found, presented)) throw ended();
   if (found.standing === 'lapsed') return open(options, presented, proof, validUntilMs);
   const before = found.login;
   const authentication = authenticationAfter(before.authentication, presented.authentication);
@@ -203,9 +210,14 @@ async function renew(options: LoginRoutesOptions, renews: string, renewal: Renew
   return renews;
 }
 
-/** An agent's login stays one for the same person, under the same limits. */
-const isRenewedBy = (login: StoredLogin, { principal, scope }: Presented): boolean =>
-  sameParty(login.principal, principal) && JSON.stringify(login.scope) === JSON.stringify(scope);
+/** An agent's login stays one for the same person, by the same sign-in of theirs, under the same limits. */
+const isRenewedBy = (
+  { login, parent: by }: { readonly login: StoredLogin; readonly parent: LoginId | null },
+  { principal, scope, parent }: Presented,
+): boolean =>
+  sameParty(login.principal, principal) &&
+  by === parent &&
+  JSON.stringify(login.scope) === JSON.stringify(scope);
 
 /**
  * A refreshed ID token repeats the original `auth_time` or leaves it out (OpenID Connect Core 1.0 §12.2): what it leaves

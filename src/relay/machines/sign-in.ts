@@ -13,10 +13,11 @@ import {
   type ServiceAccountVerification,
 } from '../../identity/service-account.ts';
 import type { VerifiedPrincipal } from '../../identity/verified-principal.ts';
-import { unknownAuthentication } from '../../model/authentication.ts';
+import { unknownAuthentication, type Authentication } from '../../model/authentication.ts';
 import type { Policies } from '../../policy/policies.ts';
 import type { Clock } from '../../system/clock.ts';
 import { delegationPrefix, type MachineLogin } from '../../wire/api.ts';
+import { timeOfUlid } from '../../system/ulid.ts';
 import { RelayError } from '../error.ts';
 import { addressGroup, limits, RateLimit } from '../idp/rate-limit.ts';
 import type { Presented } from '../presented.ts';
@@ -122,7 +123,7 @@ export class MachineSignIns {
           circumstances: {
             sourceAddress: address,
             durationSeconds: Math.max(1, Math.ceil(left)),
-            authentication: person.login.authentication,
+            authentication: asOf(timeOfUlid(delegation.id), person.login.authentication, clock.wallMs()),
           },
         });
         if (standing === 'ended' || policies === null) throw delegationEnded();
@@ -147,6 +148,17 @@ export class MachineSignIns {
     if (account !== null && isUsable(account, clock.wallMs())) return;
     throw new IdentityError('service-account-refused', 'The service account may not sign in any more.');
   }
+}
+
+/**
+ * How fresh the person's authentication was when they decided: a rule on its age was about that moment. Everything else that
+ * policy asks (who is in which group, what is permitted) is asked as it is now.
+ */
+function asOf(decidedAtMs: number, authentication: Authentication, nowMs: number): Authentication {
+  const { timeMs } = authentication;
+  return timeMs === null
+    ? authentication
+    : { ...authentication, timeMs: Math.min(nowMs, timeMs + nowMs - decidedAtMs) };
 }
 
 const tooMany = (waitMs: number): RelayError =>

@@ -164,7 +164,8 @@ export class SessionRegistry {
     try {
       // The log may have taken its time.
       if (this.#draining) throw draining();
-      const use = lent ?? room.admit(open.caller.principal);
+      // Asked again: break-glass may have ended meanwhile, and no use of it may stand behind its end.
+      const use = room.admit(open.caller.principal);
       if (use !== null) {
         const { actor } = entry;
         await append({ kind: 'break-glass.used', actor, breakGlass: use.breakGlass, session: id });

@@ -43,6 +43,15 @@ export class Delegations {
       .execute();
   }
 
+  /** What a person's login lets an agent do: its tokens are worth nothing from now on. */
+  async removeOf(login: LoginId, account: string): Promise<void> {
+    await this.#db
+      .deleteFrom('delegations')
+      .where('login_id', '=', login)
+      .where('account_id', '=', account)
+      .execute();
+  }
+
   /** Null when there is none, or its time is over. */
   async byDigest(digest: string): Promise<Delegation | null> {
     const row = await this.#db

@@ -33,6 +33,8 @@ export interface LiveLogin {
   readonly createdAtMs: number;
   readonly renewedAtMs: number;
   readonly validUntilMs: number;
+  /** The person's login under which an agent acts. */
+  readonly parent: LoginId | null;
 }
 
 export interface EndedLogin {
@@ -158,6 +160,7 @@ export class Logins implements LiveLogins {
       createdAtMs: row.created_at,
       renewedAtMs: row.renewed_at,
       validUntilMs: row.valid_until,
+      parent: row.parent_id as LoginId | null,
     }));
   }
 
@@ -201,7 +204,10 @@ export class Logins implements LiveLogins {
     return found?.standing === 'live' ? found.login : null;
   }
 
-  async find(login: LoginId): Promise<{ login: StoredLogin; standing: Standing } | null> {
+  /** `parent`: the person's login under which an agent acts. */
+  async find(
+    login: LoginId,
+  ): Promise<{ login: StoredLogin; standing: Standing; parent: LoginId | null } | null> {
     const row = await this.#db
       .selectFrom('logins')
       .leftJoin('logins as parent', 'parent.id', 'logins.parent_id')
@@ -212,7 +218,8 @@ export class Logins implements LiveLogins {
     if (row === undefined) return null;
     const late = row.valid_until <= this.#clock.wallMs();
     const ended = row.ended_at !== null || row.parent_ended_at !== null;
-    return { login: loginOf(row), standing: ended ? 'ended' : late ? 'lapsed' : 'live' };
+    const parent = row.parent_id as LoginId | null;
+    return { login: loginOf(row), standing: ended ? 'ended' : late ? 'lapsed' : 'live', parent };
   }
 
   /** A log was told something new about a login; others will be told the same. */

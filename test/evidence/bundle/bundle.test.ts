@@ -67,6 +67,19 @@ test('nobody signed it: the record is proven all the same, and the report says s
   );
 });
 
+test('a key that the log handed over signs no bundle any more; the one in force does', async () => {
+  await using stage = await BundleStage.create();
+  const { fixture } = stage;
+  const next = NoteSigner.generate(fixture.signer.verifier.name);
+  await fixture.log.rotate(next);
+  await fixture.history();
+  await fixture.log.checkpoint();
+  await stage.make('old.zip');
+  assert.deepEqual(await stage.codes('old.zip'), ['manifest-unverified']);
+  await stage.make('new.zip', { signer: next });
+  assert.deepEqual(await stage.codes('new.zip'), []);
+});
+
 test('what witnesses said is in it, and no more than its checkpoint', async () => {
   await using stage = await BundleStage.create();
   const { fixture } = stage;

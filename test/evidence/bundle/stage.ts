@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { NoteSigner } from '../../../src/evidence/log/note.ts';
 import { writeBundle, type WrittenBundle } from '../../../src/evidence/bundle/bundle.ts';
 import { DirectoryFiles, type BundleSource } from '../../../src/evidence/bundle/fetched.ts';
 import { formatStatement, type BundleInfo } from '../../../src/evidence/bundle/manifest.ts';
@@ -13,6 +14,8 @@ export interface Making {
   readonly filter?: BundleInfo['filter'];
   readonly source?: BundleSource;
   readonly signed?: boolean;
+  /** Default: the log's first key. */
+  readonly signer?: NoteSigner;
 }
 
 const silent = { phase: () => undefined, advanced: () => undefined };
@@ -38,7 +41,10 @@ export class BundleStage {
     return path.join(this.directory, name);
   }
 
-  async make(name: string, { filter = {}, source, signed = true }: Making = {}): Promise<WrittenBundle> {
+  async make(
+    name: string,
+    { filter = {}, source, signed = true, signer }: Making = {},
+  ): Promise<WrittenBundle> {
     const zip = await ZipWriter.open(this.path(name), Date.UTC(2026, 1, 3), () => undefined);
     try {
       const asked = Object.fromEntries(Object.entries(filter).map(([key, value]) => [key, String(value)]));
@@ -46,7 +52,7 @@ export class BundleStage {
         source: source ?? new DirectoryFiles(this.fixture.directory),
         zip,
         info: { v: 1, asked, filter, relay: 'https://relay.example', begun: '2026-02-03T04:05:06.789Z' },
-        sign: signed ? async (sha256) => this.sign(sha256) : null,
+        sign: signed ? async (sha256) => this.sign(sha256, signer) : null,
         progress: silent,
       });
       zip.finish();
@@ -56,8 +62,7 @@ export class BundleStage {
     }
   }
 
-  sign(sha256: string): string {
-    const { signer } = this.fixture;
+  sign(sha256: string, signer = this.fixture.signer): string {
     return signer.sign(formatStatement(signer.name, { sha256, entry: 12 }));
   }
 

@@ -304,6 +304,42 @@ test('a delegation that needs a fresh sign-in says so', async () => {
   assert.equal(await codeOf(await delegates('nobody', key, answer.accessToken)), 'delegation-denied');
 });
 
+test('a rule on how fresh the person’s sign-in is was about the moment when they delegated', async () => {
+  await admin.add({ name: 'careful-2', kind: 'agent', groups: ['careful'], expiresAtMs: null }, null);
+  const before = relay.clock.offsetMs;
+  relay.clock.offsetMs = 0;
+  const key = await newKey();
+  const { answer } = await logIn(relay, key, password);
+  const delegated = await delegates('careful-2', key, answer.accessToken);
+  const { token } = (await delegated.json()) as { token: string };
+  relay.clock.offsetMs += 600_000;
+  const { principal } = await signedIn({ assertion: token });
+  relay.clock.offsetMs = before;
+  assert.equal(principal.actsFor?.email, 'ana@example.com');
+});
+
+test('an agent’s login is renewed by the sign-in of the person that it came from, and by no other of theirs', async () => {
+  await admin.add({ name: 'renewing', kind: 'agent', groups: ['assistants'], expiresAtMs: null }, null);
+  const tokens: string[] = [];
+  for (let i = 0; i < 2; i++) {
+    const key = await newKey();
+    const { answer } = await logIn(relay, key, password);
+    const delegated = await delegates('renewing', key, answer.accessToken);
+    tokens.push(((await delegated.json()) as { token: string }).token);
+  }
+  const agent = newKey();
+  const { login } = await signedIn({ assertion: tokens[0] }, agent);
+  assert.equal((await signedIn({ assertion: tokens[0], renews: login }, agent)).login, login);
+  assert.equal(await codeOf(await post({ assertion: tokens[1], renews: login }, agent)), 'login-ended');
+
+  // Ended by an operator: what it could come back with is worth nothing either; the other sign-in's is.
+  const stored = (await relay.state.logins.live()).find(({ id }) => id === login)!;
+  await relay.state.logins.endByOperator(stored.id, { account: 'root', reason: null });
+  await relay.state.delegations.removeOf(stored.parent!, stored.principal.subject);
+  assert.equal(await codeFor(tokens[0]!), 'delegation-ended');
+  await signedIn({ assertion: tokens[1] });
+});
+
 test('an agent that acts for somebody is out when its account expires, as one that acts by itself', async () => {
   const expiresAtMs = relay.clock.wallMs() + 300_000;
   await admin.add({ name: 'brief', kind: 'agent', groups: ['assistants'], expiresAtMs }, null);

@@ -36,6 +36,7 @@ export default class AdminLoginsEnd extends OperatorCommand {
         // First the login, which counts at once; then what it could come back with.
         await state.logins.endByOperator(login.id, operatorAct(flags.reason ?? null));
         await state.artefacts.removeBoundTo(login.jkt);
+        if (login.parent !== null) await state.delegations.removeOf(login.parent, login.principal.subject);
         this.print(`  Ended ${login.id} of ${nameOf(login.principal)}`);
       }
       const elsewhere = signInElsewhere(config.identity);
