@@ -22,7 +22,7 @@ function mount(): string | false {
   if (process.getuid?.() !== 0) return 'only root can mount a small file system';
   mkdirSync(disk);
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m', 'tmpfs', disk], { stdio: 'pipe' });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', disk], { stdio: 'pipe' });
     return false;
   } catch (error) {
     return `no tmpfs can be mounted: ${String(error)}`;
@@ -79,8 +79,8 @@ test(
   'full: the session ends, the client is told, no session opens, and what closes things is in the log',
   { skip },
   async () => {
-    stage = await startStage({ config: { evidence: { directory: evidence, space: { reserve: '16MiB' } } } });
-    assert.equal(reserveBytes(), 16 * MiB);
+    stage = await startStage({ config: { evidence: { directory: evidence, space: { reserve: '32MiB' } } } });
+    assert.equal(reserveBytes(), 32 * MiB);
     // So little room that what sealing saves is not enough for the reserve.
     writeFileSync(path.join(disk, 'ballast'), Buffer.alloc(8 * MiB, 'x'));
     const idle = await stage.connect();
@@ -119,7 +119,7 @@ test(
   'break-glass: named people are let in, recorded into the reserve, until it is used up',
   { skip },
   async () => {
-    await eventually('a reserve that was given back in part', () => reserveBytes() < 16 * MiB);
+    await eventually('a reserve that was given back in part', () => reserveBytes() < 32 * MiB);
     const unknown = await breakGlass('--person', 'nobody@example.com', '--reason', 'INC-4711');
     assert.equal(unknown.code, 2);
     const opened = await breakGlass('--person', 'ana@example.com', '--reason', 'INC-4711', '--json');
@@ -145,7 +145,7 @@ test('with room again the relay serves, by itself, and the record verifies', { s
   resize('256m');
   for (const name of ['ballast', 'more']) rmSync(path.join(disk, name));
   await eventually('room again', async () => (await readiness()).status === 200);
-  assert.equal(reserveBytes(), 16 * MiB);
+  assert.equal(reserveBytes(), 32 * MiB);
   const again = await stage.connect();
   assert.equal((await run(psql(), ['-XAtc', 'SELECT 1'], { env: again.env })).stdout, '1\n');
   await again.running.stop('SIGINT');

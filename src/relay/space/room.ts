@@ -69,6 +69,8 @@ const closing: ReadonlySet<EntryKind> = new Set<EntryKind>([
   'break-glass.used',
   'break-glass.ended',
   'log.key-rotated',
+  // It makes room.
+  'evidence.erased',
   'gap',
 ]);
 

@@ -13,7 +13,7 @@ import { SyslogDestination } from './syslog.ts';
 export interface Destination {
   /**
    * Resolves when it has them all. After a failure the same lines are sent again, as often as it takes.
-   * @throws StreamError `stream-unreachable`, `stream-refused`
+   * @throws StreamError `stream-unreachable`, `stream-not-taken`
    */
   send(lines: readonly string[], signal: AbortSignal): Promise<void>;
   close(): void;

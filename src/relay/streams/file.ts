@@ -19,7 +19,7 @@ export class FileDestination implements Destination {
       try {
         const status = await handle.stat();
         if (!status.isFile() || (status.mode & 0o077) !== 0)
-          throw new StreamError('stream-refused', `${this.#file} is not a file of one user alone`, {
+          throw new StreamError('stream-not-taken', `${this.#file} is not a file of one user alone`, {
             hint: `chmod 600 ${this.#file}`,
           });
         await handle.appendFile(lines.map((line) => `${line}\n`).join(''));

@@ -31,7 +31,8 @@ export class HttpsDestination implements Destination {
       AbortSignal.any([stop, AbortSignal.timeout(timeoutMs)]),
     );
     if (status >= 200 && status < 300) return;
-    const code = status === 408 || status === 429 || status >= 500 ? 'stream-unreachable' : 'stream-refused';
+    const code =
+      status === 408 || status === 429 || status >= 500 ? 'stream-unreachable' : 'stream-not-taken';
     throw new StreamError(code, `${this.#url.host} answered ${status}`);
   }
 
