@@ -114,13 +114,19 @@ export function addSegment(totals: SessionTotals, segment: Omit<SessionTotals, '
   };
 }
 
-/** Index of the last bundle's start at or before the last `relay.started`; 0 when there is none. */
-async function lastStart(directory: string): Promise<number> {
+/**
+ * Index of the last `relay.started` before `before`; 0 when there is none. No session is open there, and every sign-in that an
+ * entry behind it names is told behind it.
+ * @param before default: the end
+ */
+export async function lastStart(directory: string, before = Infinity): Promise<number> {
   const started = Buffer.from('"kind":"relay.started"');
   const size = await publishedSize(directory);
-  for (let n = Math.ceil(size / tileWidth) - 1; n > 0; n--) {
+  for (let n = Math.ceil(Math.min(size, before) / tileWidth) - 1; n > 0; n--) {
     const bundle = await readBundle(directory, n, size);
-    const found = bundle.findLastIndex((bytes) => bytes.includes(started) && startsARun(bytes));
+    const found = bundle.findLastIndex(
+      (bytes, at) => n * tileWidth + at < before && bytes.includes(started) && startsARun(bytes),
+    );
     if (found >= 0) return n * tileWidth + found;
   }
   return 0;

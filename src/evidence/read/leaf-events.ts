@@ -4,7 +4,7 @@
  * a checkpoint names is told: it cannot be taken back.
  */
 import path from 'node:path';
-import { publishedSize } from '../log/read.ts';
+import { lastStart, publishedSize } from '../log/read.ts';
 import { readRecords } from '../recording/records.ts';
 import { CommandAssembler, OutcomeAssembler, unfinished, type Command } from './commands.ts';
 import { readEntries } from './entries.ts';
@@ -27,7 +27,8 @@ export class LeafReader {
   readonly #from: number;
   readonly #entries: EntryEvents;
   readonly #sessions = new Map<string, SessionCommands>();
-  #next = 0;
+  /** Null: not begun. */
+  #next: number | null = null;
 
   /**
    * @param evidence directory
@@ -45,7 +46,10 @@ export class LeafReader {
    * @throws EvidenceError `evidence-not-found`, `log-damaged`
    */
   async *published(): AsyncGenerator<LeafEvents> {
-    const size = await publishedSize(path.join(this.#evidence, 'log'));
+    const log = path.join(this.#evidence, 'log');
+    const size = await publishedSize(log);
+    // What came before the run of the relay that the first leaf is of, nothing behind it refers to.
+    this.#next ??= await lastStart(log, this.#from + 1);
     if (this.#next >= size) return;
     for await (const logged of readEntries(this.#evidence, this.#next)) {
       if (logged.index >= size) return;

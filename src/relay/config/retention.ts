@@ -38,3 +38,9 @@ export function resolveRetention({ recordings, originals, targets }: RetentionFi
 
 export const retainedOf = ({ all, targets }: RetentionRules, target: string): Retained =>
   targets.get(target) ?? all;
+
+/** Whether anything is ever too old. */
+export const erases = ({ all, targets }: RetentionRules): boolean =>
+  [all, ...targets.values()].some(
+    ({ recordingsMs, originalsMs }) => recordingsMs !== null || originalsMs !== null,
+  );

@@ -11,6 +11,7 @@ import { relayActor, type NewEntry } from '../../evidence/entry.ts';
 import type { HoldScope } from '../../evidence/entries/erasure.ts';
 import type { Log } from '../../evidence/log/log.ts';
 import type { OperatorAct } from '../../evidence/operator-act.ts';
+import { readEntries as readLeaves } from '../../evidence/log/read.ts';
 import { readEntries } from '../../evidence/read/entries.ts';
 import { isInScope, Kept, type Erasable, type Hold, type KeptSession } from '../../evidence/read/kept.ts';
 import { originalsName, sessionPath } from '../../evidence/recording/layout.ts';
@@ -18,7 +19,7 @@ import type { Clock } from '../../system/clock.ts';
 import { durableFiles } from '../../system/durable-file.ts';
 import { ulid } from '../../system/ulid.ts';
 import type { RelayLogger } from '../logging.ts';
-import { retainedOf, type RetentionRules } from '../config/retention.ts';
+import { erases, retainedOf, type RetentionRules } from '../config/retention.ts';
 import { RetentionError } from './error.ts';
 
 export interface RetentionOptions {
@@ -47,6 +48,8 @@ export class Retention {
   readonly #kept = new Kept();
   readonly #stop = new AbortController();
   #next = 0;
+  /** Removed by this process, or found to be gone. */
+  readonly #gone = new Set<string>();
   #turns: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | null = null;
 
@@ -56,11 +59,22 @@ export class Retention {
 
   /** Removes what the run before left, erases what is too old, and again every hour. */
   start(): void {
-    const sweep = (): void => {
-      this.sweep().catch((error: unknown) => this.#options.logger.error('retention failed', {}, error));
+    const failed = (error: unknown): void => this.#options.logger.error('retention failed', {}, error);
+    const sweep = async (): Promise<void> => {
+      if (await this.#isNeeded()) await this.sweep();
     };
-    this.#timer = setInterval(sweep, sweepMs).unref();
-    sweep();
+    this.#timer = setInterval(() => void sweep().catch(failed), sweepMs).unref();
+    void sweep().catch(failed);
+  }
+
+  /** A relay that keeps everything reads nothing of its log for it, but whether something was erased on request. */
+  async #isNeeded(): Promise<boolean> {
+    const { directory, rules } = this.#options;
+    if (this.#next > 0 || erases(rules)) return true;
+    const erased = Buffer.from('"kind":"evidence.erased"');
+    for await (const { bytes } of readLeaves(path.join(directory, 'log')))
+      if (bytes.includes(erased)) return true;
+    return false;
   }
 
   /** Resolves when nothing is under way. */
@@ -190,7 +204,8 @@ export class Retention {
       const late = AbortSignal.timeout(coveredMs);
       await this.#options.log.covered(AbortSignal.any([late, this.#stop.signal]));
       // What nobody signed yet goes at the next sweep.
-      if (!late.aborted) for (const session of told) await this.#remove(session);
+      if (!late.aborted && !this.#stop.signal.aborted)
+        for (const session of told) await this.#remove(session);
       this.#options.logger.info('evidence erased', { count: told.length, reason: why.cause });
     }
     return { erased: told.map(({ session }) => session), held };
@@ -198,6 +213,8 @@ export class Retention {
 
   /** What the log says was erased. Nothing where it is gone already. */
   async #remove({ session, openedAt, segments, erased }: KeptSession): Promise<void> {
+    const what = `${session} ${erased.has('recording') ? 'recording' : 'originals'}`;
+    if (this.#gone.has(what)) return;
     const directory = path.join(this.#options.directory, sessionPath(Date.parse(openedAt), session));
     try {
       if (erased.has('recording')) {
@@ -208,6 +225,7 @@ export class Retention {
           await removeThere(path.join(directory, originalsName(index)));
         await syncThere(directory);
       }
+      this.#gone.add(what);
     } catch (error) {
       this.#options.logger.error('evidence not erased', { session }, error);
     }

@@ -46,7 +46,7 @@ export function parseDestination(text: string, directory: string): DestinationAd
 }
 
 export interface DestinationOptions {
-  /** Read at each connection: a rotated one works without a restart. Null: none. */
+  /** Read for each batch: a rotated one works without a restart. Null: none. */
   readonly token: (() => string) | null;
   /** PEM of the authority that the receiver's certificate is of; null: the system's. */
   readonly ca: (() => string) | null;

@@ -8,15 +8,11 @@ const timeoutMs = 30_000;
 export class HttpsDestination implements Destination {
   readonly #url: URL;
   readonly #options: DestinationOptions;
-  readonly #agent: Agent;
+  #agent: Agent | null = null;
 
   constructor(url: URL, options: DestinationOptions) {
     this.#url = url;
     this.#options = options;
-    this.#agent = new Agent({
-      connections: 1,
-      connect: { timeout: timeoutMs, ca: options.ca?.(), ...options.client?.() },
-    });
   }
 
   async send(lines: readonly string[], stop: AbortSignal): Promise<void> {
@@ -38,6 +34,11 @@ export class HttpsDestination implements Destination {
 
   async #post(headers: Record<string, string>, body: string, signal: AbortSignal): Promise<number> {
     try {
+      const { ca, client } = this.#options;
+      this.#agent ??= new Agent({
+        connections: 1,
+        connect: { timeout: timeoutMs, ca: ca?.(), ...client?.() },
+      });
       const answer = await request(this.#url, {
         method: 'POST',
         headers,
@@ -54,6 +55,7 @@ export class HttpsDestination implements Destination {
   }
 
   close(): void {
-    this.#agent.destroy().catch(() => undefined);
+    this.#agent?.destroy().catch(() => undefined);
+    this.#agent = null;
   }
 }
