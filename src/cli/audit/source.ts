@@ -37,6 +37,7 @@ import { visible } from '../colour.ts';
 export type AuditErrorCode =
   | 'identity-invalid' // a file that should hold age identities does not
   | 'identity-exists'
+  | 'recipient-invalid' // no X25519 recipient of age
   | 'session-not-recorded'
   | 'channel-not-recorded' // a server's session has no such channel, or none that can be shown
   | 'task-not-recorded'

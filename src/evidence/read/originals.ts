@@ -106,7 +106,7 @@ export interface OpenedOriginals {
 /**
  * Opens a segment's originals.
  * @param identities `AGE-SECRET-KEY-1…`
- * @throws EvidenceError `originals-locked`: none of the identities opens them, or they were changed
+ * @throws EvidenceError `originals-locked`: none of the identities opens them; `originals-unreadable`: they were changed
  */
 export async function openOriginals(
   { session, segment, age, sealKey, originals }: SealedSegment,
@@ -114,30 +114,56 @@ export async function openOriginals(
 ): Promise<OpenedOriginals> {
   const opened = new Map<number, Buffer>();
   let digest: string | null = null;
-  try {
-    if (age !== null) {
-      const content = await decrypt(identities, age);
-      digest = hash('sha256', content, 'hex');
-      takeItems(content, opened);
-    }
-    if (sealKey === null) return { originals: opened, digest };
-    const key = segmentKey(await decrypt(identities, sealKey), session, segment);
+  if (age !== null) {
+    const content = await openAge(age, identities, segment);
+    digest = hash('sha256', content, 'hex');
+    readable(segment, () => takeItems(content, opened));
+  }
+  if (sealKey === null) return { originals: opened, digest };
+  const wrapped = await openAge(sealKey, identities, segment);
+  readable(segment, () => {
+    const key = segmentKey(wrapped, session, segment);
     for (const { first, bytes } of originals)
       takeItems(openRecord(key, first, Buffer.from(bytes, 'base64')), opened);
-    return { originals: opened, digest };
+  });
+  return { originals: opened, digest };
+}
+
+/**
+ * What an age file of a segment holds.
+ * @param age base64
+ * @throws EvidenceError as `openOriginals`
+ */
+export async function openAge(age: string, identities: readonly string[], segment: number): Promise<Buffer> {
+  const file = Buffer.from(age, 'base64');
+  const decrypter = new Decrypter();
+  for (const identity of identities) decrypter.addIdentity(identity);
+  try {
+    return Buffer.from(await decrypter.decrypt(file));
   } catch (cause) {
+    if (!isForOthers(cause)) throw unreadable(segment, cause);
     throw new EvidenceError(
       'originals-locked',
       `the originals of segment ${segment} cannot be opened with this identity`,
-      { hint: 'use the identity of one of the relay’s evidence.seal.recipients', cause },
+      { hint: 'use the identity of one of the recipients that they were sealed to', cause },
     );
   }
 }
 
-async function decrypt(identities: readonly string[], file: string): Promise<Buffer> {
-  const decrypter = new Decrypter();
-  for (const identity of identities) decrypter.addIdentity(identity);
-  return Buffer.from(await decrypter.decrypt(Buffer.from(file, 'base64')));
+/** No other word for it comes from the library. */
+const isForOthers = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith('no identity matched');
+
+const unreadable = (segment: number, cause: unknown): EvidenceError =>
+  new EvidenceError('originals-unreadable', `the originals of segment ${segment} were changed`, { cause });
+
+/** @throws EvidenceError `originals-unreadable` for whatever `read` throws */
+function readable(segment: number, read: () => void): void {
+  try {
+    read();
+  } catch (cause) {
+    throw unreadable(segment, cause);
+  }
 }
 
 /** `["salt", …]`, which earlier versions did not write, then `[sealed index, original]`, one after another. */

@@ -85,12 +85,17 @@ export class OriginalsCheck {
       opened = await openOriginals(sealed, this.#identities);
     } catch (error) {
       if (!(error instanceof EvidenceError)) throw error;
+      if (error.code !== 'originals-locked') {
+        this.#findings.failure(
+          'originals-unreadable',
+          'what is sealed was changed: it cannot be read',
+          place,
+        );
+        return;
+      }
       this.#report.locked += 1;
-      this.#findings.warning(
-        'originals-locked',
-        'the identity does not open the originals of a segment',
-        place,
-      );
+      const message = 'the identity does not open the originals of a segment';
+      this.#findings.warning('originals-locked', message, place);
       return;
     }
     if (!promised) this.#report.unpromised += 1;

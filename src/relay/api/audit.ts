@@ -220,8 +220,8 @@ async function mayReadRange(
 }
 
 /** A session of somebody else is, to one who may not read it, as if it were not there. */
-async function one(
-  { directory, authorizeRead }: AuditRoutesOptions,
+export async function one(
+  { directory, authorizeRead }: Pick<AuditRoutesOptions, 'directory' | 'authorizeRead'>,
   request: FastifyRequest<ById>,
 ): Promise<[EvidenceReader, SessionSummary]> {
   const reader = await authorizeRead(request);

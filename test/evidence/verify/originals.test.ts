@@ -8,6 +8,7 @@ import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { sessionDirectory } from '../../../src/evidence/recording/layout.ts';
 import { encryptAge, parseRecipient } from '../../../src/evidence/recording/age.ts';
 import { OriginalsCheck } from '../../../src/evidence/verify/originals.ts';
+import { Reseals } from '../../../src/evidence/verify/reseals.ts';
 import { checkContents } from '../../../src/evidence/verify/contents.ts';
 import { checkSegment } from '../../../src/evidence/verify/segments.ts';
 import type { EntryOf } from '../../../src/evidence/entry.ts';
@@ -36,7 +37,12 @@ async function codes(
     directory,
     openedAtMs,
     { entry, index: 0 },
-    { findings, erasures: { excuses: () => false }, take: () => undefined },
+    {
+      findings,
+      erasures: { excuses: () => false },
+      reseals: new Reseals(findings),
+      take: () => undefined,
+    },
   );
   return found;
 }
