@@ -118,6 +118,10 @@ test('with an identity: originals are what the log promised, all of them, and no
   const forged = Buffer.from('8200416f8201416f8202416f', 'hex'); // [0, 'o'] [1, 'o'] [2, 'o']
   writeFileSync(age, encryptAge([recipient], forged));
   assert.deepEqual(await opened(fixture, [identity]), [['originals-mismatch'], none]);
+  const bytes = encryptAge([recipient], forged);
+  bytes[bytes.length - 1]! ^= 1;
+  writeFileSync(age, bytes);
+  assert.deepEqual(await opened(fixture, [identity]), [['originals-unreadable'], none]);
   const fewer = forged.subarray(0, 8);
   writeFileSync(age, encryptAge([recipient], fewer));
   const promised = hash('sha256', fewer, 'hex');
