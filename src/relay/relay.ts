@@ -154,6 +154,7 @@ async function serve(parts: Parts): Promise<Relay> {
   const resealing = new Resealing({
     directory: config.evidence.directory,
     append: evidence.append,
+    log,
     retention,
     logger,
   });

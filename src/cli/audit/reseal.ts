@@ -38,8 +38,12 @@ export function recipientsOf(texts: readonly string[]): AgeRecipient[] {
   });
 }
 
+/** The relay answers when its log has signed that; one signature is for all that wait. Some megabytes each at most. */
+const together = 16;
+
 export class Resealer {
   readonly tally: ResealTally = { resealed: 0, locked: 0, inRecording: 0, missing: 0 };
+  readonly #waiting: SealedSegmentView[] = [];
   readonly #account: Pick<Account, 'relay' | 'signIn' | 'client'>;
   readonly #identities: readonly string[];
   readonly #recipients: readonly AgeRecipient[];
@@ -55,33 +59,36 @@ export class Resealer {
   }
 
   /** @throws EvidenceError `originals-unreadable`; RelayProblem, AgentError */
-  async take({ session, segment, age, sealKey }: SealedSegmentView): Promise<void> {
-    if (age === null) {
-      this.tally[sealKey === null ? 'missing' : 'inRecording'] += 1;
-      return;
-    }
-    const content = await openAge(age, this.#identities, segment).catch((error: unknown) => {
-      if (error instanceof EvidenceError && error.code === 'originals-locked') return null;
-      throw error;
-    });
-    if (content === null) this.tally.locked += 1;
-    else {
-      await this.#put(
-        { session, segment },
-        Buffer.from(age, 'base64'),
-        encryptAge(this.#recipients, content),
-      );
-      this.tally.resealed += 1;
-    }
+  async take(segment: SealedSegmentView): Promise<void> {
+    if (segment.age === null) this.tally[segment.sealKey === null ? 'missing' : 'inRecording'] += 1;
+    else if (this.#waiting.push(segment) === together) await this.#reseal();
   }
 
-  /** @throws EvidenceError `originals-locked` when the identities opened nothing of what is there */
-  finish(): ResealTally {
+  /** @throws as `take`; EvidenceError `originals-locked` when the identities opened nothing of what is there */
+  async finish(): Promise<ResealTally> {
+    await this.#reseal();
     if (this.tally.resealed === 0 && this.tally.locked > 0)
       throw new EvidenceError('originals-locked', 'the identity opens none of these originals', {
         hint: 'it may be that they were sealed anew already',
       });
     return this.tally;
+  }
+
+  async #reseal(): Promise<void> {
+    await Promise.all(this.#waiting.splice(0).map((segment) => this.#resealOne(segment)));
+  }
+
+  async #resealOne({ session, segment, age }: SealedSegmentView): Promise<void> {
+    const before = Buffer.from(age!, 'base64');
+    const content = await openAge(age!, this.#identities, segment).catch((error: unknown) => {
+      if (error instanceof EvidenceError && error.code === 'originals-locked') return null;
+      throw error;
+    });
+    if (content === null) this.tally.locked += 1;
+    else {
+      await this.#put({ session, segment }, before, encryptAge(this.#recipients, content));
+      this.tally.resealed += 1;
+    }
   }
 
   async #put(

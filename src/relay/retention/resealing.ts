@@ -1,10 +1,10 @@
 /**
- * Originals that an auditor has sealed to others. What takes the place of a segment's age file, each step durable before the
- * next, so that a relay may die behind any of them:
+ * Originals that an auditor has sealed to others. How a file takes the place of a segment's age file, each step durable before
+ * the next, so that a relay may die behind any of them:
  *
- * 1. `<index>.age.tmp` holds the new file. Died here: the log does not name it, and it means nothing.
- * 2. The log's `originals.resealed` names both digests, and the new one counts. Died here: the old file still stands there, which
- *    verification tells from a wrong one; the next start goes on with step 3.
+ * 1. `<index>.age.tmp` holds it. Died here: the log does not name it, and it means nothing.
+ * 2. The log's `originals.resealed` names both digests, then a signed checkpoint covers that. Died here: the old file still
+ *    stands there, which verification tells from a wrong one; the next start goes on with step 3.
  * 3. It is renamed to `<index>.age`, and the directory synced.
  *
  * The relay cannot see what is in either file. A hold therefore forbids resealing, as it forbids erasing.
@@ -12,6 +12,7 @@
 import { hash } from 'node:crypto';
 import path from 'node:path';
 import type { EntryOf, NewEntry, UnstampedEntry } from '../../evidence/entry.ts';
+import type { Log } from '../../evidence/log/log.ts';
 import { readEntries } from '../../evidence/read/entries.ts';
 import type { KeptSession } from '../../evidence/read/kept.ts';
 import { parseRecipient } from '../../evidence/recording/age.ts';
@@ -28,6 +29,7 @@ export interface ResealingOptions {
   /** The evidence directory. */
   readonly directory: string;
   readonly append: (entry: NewEntry) => Promise<unknown>;
+  readonly log: Pick<Log, 'covered'>;
   readonly retention: Pick<Retention, 'undisturbed'>;
   readonly logger: Pick<RelayLogger, 'warn' | 'error'>;
   /** Default: the disk's. */
@@ -39,9 +41,9 @@ export class Resealing {
   readonly #files: DurableFiles;
   #last = new DigestsOf('');
 
-  constructor({ files = durableFiles, ...options }: ResealingOptions & { readonly files?: DurableFiles }) {
-    this.#options = { ...options, files };
-    this.#files = files;
+  constructor(options: ResealingOptions) {
+    this.#options = options;
+    this.#files = options.files ?? durableFiles;
   }
 
   /** Puts in place what the run before told and did not. */
@@ -57,39 +59,45 @@ export class Resealing {
       const of = told.get(entry.session) ?? new Map<number, string>();
       told.set(entry.session, of.set(entry.segment, entry.to));
     }
-    for (const [id, segments] of told)
-      await this.#options.retention.undisturbed(id, async (session) => {
-        if (session === null || session.erased.size > 0) return;
-        for (const [segment, digest] of segments)
-          if (await this.#publish(this.#place(session, segment), digest))
-            this.#options.logger.warn('resealed originals put in place', { session: id, segment });
-      });
+    if (told.size > 0) await this.#covered();
+    for (const [session, segments] of told)
+      for (const [segment, digest] of segments)
+        if (await this.#publish({ session, segment }, digest))
+          this.#options.logger.warn('resealed originals put in place', { session, segment });
   }
 
   /**
    * Resolves when the file is in its place.
    * @param age has the digest that the entry names as `to`
-   * @throws RelayError `reseal-refused`; what `append` throws; Error of a system call
+   * @throws RelayError `reseal-refused`, `evidence-unavailable`; what `append` throws; Error of a system call
    */
-  replace(entry: Resealed, age: Buffer): Promise<void> {
+  async replace(entry: Resealed, age: Buffer): Promise<void> {
     const { append, retention } = this.#options;
-    return retention.undisturbed(entry.session, async (session, hold) => {
+    await retention.undisturbed(entry.session, async (session, hold) => {
       if (session === null || session.closedAt === null) throw refused('its session is not over');
       if (hold !== null) throw refused(`hold ${hold.hold} forbids changing its files`);
       if (session.erased.size > 0) throw refused('they were erased');
       const place = this.#place(session, entry.segment);
       const digest = await this.#digestOf(entry);
       if (digest === undefined) throw refused('there are none in this segment');
-      await this.#publish(place, digest);
+      if (entry.from !== digest) throw refused('they were sealed anew meanwhile');
       const before = await this.#files.read(place.file);
       if (before === null || hash('sha256', before, 'hex') !== digest)
         throw refused('the file is not the one that the log names');
-      if (entry.from !== digest) throw refused('they were sealed anew meanwhile');
       checkShape(entry, age, before);
       await this.#write(place, age);
       await append(entry);
-      await this.#publish(place, entry.to);
     });
+    await this.#covered();
+    await this.#publish(entry, entry.to);
+  }
+
+  /** What nobody signed goes into its place at the next start. @throws RelayError `evidence-unavailable` */
+  async #covered(): Promise<void> {
+    const late = AbortSignal.timeout(coveredMs);
+    await this.#options.log.covered(late);
+    if (late.aborted)
+      throw new RelayError('evidence-unavailable', 'The log’s key does not sign what was resealed.');
   }
 
   #place({ session, openedAt }: KeptSession, segment: number): Place {
@@ -118,12 +126,19 @@ export class Resealing {
   }
 
   /** Step 3, if the file of this digest waits for it. */
-  async #publish({ directory, file, unfinished }: Place, digest: string): Promise<boolean> {
-    const written = await this.#files.read(unfinished);
-    if (written === null || hash('sha256', written, 'hex') !== digest) return false;
-    await this.#files.rename(unfinished, file);
-    await this.#files.syncDirectory(directory);
-    return true;
+  #publish(
+    { session: id, segment }: Pick<Resealed, 'session' | 'segment'>,
+    digest: string,
+  ): Promise<boolean> {
+    return this.#options.retention.undisturbed(id, async (session) => {
+      if (session === null || session.erased.size > 0) return false;
+      const { directory, file, unfinished } = this.#place(session, segment);
+      const written = await this.#files.read(unfinished);
+      if (written === null || hash('sha256', written, 'hex') !== digest) return false;
+      await this.#files.rename(unfinished, file);
+      await this.#files.syncDirectory(directory);
+      return true;
+    });
   }
 
   /** The digest that counts for a segment's age file, as the log says now. */
@@ -133,6 +148,9 @@ export class Resealing {
     return this.#last.digests.get(segment);
   }
 }
+
+/** As long as an operator who erases waits for a checkpoint. */
+const coveredMs = 30_000;
 
 interface Place {
   readonly directory: string;
