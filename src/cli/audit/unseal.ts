@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { openOriginals } from '../../evidence/read/originals.ts';
-import type { SealedSegmentView } from '../../wire/audit.ts';
+import type { SealedSegmentView, SessionSummaryView } from '../../wire/audit.ts';
 import { colour, visible } from '../colour.ts';
 import { AuditError, namedFile } from './source.ts';
 
@@ -12,6 +12,10 @@ import { AuditError, namedFile } from './source.ts';
 export interface Unsealed {
   readonly session: string;
   readonly segment: number;
+  /** When it was recorded. */
+  readonly time: string;
+  /** Who opened the session: e-mail, else subject. */
+  readonly person: string;
   readonly sealed: number | null;
   readonly rule: string;
   readonly part: SealedSegmentView['redactions'][number]['part'];
@@ -41,20 +45,21 @@ export async function identitiesIn(file: string): Promise<string[]> {
   });
 }
 
-/** @param indexes sealed indexes that are wanted; empty: all */
+/** @param segments of the session */
 export async function* unsealed(
+  { openedAt, principal }: Pick<SessionSummaryView, 'openedAt' | 'principal'>,
   segments: AsyncIterable<SealedSegmentView>,
   identities: readonly string[],
-  indexes: ReadonlySet<number>,
 ): AsyncGenerator<Unsealed> {
   for await (const segment of segments) {
     const { originals } = await openOriginals(segment, identities);
-    for (const { part, subject, ...place } of segment.redactions) {
-      if (indexes.size > 0 && (place.sealed === null || !indexes.has(place.sealed))) continue;
+    for (const { part, micros, subject, ...place } of segment.redactions) {
       const original = place.sealed === null ? undefined : originals.get(place.sealed);
       yield {
         session: segment.session,
         segment: segment.segment,
+        time: new Date(Date.parse(openedAt) + Math.floor(micros / 1000)).toISOString(),
+        person: principal.email ?? principal.subject,
         ...place,
         part,
         command: part === 'statement' || subject === 0 ? null : subject,

@@ -44,7 +44,7 @@ export default class AuditReseal extends RelayCommand {
       for (const session of sessions) {
         if (session.closedAt === null) this.note(`  ${session.session} is not over: left as it is`);
         else if (session.totals.redactions > 0)
-          for await (const segment of source.originals(session, null)) await resealer.take(segment);
+          for await (const segment of source.originals(session)) await resealer.take(segment);
       }
       return resealer.finish();
     });

@@ -32,9 +32,11 @@ export class RuleNames {
   }
 }
 
-/** Where a value was masked: `subject` is the command's number, or the statement's. */
+/** Where and when a value was masked: `subject` is the command's number, or the statement's. */
 export type PlacedRedaction = NamedRedaction & {
   readonly part: RedactionPart;
+  /** Since `session.opened`. */
+  readonly micros: number;
   readonly connection: number;
   readonly subject: number;
 };
@@ -51,23 +53,45 @@ export interface SealedSegment {
   readonly originals: readonly { readonly first: number; readonly bytes: string }[];
 }
 
+/** Which masked values of a session; what is left out is any. */
+export interface SealedChoice {
+  readonly segment?: number | undefined;
+  /** A rule, or one of its detectors: NAME, or NAME/DETECTOR. */
+  readonly rule?: string | undefined;
+  /** In whose text, parameters or result it stands. */
+  readonly command?: number | undefined;
+  /** Sealed indexes in their segment. */
+  readonly indexes?: readonly number[] | undefined;
+}
+
+const isChosen = (
+  { rule, command, indexes }: SealedChoice,
+  { part, subject, sealed, ...place }: PlacedRedaction,
+): boolean =>
+  (rule === undefined || `${place.rule}/`.startsWith(`${rule}/`)) &&
+  (command === undefined || (part !== 'statement' && subject === command)) &&
+  (indexes === undefined || (sealed !== null && indexes.includes(sealed)));
+
 /** Far more than the originals of a segment take. */
 const largestAgeBytes = 64 * 1024 * 1024;
 
 /**
- * The segments of a session that masked something.
+ * The segments of a session that masked something of the choice, with the places of that alone.
  * @param directory the session's
- * @param only this segment; null for all
  * @throws EvidenceError `recording-damaged`
  */
-export async function* readSealed(directory: Location, only: number | null): AsyncGenerator<SealedSegment> {
+export async function* readSealed(
+  directory: Location,
+  choice: SealedChoice = {},
+): AsyncGenerator<SealedSegment> {
   const rules = new RuleNames();
   let segment: Mutable<SealedSegment> | null = null;
   const complete = async (): Promise<SealedSegment | null> => {
-    if (segment === null || segment.redactions.length === 0) return null;
-    if (only !== null && segment.segment !== only) return null;
+    if (segment === null || (choice.segment ?? segment.segment) !== segment.segment) return null;
+    const redactions = segment.redactions.filter((place) => isChosen(choice, place));
+    if (redactions.length === 0) return null;
     const file = await readIfThere(within(directory, originalsName(segment.segment)), largestAgeBytes);
-    return { ...segment, age: file?.toString('base64') ?? null };
+    return { ...segment, redactions, age: file?.toString('base64') ?? null };
   };
   for await (const record of new SegmentCursor(directory).records()) {
     if (record.kind === 'segment') {
@@ -90,9 +114,9 @@ function take(record: SegmentRecord, segment: Mutable<SealedSegment>, rules: Rul
   else if (record.kind === 'originals')
     segment.originals.push({ first: record.first, bytes: record.bytes.toString('base64') });
   else if (record.kind === 'redactions') {
-    const { part, connection, subject } = record;
+    const { t: micros, part, connection, subject } = record;
     for (const place of rules.places(record))
-      segment.redactions.push({ ...place, part, connection, subject });
+      segment.redactions.push({ ...place, part, micros, connection, subject });
   }
 }
 

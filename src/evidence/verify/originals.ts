@@ -57,7 +57,7 @@ export class OriginalsCheck {
     for (const [session, { openedAtMs, segments }] of this.#promised) {
       const directory = sessionPath(openedAtMs, session);
       try {
-        for await (const sealed of readSealed(within(evidence, directory), null)) {
+        for await (const sealed of readSealed(within(evidence, directory))) {
           const of = segments.get(sealed.segment);
           if (of === undefined) continue;
           const file = `${directory}/${originalsName(sealed.segment)}`;
