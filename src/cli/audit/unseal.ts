@@ -3,6 +3,7 @@
  * hands out what is sealed.
  */
 import { isUtf8 } from 'node:buffer';
+import { Decrypter } from 'age-encryption';
 import { openOriginals } from '../../evidence/read/originals.ts';
 import type { SealedSegmentView, SessionSummaryView } from '../../wire/audit.ts';
 import { colour, visible } from '../colour.ts';
@@ -38,11 +39,20 @@ export interface Unsealed {
 export async function identitiesIn(file: string): Promise<string[]> {
   const lines = (await namedFile(file)).toString('utf8').split(/\r?\n/);
   const identities = lines.map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
-  if (identities.length > 0 && identities.every((line) => /^AGE-SECRET-KEY-1[A-Z0-9]+$/.test(line)))
-    return identities;
+  if (identities.length > 0 && identities.every(isIdentity)) return identities;
   throw new AuditError('identity-invalid', `${file} holds no age identity`, {
     hint: 'it should have a line AGE-SECRET-KEY-1…, as hoop audit keygen writes it',
   });
+}
+
+/** With its checksum; of an X25519 key alone, as recipients are. */
+function isIdentity(line: string): boolean {
+  try {
+    new Decrypter().addIdentity(line);
+    return /^AGE-SECRET-KEY-1[A-Z0-9]+$/.test(line);
+  } catch {
+    return false;
+  }
 }
 
 /** @param segments of the session */

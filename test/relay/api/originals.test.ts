@@ -2,11 +2,14 @@
 import { NoteSigner } from '../../../src/evidence/log/note.ts';
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { Readable } from 'node:stream';
 import fastify from 'fastify';
-import { generateIdentity, identityToRecipient } from 'age-encryption';
+import { generateHybridIdentity, generateIdentity, identityToRecipient } from 'age-encryption';
 import { LocalSource, RelaySource } from '../../../src/cli/audit/source.ts';
-import { lineOf, unsealed, type Unsealed } from '../../../src/cli/audit/unseal.ts';
+import { identitiesIn, lineOf, unsealed, type Unsealed } from '../../../src/cli/audit/unseal.ts';
 import { readEntries } from '../../../src/evidence/read/entries.ts';
 import { parseRecipient } from '../../../src/evidence/recording/age.ts';
 import { auditRoutes, ReadEntries } from '../../../src/relay/api/audit.ts';
@@ -164,4 +167,21 @@ test('from a relay: who may unseal gets what is sealed, and the entry stands bef
     'unseal {"segment":"0"}',
     'unseal {"rule":"cards","segment":"1"}',
   ]);
+});
+
+test('an identity is one with its checksum, and of the kind that recipients are', async () => {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'hoop-identity-')), 'key');
+  const identity = await generateIdentity();
+  const look = (text: string): Promise<string[]> => {
+    writeFileSync(file, text);
+    return identitiesIn(file);
+  };
+  try {
+    assert.deepEqual(await look(`# made by somebody\n${identity}\n\n`), [identity]);
+    const other = identity.endsWith('Q') ? 'P' : 'Q';
+    for (const wrong of ['', '# nothing', `${identity.slice(0, -1)}${other}`, await generateHybridIdentity()])
+      await assert.rejects(look(wrong), { code: 'identity-invalid' }, wrong);
+  } finally {
+    rmSync(path.dirname(file), { recursive: true });
+  }
 });
