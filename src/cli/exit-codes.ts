@@ -96,6 +96,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'identity-invalid',
     'identity-exists',
     'originals-locked',
+    'recipient-invalid',
     'export-exists',
     'evidence-unreadable',
     'evidence-not-found',
@@ -121,6 +122,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'relay-not-running',
   ],
   [exitCodes.verificationFailed]: [
+    'originals-unreadable',
     'log-key-changed',
     'note-unverified',
     'handover-invalid',

@@ -11,6 +11,7 @@ import canonicalize from 'canonicalize';
 import { z } from 'zod';
 import { erasureEntries } from './entries/erasure.ts';
 import { logKeyRotated } from './entries/log-key.ts';
+import { originalsEntries } from './entries/originals.ts';
 import {
   base,
   byPerson,
@@ -380,6 +381,7 @@ export const Entry = z.discriminatedUnion('kind', [
   LogKeyRotated,
   ...storageEntries,
   ...erasureEntries,
+  ...originalsEntries,
   Gap,
 ]);
 export type Entry = z.infer<typeof Entry>;
@@ -392,6 +394,7 @@ const acts = [
   'review.decided',
   'agent.delegated',
   'evidence.read',
+  'originals.resealed',
 ] as const;
 /** What a person did and signed. `login` and `request` of a read are absent in entries of earlier versions. */
 export type Act = EntryOf<(typeof acts)[number]>;

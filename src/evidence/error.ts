@@ -17,7 +17,8 @@ export type EvidenceErrorCode =
   | 'entry-invalid' // a program asked for an entry that the format forbids
   | 'recording-failed' // a record could not be written, or stalled past its bound; the session must end
   | 'recording-damaged' // bytes of a recording that are not the format
-  | 'originals-locked' // no identity at hand opens the sealed originals, or they are not what was sealed
+  | 'originals-locked' // no identity at hand opens the sealed originals
+  | 'originals-unreadable' // an identity opens them, and what is in them was changed
   | 'bundle-malformed' // no ZIP, or one that two programs could read differently, or damaged
   | 'bundle-interrupted' // what an interrupted export left is of another export or another log
   | 'search-pattern-invalid' // what is looked for is outside of the language, or takes too long

@@ -166,6 +166,11 @@ export class Policies {
     return this.evaluate({ action: 'unseal', principal, session, circumstances });
   }
 
+  /** May this principal seal the originals of a session to other auditors? */
+  reseal(principal: Principal, session: SessionResource, circumstances: Circumstances): Decision {
+    return this.evaluate({ action: 'reseal', principal, session, circumstances });
+  }
+
   /** May this principal read the record of a session, or, with null, of everything? */
   readEvidence(
     principal: Principal,

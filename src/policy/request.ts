@@ -50,7 +50,7 @@ export type PolicyRequest = { readonly principal: Principal } & (
       readonly circumstances: ExecuteCircumstances;
     }
   | {
-      readonly action: 'kill' | 'unseal' | 'review';
+      readonly action: 'kill' | 'unseal' | 'reseal' | 'review';
       readonly session: SessionResource;
       readonly circumstances: Circumstances;
     }

@@ -17,6 +17,7 @@ export const actions = [
   'kill',
   'readEvidence',
   'unseal',
+  'reseal',
   'administer',
   'delegate',
 ] as const;
@@ -96,7 +97,7 @@ action execute, forward appliesTo {
 };
 
 // "own": the session belongs to the principal who asks, or to an agent that acts for that person.
-action kill, unseal, review appliesTo {
+action kill, unseal, reseal, review appliesTo {
   principal: [Person, Service, Agent],
   resource: [Session],
   context: { time: datetime, sourceAddress: ipaddr, authAgeSeconds?: Long, acr?: String, amr: Set<String>, own: Bool },

@@ -14,6 +14,7 @@ export type RelayErrorCode =
   | 'step-up-required' // policy would allow it after a fresh sign-in
   | 'evidence-denied' // policy does not allow this principal to read evidence
   | 'evidence-unavailable' // the relay cannot record, so it opens no session
+  | 'reseal-refused' // these originals cannot be replaced, or not by this file
   | 'relay-draining' // the relay is stopping and opens no session
   | 'relay-overloaded' // a bound of the relay is reached
   | 'relay-bind-failed'; // the address cannot be listened on

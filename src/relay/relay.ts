@@ -9,6 +9,7 @@ import { openClassifier, type SqlClassifier } from '../protocols/postgres/sql/cl
 import { systemClock } from '../system/clock.ts';
 import path from 'node:path';
 import { auditRoutes, ReadEntries } from './api/audit.ts';
+import { resealRoutes } from './api/reseal.ts';
 import { searchRoutes } from './api/search.ts';
 import { evidenceReaders } from './api/evidence-readers.ts';
 import { logRoutes } from './api/log.ts';
@@ -39,6 +40,7 @@ import { postgresProtocol } from './sessions/postgres.ts';
 import { openShellClassifier } from './shell-grammar.ts';
 import type { ShellClassifier } from '../protocols/ssh/shell/classifier.ts';
 import { sshProtocol } from './sessions/ssh.ts';
+import { Resealing } from './retention/resealing.ts';
 import { Retention } from './retention/retention.ts';
 import { SessionRegistry } from './sessions/registry.ts';
 import { createServer, listen } from './server.ts';
@@ -149,6 +151,13 @@ async function serve(parts: Parts): Promise<Relay> {
     clock: systemClock,
     logger,
   });
+  const resealing = new Resealing({
+    directory: config.evidence.directory,
+    append: evidence.append,
+    log,
+    retention,
+    logger,
+  });
   const streams = await Streams.open(config, { logger, published: () => log.published });
   const endSessions = (): void => registry.endLive('evidence-failed');
   const breakGlass = new BreakGlass({
@@ -168,7 +177,7 @@ async function serve(parts: Parts): Promise<Relay> {
   parts.policies.onReplaced = () => registry.endUnauthorized();
   const upgrades = openUpgrades(registry, identity);
   const app = createServer(parts);
-  await addRoutes(app, parts, { provider, identity, machines, registry, reviews });
+  await addRoutes(app, parts, { provider, identity, machines, registry, reviews, resealing });
   let draining = false;
   healthRoutes(app, {
     checks: {
@@ -204,6 +213,7 @@ async function serve(parts: Parts): Promise<Relay> {
   });
   streams.start();
   retention.start();
+  resealing.start();
   const control = await openControl({ ...parts, breakGlass, retention });
   logger.info('listening', { address: `${config.listen.host}:${address.port}`, version });
   const steps = {
@@ -348,12 +358,14 @@ async function addRoutes(
     machines,
     registry,
     reviews,
+    resealing,
   }: {
     provider: EmbeddedProvider | null;
     identity: RelayIdentity;
     machines: MachineSignIns;
     registry: SessionRegistry;
     reviews: OpenedReviews;
+    resealing: Resealing;
   },
 ): Promise<void> {
   const shared = {
@@ -426,6 +438,7 @@ async function addRoutes(
   const signer = { name: config.log.origin, sign: (text: string) => evidence.log.signer.sign(text) };
   auditRoutes(app, { directory, authorizeRead, reads, signer });
   searchRoutes(app, { directory, authorizeRead, reads });
+  resealRoutes(app, { directory, authorize: authorizeRead, resealing });
   logRoutes(app, { directory: path.join(directory, 'log'), authorizeRead, reads, log: evidence.log });
   if (provider !== null) await app.register(mountProvider(provider));
 }

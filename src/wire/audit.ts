@@ -11,8 +11,8 @@
  * - `GET /v1/audit/sessions/:id/streams` → `StreamItem` of `evidence/read`, as JSON lines: what passed through them; `?channel=`,
  *   `?input=true`, `?follow=true`
  * - `GET /v1/audit/events` → `EvidenceEvent` of `evidence/read`, as JSON lines; filters of `AuditQuery`
- * - `GET /v1/audit/sessions/:id/originals` → `SealedSegment` of `evidence/read`, as JSON lines; `?segment=`; still sealed. Needs
- *   the right to unseal; its entry says so
+ * - `GET /v1/audit/sessions/:id/originals` → `SealedSegment` of `evidence/read`, as JSON lines; still sealed. `?segment=`,
+ *   `?rule=`, `?command=`, `?index=` choose what is handed out. Needs the right to unseal; its entry says so
  * - `GET /v1/audit/tail` → the same from now on, until the caller hangs up; empty lines keep it alive
  * - `GET /v1/audit/stream?next=` → `LeafView` as JSON lines: by the log's own order, from this leaf on, until the caller hangs up; empty
  *   lines say that there is nothing more for now
@@ -321,7 +321,13 @@ export const SealedSegmentView = z.object({
   session: ulid,
   segment: count,
   redactions: z.array(
-    z.object({ ...redaction, part: z.enum(redactionParts), connection: count, subject: count }),
+    z.object({
+      ...redaction,
+      part: z.enum(redactionParts),
+      micros: count,
+      connection: count,
+      subject: count,
+    }),
   ),
   age: base64.nullable(),
   sealKey: base64.nullable(),
@@ -330,4 +336,16 @@ export const SealedSegmentView = z.object({
 export type SealedSegmentView = z.infer<typeof SealedSegmentView>;
 
 /** Query of `GET /v1/audit/sessions/:id/originals`. */
-export const OriginalsQuery = z.strictObject({ segment: z.coerce.number().int().nonnegative().optional() });
+export const OriginalsQuery = z.strictObject({
+  segment: z.coerce.number().int().nonnegative().optional(),
+  rule: text.optional(),
+  command: z.coerce.number().int().positive().optional(),
+  /** Sealed indexes, separated by commas. */
+  index: z
+    .string()
+    .regex(/^\d{1,9}(,\d{1,9})*$/)
+    .max(1024)
+    .optional(),
+});
+export type OriginalsQuery = z.infer<typeof OriginalsQuery>;
+export const indexesIn = ({ index }: OriginalsQuery): number[] | undefined => index?.split(',').map(Number);

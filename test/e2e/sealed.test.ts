@@ -191,6 +191,8 @@ test(
       (await lea.hoop('audit', 'unseal', ...range, '--rule', 'none')).stderr,
       /nothing was masked/,
     );
+    const told = await lea.hoop('audit', 'export', '--format', 'jsonl');
+    assert.match(told.stdout, /"action":"unseal".*"filters":\{"rule":"personal"\}/);
     const nothing = await lea.hoop('audit', 'unseal', '--identity', key);
     assert.deepEqual([nothing.code, /name a session, or say which/.test(nothing.stderr)], [2, true]);
     const offline = await lea.hoop('audit', 'unseal', session, '--identity', key, '--dir', out);

@@ -74,6 +74,7 @@ export const programs = {
     needs: ['softhsm2-util', 'openssl', '/usr/lib/softhsm/libsofthsm2.so'],
   },
   age: { packages: ['age'], purpose: 'sealed originals are opened by age itself', needs: ['age'] },
+  zstd: { packages: ['zstd'], purpose: 'segments are decompressed by zstd itself', needs: ['zstd'] },
   sftp: {
     packages: ['openssh-client', 'openssh-sftp-server'],
     purpose: 'files go through hoop with OpenSSH’s own sftp, scp and sftp-server',

@@ -16,6 +16,7 @@ export function* reportLines({ report, sessions, bundle }: Verified): Generator<
   if (bundle !== undefined) yield* insideLines(bundle, counts.sessions);
   yield `  checked     ${counts.entries} entries, ${counts.segments} segments, ${counts.signatures} signatures of people`;
   if (report.originals !== null) yield* originalsLines(report.originals);
+  if (counts.resealed > 0) yield `  resealed    ${counts.resealed} files of originals, as the log says`;
   const { segments, originals } = counts.erased;
   if (segments + originals > 0)
     yield `  erased      ${segments} segments and ${originals} files of originals, as the log says`;

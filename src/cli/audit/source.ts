@@ -23,7 +23,9 @@ import {
   ChannelList,
   ChannelView,
   EventView,
+  indexesIn,
   LeafView,
+  type OriginalsQuery,
   SealedSegmentView,
   SessionList,
   SessionSummaryView,
@@ -37,6 +39,7 @@ import { visible } from '../colour.ts';
 export type AuditErrorCode =
   | 'identity-invalid' // a file that should hold age identities does not
   | 'identity-exists'
+  | 'recipient-invalid' // no X25519 recipient of age
   | 'session-not-recorded'
   | 'channel-not-recorded' // a server's session has no such channel, or none that can be shown
   | 'task-not-recorded'
@@ -105,8 +108,8 @@ export interface AuditSource {
   ): AsyncIterable<StreamView | null>;
   /** The last item is the `end`. */
   search(query: SearchQuery, signal: AbortSignal): AsyncIterable<SearchView>;
-  /** What the session masked, still sealed. @param segment only this one; null: all */
-  originals(session: SessionSummaryView, segment: number | null): AsyncIterable<SealedSegmentView>;
+  /** What of the choice the session masked, still sealed. */
+  originals(session: SessionSummaryView, choice?: OriginalsQuery): AsyncIterable<SealedSegmentView>;
 }
 
 export interface StreamsChoice {
@@ -205,8 +208,12 @@ export class LocalSource implements AuditSource {
     for await (const item of searchSessions(sessions, { from, to }, options)) yield SearchView.parse(item);
   }
 
-  async *originals(session: SessionSummaryView, segment: number | null): AsyncGenerator<SealedSegmentView> {
-    for await (const sealed of readSealed(recordingOf(this.#evidence, session), segment))
+  async *originals(
+    session: SessionSummaryView,
+    query: OriginalsQuery = {},
+  ): AsyncGenerator<SealedSegmentView> {
+    const choice = { ...query, indexes: indexesIn(query) };
+    for await (const sealed of readSealed(recordingOf(this.#evidence, session), choice))
       yield SealedSegmentView.parse(sealed);
   }
 }
@@ -290,8 +297,9 @@ export class RelaySource implements AuditSource {
     if (!ended) throw cut();
   }
 
-  originals({ session }: SessionSummaryView, segment: number | null): AsyncGenerator<SealedSegmentView> {
-    const more: Record<string, string> = segment === null ? {} : { segment: String(segment) };
+  originals({ session }: SessionSummaryView, query: OriginalsQuery = {}): AsyncGenerator<SealedSegmentView> {
+    const given = Object.entries(query).filter(([, value]) => value !== undefined);
+    const more = Object.fromEntries(given.map(([name, value]) => [name, String(value)]));
     return this.#lines(ofSession('unseal', session, '/originals', more), SealedSegmentView);
   }
 

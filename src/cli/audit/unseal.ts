@@ -3,8 +3,9 @@
  * hands out what is sealed.
  */
 import { isUtf8 } from 'node:buffer';
+import { Decrypter } from 'age-encryption';
 import { openOriginals } from '../../evidence/read/originals.ts';
-import type { SealedSegmentView } from '../../wire/audit.ts';
+import type { SealedSegmentView, SessionSummaryView } from '../../wire/audit.ts';
 import { colour, visible } from '../colour.ts';
 import { AuditError, namedFile } from './source.ts';
 
@@ -12,6 +13,10 @@ import { AuditError, namedFile } from './source.ts';
 export interface Unsealed {
   readonly session: string;
   readonly segment: number;
+  /** When it was recorded. */
+  readonly time: string;
+  /** Who opened the session: e-mail, else subject. */
+  readonly person: string;
   readonly sealed: number | null;
   readonly rule: string;
   readonly part: SealedSegmentView['redactions'][number]['part'];
@@ -34,27 +39,37 @@ export interface Unsealed {
 export async function identitiesIn(file: string): Promise<string[]> {
   const lines = (await namedFile(file)).toString('utf8').split(/\r?\n/);
   const identities = lines.map((line) => line.trim()).filter((line) => line !== '' && !line.startsWith('#'));
-  if (identities.length > 0 && identities.every((line) => /^AGE-SECRET-KEY-1[A-Z0-9]+$/.test(line)))
-    return identities;
+  if (identities.length > 0 && identities.every(isIdentity)) return identities;
   throw new AuditError('identity-invalid', `${file} holds no age identity`, {
     hint: 'it should have a line AGE-SECRET-KEY-1…, as hoop audit keygen writes it',
   });
 }
 
-/** @param indexes sealed indexes that are wanted; empty: all */
+/** With its checksum; of an X25519 key alone, as recipients are. */
+function isIdentity(line: string): boolean {
+  try {
+    new Decrypter().addIdentity(line);
+    return /^AGE-SECRET-KEY-1[A-Z0-9]+$/.test(line);
+  } catch {
+    return false;
+  }
+}
+
+/** @param segments of the session */
 export async function* unsealed(
+  { openedAt, principal }: Pick<SessionSummaryView, 'openedAt' | 'principal'>,
   segments: AsyncIterable<SealedSegmentView>,
   identities: readonly string[],
-  indexes: ReadonlySet<number>,
 ): AsyncGenerator<Unsealed> {
   for await (const segment of segments) {
     const { originals } = await openOriginals(segment, identities);
-    for (const { part, subject, ...place } of segment.redactions) {
-      if (indexes.size > 0 && (place.sealed === null || !indexes.has(place.sealed))) continue;
+    for (const { part, micros, subject, ...place } of segment.redactions) {
       const original = place.sealed === null ? undefined : originals.get(place.sealed);
       yield {
         session: segment.session,
         segment: segment.segment,
+        time: new Date(Date.parse(openedAt) + Math.floor(micros / 1000)).toISOString(),
+        person: principal.email ?? principal.subject,
         ...place,
         part,
         command: part === 'statement' || subject === 0 ? null : subject,

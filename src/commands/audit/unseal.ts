@@ -47,18 +47,13 @@ export default class AuditUnseal extends AuditCommand {
         this.note(
           '  offline: no relay knows of this, and no entry of the log tells that these originals were opened',
         );
-      const indexes = new Set(flags.index);
+      const { rule, command, segment } = flags;
+      const choice = { rule, command, segment, index: flags.index?.join(',') };
       let some = false;
       for (const session of sessions) {
         // Of one that is open the log does not know all yet.
         if (session.closedAt !== null && session.totals.redactions === 0) continue;
-        for await (const one of unsealed(
-          source.originals(session, flags.segment ?? null),
-          identities,
-          indexes,
-        )) {
-          if (flags.rule !== undefined && !`${one.rule}/`.startsWith(`${flags.rule}/`)) continue;
-          if (flags.command !== undefined && one.command !== flags.command) continue;
+        for await (const one of unsealed(session, source.originals(session, choice), identities)) {
           some = true;
           const before = sessions.length === 1 ? '' : `${session.session}  `;
           await this.write(this.jsonEnabled() ? `${JSON.stringify(one)}\n` : `${before}${lineOf(one)}\n`);

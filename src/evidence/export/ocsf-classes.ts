@@ -225,6 +225,7 @@ const byKind: Readonly<
   'log.key-rotated': ['eventLogActivity', 'Other'],
   login: ['authentication', 'Logon'],
   'login.ended': ['authentication', 'Logoff'],
+  'originals.resealed': ['eventLogActivity', 'Other'],
   'relay.recovered': ['applicationLifecycle', 'Restart'],
   'relay.started': ['applicationLifecycle', 'Start'],
   'review.decided': ['entityManagement', 'Update'],

@@ -32,9 +32,11 @@ export class RuleNames {
   }
 }
 
-/** Where a value was masked: `subject` is the command's number, or the statement's. */
+/** Where and when a value was masked: `subject` is the command's number, or the statement's. */
 export type PlacedRedaction = NamedRedaction & {
   readonly part: RedactionPart;
+  /** Since `session.opened`. */
+  readonly micros: number;
   readonly connection: number;
   readonly subject: number;
 };
@@ -51,23 +53,45 @@ export interface SealedSegment {
   readonly originals: readonly { readonly first: number; readonly bytes: string }[];
 }
 
+/** Which masked values of a session; what is left out is any. */
+export interface SealedChoice {
+  readonly segment?: number | undefined;
+  /** A rule, or one of its detectors: NAME, or NAME/DETECTOR. */
+  readonly rule?: string | undefined;
+  /** In whose text, parameters or result it stands. */
+  readonly command?: number | undefined;
+  /** Sealed indexes in their segment. */
+  readonly indexes?: readonly number[] | undefined;
+}
+
+const isChosen = (
+  { rule, command, indexes }: SealedChoice,
+  { part, subject, sealed, ...place }: PlacedRedaction,
+): boolean =>
+  (rule === undefined || `${place.rule}/`.startsWith(`${rule}/`)) &&
+  (command === undefined || (part !== 'statement' && subject === command)) &&
+  (indexes === undefined || (sealed !== null && indexes.includes(sealed)));
+
 /** Far more than the originals of a segment take. */
 const largestAgeBytes = 64 * 1024 * 1024;
 
 /**
- * The segments of a session that masked something.
+ * The segments of a session that masked something of the choice, with the places of that alone.
  * @param directory the session's
- * @param only this segment; null for all
  * @throws EvidenceError `recording-damaged`
  */
-export async function* readSealed(directory: Location, only: number | null): AsyncGenerator<SealedSegment> {
+export async function* readSealed(
+  directory: Location,
+  choice: SealedChoice = {},
+): AsyncGenerator<SealedSegment> {
   const rules = new RuleNames();
   let segment: Mutable<SealedSegment> | null = null;
   const complete = async (): Promise<SealedSegment | null> => {
-    if (segment === null || segment.redactions.length === 0) return null;
-    if (only !== null && segment.segment !== only) return null;
+    if (segment === null || (choice.segment ?? segment.segment) !== segment.segment) return null;
+    const redactions = segment.redactions.filter((place) => isChosen(choice, place));
+    if (redactions.length === 0) return null;
     const file = await readIfThere(within(directory, originalsName(segment.segment)), largestAgeBytes);
-    return { ...segment, age: file?.toString('base64') ?? null };
+    return { ...segment, redactions, age: file?.toString('base64') ?? null };
   };
   for await (const record of new SegmentCursor(directory).records()) {
     if (record.kind === 'segment') {
@@ -90,9 +114,9 @@ function take(record: SegmentRecord, segment: Mutable<SealedSegment>, rules: Rul
   else if (record.kind === 'originals')
     segment.originals.push({ first: record.first, bytes: record.bytes.toString('base64') });
   else if (record.kind === 'redactions') {
-    const { part, connection, subject } = record;
+    const { t: micros, part, connection, subject } = record;
     for (const place of rules.places(record))
-      segment.redactions.push({ ...place, part, connection, subject });
+      segment.redactions.push({ ...place, part, micros, connection, subject });
   }
 }
 
@@ -106,7 +130,7 @@ export interface OpenedOriginals {
 /**
  * Opens a segment's originals.
  * @param identities `AGE-SECRET-KEY-1…`
- * @throws EvidenceError `originals-locked`: none of the identities opens them, or they were changed
+ * @throws EvidenceError `originals-locked`: none of the identities opens them; `originals-unreadable`: they were changed
  */
 export async function openOriginals(
   { session, segment, age, sealKey, originals }: SealedSegment,
@@ -114,30 +138,56 @@ export async function openOriginals(
 ): Promise<OpenedOriginals> {
   const opened = new Map<number, Buffer>();
   let digest: string | null = null;
-  try {
-    if (age !== null) {
-      const content = await decrypt(identities, age);
-      digest = hash('sha256', content, 'hex');
-      takeItems(content, opened);
-    }
-    if (sealKey === null) return { originals: opened, digest };
-    const key = segmentKey(await decrypt(identities, sealKey), session, segment);
+  if (age !== null) {
+    const content = await openAge(age, identities, segment);
+    digest = hash('sha256', content, 'hex');
+    readable(segment, () => takeItems(content, opened));
+  }
+  if (sealKey === null) return { originals: opened, digest };
+  const wrapped = await openAge(sealKey, identities, segment);
+  readable(segment, () => {
+    const key = segmentKey(wrapped, session, segment);
     for (const { first, bytes } of originals)
       takeItems(openRecord(key, first, Buffer.from(bytes, 'base64')), opened);
-    return { originals: opened, digest };
+  });
+  return { originals: opened, digest };
+}
+
+/**
+ * What an age file of a segment holds.
+ * @param age base64
+ * @throws EvidenceError as `openOriginals`
+ */
+export async function openAge(age: string, identities: readonly string[], segment: number): Promise<Buffer> {
+  const file = Buffer.from(age, 'base64');
+  const decrypter = new Decrypter();
+  for (const identity of identities) decrypter.addIdentity(identity);
+  try {
+    return Buffer.from(await decrypter.decrypt(file));
   } catch (cause) {
+    if (!isForOthers(cause)) throw unreadable(segment, cause);
     throw new EvidenceError(
       'originals-locked',
       `the originals of segment ${segment} cannot be opened with this identity`,
-      { hint: 'use the identity of one of the relay’s evidence.seal.recipients', cause },
+      { hint: 'use the identity of one of the recipients that they were sealed to', cause },
     );
   }
 }
 
-async function decrypt(identities: readonly string[], file: string): Promise<Buffer> {
-  const decrypter = new Decrypter();
-  for (const identity of identities) decrypter.addIdentity(identity);
-  return Buffer.from(await decrypter.decrypt(Buffer.from(file, 'base64')));
+/** No other word for it comes from the library. */
+const isForOthers = (error: unknown): boolean =>
+  error instanceof Error && error.message.startsWith('no identity matched');
+
+const unreadable = (segment: number, cause: unknown): EvidenceError =>
+  new EvidenceError('originals-unreadable', `the originals of segment ${segment} were changed`, { cause });
+
+/** @throws EvidenceError `originals-unreadable` for whatever `read` throws */
+function readable(segment: number, read: () => void): void {
+  try {
+    read();
+  } catch (cause) {
+    throw unreadable(segment, cause);
+  }
 }
 
 /** `["salt", …]`, which earlier versions did not write, then `[sealed index, original]`, one after another. */

@@ -254,6 +254,7 @@ const recordProtection: ControlDefinition = {
   records: [
     { shows: 'who read the record', kinds: ['evidence.read'] },
     { shows: 'recordings and originals that were erased, by rule or on request', kinds: ['evidence.erased'] },
+    { shows: 'originals that were sealed to other auditors, signed', kinds: ['originals.resealed'] },
     { shows: 'holds that forbid erasing', kinds: ['hold.placed', 'hold.released'] },
     { shows: 'hand-overs of the key that signs the log', kinds: ['log.key-rotated'] },
     { shows: 'what could not be recorded, told afterwards', kinds: ['gap'] },

@@ -1,15 +1,10 @@
 /**
- * What the log says was erased: files that may be gone. Known before the segments are looked at, by a pass of its own over the
- * entries; whether an entry may say so at all is checked in order.
+ * What the log says was erased: files that may be gone. Known before the segments are looked at; whether an entry may say so at
+ * all is checked in order.
  */
-import { decodeEntry, type Entry, type EntryOf } from '../entry.ts';
+import type { Entry, EntryOf } from '../entry.ts';
 import { Kept, type Erasable } from '../read/kept.ts';
-import { readEntries } from '../log/read.ts';
-import { within, type Location } from '../location.ts';
-import { EvidenceError } from '../error.ts';
 import type { Findings } from './finding.ts';
-
-const erased = Buffer.from('"kind":"evidence.erased"');
 
 export class Erasures {
   /** `what session` of entries under the checkpoint. */
@@ -19,26 +14,14 @@ export class Erasures {
   /** Files that the log says were erased, and that are gone. */
   readonly files = { segments: 0, originals: 0 };
 
-  private constructor(relations: Findings) {
+  /** @param relations takes what may only be said when no entry is missing */
+  constructor(relations: Findings) {
     this.#relations = relations;
   }
 
-  /** @param size of the checkpoint: what nobody signed excuses nothing */
-  static async read(evidence: Location, size: number, relations: Findings): Promise<Erasures> {
-    const erasures = new Erasures(relations);
-    try {
-      for await (const { index, bytes } of readEntries(within(evidence, 'log'))) {
-        if (index >= size) break;
-        // Few entries are: the others are not worth decoding twice.
-        const decoded = bytes.includes(erased) ? decodeEntry(bytes) : null;
-        if (decoded?.state === 'known' && decoded.entry.kind === 'evidence.erased')
-          erasures.#said.add(`${decoded.entry.what} ${decoded.entry.session}`);
-      }
-    } catch (error) {
-      // Entries that cannot be read are named by the tree's check.
-      if (!(error instanceof EvidenceError)) throw error;
-    }
-    return erasures;
+  /** Before the check: every entry under the checkpoint. */
+  announce(entry: Entry): void {
+    if (entry.kind === 'evidence.erased') this.#said.add(`${entry.what} ${entry.session}`);
   }
 
   /** May this file be missing? Counts it, if so. */

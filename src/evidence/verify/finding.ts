@@ -68,6 +68,8 @@ export type FailureCode =
   | 'originals-digest-mismatch'
   | 'originals-mismatch' // what is sealed, opened with an identity, is not what the log promised
   | 'originals-incomplete' // it holds more or fewer than the recording has places
+  | 'originals-unreadable' // the identity opens the file, and what is in it was changed
+  | 'reseal-invalid' // the file that was sealed anew is not the one that counted then
   | 'recording-unlogged'
   | 'erasure-invalid' // of a session that was not over, or that the log does not name
   | 'erased-under-hold'
@@ -89,6 +91,7 @@ export type WarningCode =
   | 'attribution-unbound' // the issuer signed who it is; that the key is theirs is the relay's word
   | 'attribution-not-checked' // the proof is kept, and of a kind that this program does not read
   | 'originals-locked' // the identity that was given does not open them
+  | 'originals-outdated' // sealed anew, and the file from before is still there
   | 'session-unfinished' // still open, or its end is not signed yet
   | 'review-unfinished' // its session is over and it has no end
   | 'recording-leftover' // what a segment was made from, though its session is closed

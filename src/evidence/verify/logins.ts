@@ -8,6 +8,7 @@ import {
   openDelegateRequest,
   openKillRequest,
   openReadRequest,
+  openResealRequest,
   openSessionRequest,
   thumbprintOf,
 } from './signed-request.ts';
@@ -221,6 +222,11 @@ function openRequest(entry: Signed, key: EntryOf<'login'>['key'], thumbprint: st
       const { action, session, from, to, filters } = entry;
       const said = { action: `evidence.${action}`, session, from, to, filters };
       return claims && claimed({ filters: {}, ...claims }, said);
+    }
+    case 'originals.resealed': {
+      const claims = openResealRequest(entry.request, key, thumbprint);
+      const { session, segment, from, to, recipients } = entry;
+      return claims && claimed(claims, { session, segment, from, to, recipients });
     }
   }
 }

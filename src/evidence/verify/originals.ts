@@ -57,7 +57,7 @@ export class OriginalsCheck {
     for (const [session, { openedAtMs, segments }] of this.#promised) {
       const directory = sessionPath(openedAtMs, session);
       try {
-        for await (const sealed of readSealed(within(evidence, directory), null)) {
+        for await (const sealed of readSealed(within(evidence, directory))) {
           const of = segments.get(sealed.segment);
           if (of === undefined) continue;
           const file = `${directory}/${originalsName(sealed.segment)}`;
@@ -85,12 +85,17 @@ export class OriginalsCheck {
       opened = await openOriginals(sealed, this.#identities);
     } catch (error) {
       if (!(error instanceof EvidenceError)) throw error;
+      if (error.code !== 'originals-locked') {
+        this.#findings.failure(
+          'originals-unreadable',
+          'what is sealed was changed: it cannot be read',
+          place,
+        );
+        return;
+      }
       this.#report.locked += 1;
-      this.#findings.warning(
-        'originals-locked',
-        'the identity does not open the originals of a segment',
-        place,
-      );
+      const message = 'the identity does not open the originals of a segment';
+      this.#findings.warning('originals-locked', message, place);
       return;
     }
     if (!promised) this.#report.unpromised += 1;

@@ -12,6 +12,7 @@ import { readIfThere } from '../regular-file.ts';
 import { checkContents } from './contents.ts';
 import type { Erasures } from './erasures.ts';
 import type { Findings } from './finding.ts';
+import type { Reseals } from './reseals.ts';
 
 /** A segment closes at 1 MiB; one that claims more than this is not decompressed. */
 const maxRawBytes = 256 * 1024 * 1024;
@@ -21,6 +22,12 @@ const maxStoredBytes = 2 * maxRawBytes;
 /** As large as what was masked; not read as a whole into memory beyond this. */
 const maxOriginalsBytes = maxStoredBytes;
 
+interface Checks {
+  readonly findings: Findings;
+  readonly erasures: Pick<Erasures, 'excuses'>;
+  readonly reseals: Pick<Reseals, 'standing'>;
+}
+
 /**
  * @param evidence the evidence directory
  * @param take gets every record of a segment that is the one that was logged
@@ -29,14 +36,11 @@ export async function checkSegment(
   evidence: Location,
   openedAtMs: number,
   { entry, index }: { entry: EntryOf<'segment'>; index: number },
-  {
-    findings,
-    erasures,
-    take,
-  }: { findings: Findings; erasures: Pick<Erasures, 'excuses'>; take: (record: SegmentRecord) => void },
+  { take, ...checks }: Checks & { take: (record: SegmentRecord) => void },
 ): Promise<void> {
   const directory = sessionPath(openedAtMs, entry.session);
-  await checkOriginals(evidence, directory, { entry, index }, { findings, erasures });
+  const { findings, erasures } = checks;
+  await checkOriginals(evidence, directory, { entry, index }, checks);
   const file = `${directory}/${sealedName(entry.index)}`;
   const place = { index, session: entry.session, segment: entry.index, file };
   const stored = await readIfThere(within(evidence, file), Math.min(entry.bytes, maxStoredBytes));
@@ -72,7 +76,7 @@ async function checkOriginals(
   evidence: Location,
   directory: string,
   { entry, index }: { entry: EntryOf<'segment'>; index: number },
-  { findings, erasures }: { findings: Findings; erasures: Pick<Erasures, 'excuses'> },
+  { findings, erasures, reseals }: Checks,
 ): Promise<void> {
   const file = `${directory}/${originalsName(entry.index)}`;
   const place = { index, session: entry.session, segment: entry.index, file };
@@ -83,12 +87,21 @@ async function checkOriginals(
   } else if (stored === null) {
     if (!erasures.excuses(entry.session, 'originals'))
       findings.failure('originals-missing', 'the sealed originals of a segment are missing', place);
-  } else if (hash('sha256', stored, 'hex') !== entry.sealed)
-    findings.failure(
-      'originals-digest-mismatch',
-      'the sealed originals of a segment are not those that were logged',
-      place,
-    );
+  } else {
+    const standing = reseals.standing(entry, hash('sha256', stored, 'hex'));
+    if (standing === 'foreign')
+      findings.failure(
+        'originals-digest-mismatch',
+        'the sealed originals of a segment are not those that were logged',
+        place,
+      );
+    else if (standing === 'replaced')
+      findings.warning(
+        'originals-outdated',
+        'the originals of a segment were sealed to others, and the file is still that from before',
+        place,
+      );
+  }
 }
 
 function decompress(stored: Buffer, rawBytes: number): Buffer | null {

@@ -6,6 +6,7 @@ import { createPublicKey, hash, verify } from 'node:crypto';
 import type { z } from 'zod';
 import { AgentDelegateClaims, SessionKillClaims, SessionOpenClaims } from '../../wire/api.ts';
 import { EvidenceReadClaims } from '../../wire/audit.ts';
+import { ResealClaims } from '../../wire/reseal.ts';
 import { ReviewDecisionClaims } from '../../wire/reviews.ts';
 import type { EntryOf } from '../entry.ts';
 
@@ -77,3 +78,6 @@ export const openDelegateRequest = (
   key: LoginKey,
   thumbprint: string,
 ): AgentDelegateClaims | null => open(jws, key, thumbprint, AgentDelegateClaims);
+
+export const openResealRequest = (jws: string, key: LoginKey, thumbprint: string): ResealClaims | null =>
+  open(jws, key, thumbprint, ResealClaims);

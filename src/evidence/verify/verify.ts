@@ -9,6 +9,7 @@ import { parseCheckpoint, type Checkpoint } from '../log/checkpoint.ts';
 import { NoteVerifier, parseNote } from '../log/note.ts';
 import { parsePolicy, quorumOf, type WitnessPolicy } from '../log/policy.ts';
 import { noteBytes, readIfThere } from '../regular-file.ts';
+import { entriesAhead } from './ahead.ts';
 import { Attribution, type AttributionOptions, type AttributionReport } from './attribution/attribution.ts';
 import { BreakGlassCheck } from './break-glass.ts';
 import { Erasures } from './erasures.ts';
@@ -18,6 +19,7 @@ import { LogKeys } from './keys.ts';
 import { Logins } from './logins.ts';
 import { OriginalsCheck, type OriginalsReport } from './originals.ts';
 import { checkRecordings } from './recordings.ts';
+import { Reseals } from './reseals.ts';
 import { Reviews } from './reviews.ts';
 import { checkSegment } from './segments.ts';
 import { Sessions } from './sessions.ts';
@@ -80,6 +82,8 @@ export interface Report {
     readonly segments: number;
     /** Of them, and of their originals, what the log says was erased, and is gone. */
     readonly erased: { readonly segments: number; readonly originals: number };
+    /** Files of originals that are not those that were sealed first, as the log says. */
+    readonly resealed: number;
     readonly signatures: number;
   };
   /** Null when it was not asked for. With `sessions`: of acts about those alone. */
@@ -115,7 +119,7 @@ export async function verifyAnd(
     const { size, origin } = checkpoint;
     if (policy !== null) witnesses = await WitnessCheck.open(log, { policy, origin }, findings);
     history.onEntry = (index, time) => witnesses?.entry(index, time);
-    await history.readErasures(size);
+    await history.readAhead(size);
     const tree = new TreeCheck(log, size, findings);
     const since = compareSince(options, checkpoint, findings);
     await tree.readAll(
@@ -218,7 +222,8 @@ class EntryCheck {
   readonly #breakGlass: BreakGlassCheck;
   readonly #attribution: Attribution | null;
   readonly #originals: OriginalsCheck | null;
-  #erasures: Erasures | null = null;
+  readonly #erasures: Erasures;
+  readonly #reseals: Reseals;
   #entries = 0;
   #segments = 0;
   #from: string | null = null;
@@ -230,6 +235,8 @@ class EntryCheck {
     this.#findings = findings;
     this.#relations = new RelationFindings(findings);
     this.sessions = new Sessions(this.#relations);
+    this.#erasures = new Erasures(this.#relations);
+    this.#reseals = new Reseals(this.#relations);
     this.#attribution =
       options.attribution === undefined
         ? null
@@ -245,8 +252,10 @@ class EntryCheck {
   }
 
   /** @param size of the checkpoint */
-  async readErasures(size: number): Promise<void> {
-    this.#erasures = await Erasures.read(this.#options.directory, size, this.#relations);
+  async readAhead(size: number): Promise<void> {
+    const { directory } = this.#options;
+    for await (const entry of entriesAhead(directory, size, ['evidence.erased', 'originals.resealed']))
+      for (const each of [this.#erasures, this.#reseals]) each.announce(entry);
   }
 
   check(bytes: Buffer, index: number): void | Promise<void> {
@@ -271,7 +280,7 @@ class EntryCheck {
   }
 
   #checkKnown(entry: Entry, index: number): void | Promise<void> {
-    this.#erasures?.take(entry, index);
+    for (const each of [this.#erasures, this.#reseals]) each.take(entry, index);
     switch (entry.kind) {
       case 'relay.started':
         this.#breakGlass.started();
@@ -280,6 +289,7 @@ class EntryCheck {
         this.#attribution?.signedIn(entry, index);
         return this.#logins.signedIn(entry, index);
       case 'agent.delegated':
+      case 'originals.resealed':
         return this.#checkAct(entry, index);
       case 'login.ended':
         return this.#logins.ended(entry, index);
@@ -359,7 +369,8 @@ class EntryCheck {
       { entry, index },
       {
         findings: this.#findings,
-        erasures: this.#erasures!,
+        erasures: this.#erasures,
+        reseals: this.#reseals,
         take,
       },
     );
@@ -395,7 +406,8 @@ class EntryCheck {
         sessions: this.sessions.count,
         unfinishedSessions: this.sessions.unfinished,
         segments: this.#segments,
-        erased: this.#erasures?.files ?? { segments: 0, originals: 0 },
+        erased: this.#erasures.files,
+        resealed: this.#reseals.files,
         signatures: this.#logins.signatures,
       },
       from: this.#from,

@@ -27,6 +27,7 @@ import type { LoginId } from '../../model/ids.ts';
 import {
   askedFor,
   AuditQuery,
+  indexesIn,
   StreamQuery,
   ManifestQuery,
   OriginalsQuery,
@@ -120,7 +121,8 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
     const [reader, session] = await one(options, request);
     if (!reader.mayUnseal(session)) throw denied(reader);
     await reads.append(reader, 'unseal', { session: session.session }, query);
-    return sendLines(reply, readSealed(recordingOf(directory, session), query.segment ?? null));
+    const choice = { ...query, indexes: indexesIn(query) };
+    return sendLines(reply, readSealed(recordingOf(directory, session), choice));
   });
 
   app.get('/v1/audit/events', async (request, reply) => {
@@ -220,8 +222,8 @@ async function mayReadRange(
 }
 
 /** A session of somebody else is, to one who may not read it, as if it were not there. */
-async function one(
-  { directory, authorizeRead }: AuditRoutesOptions,
+export async function one(
+  { directory, authorizeRead }: Pick<AuditRoutesOptions, 'directory' | 'authorizeRead'>,
   request: FastifyRequest<ById>,
 ): Promise<[EvidenceReader, SessionSummary]> {
   const reader = await authorizeRead(request);

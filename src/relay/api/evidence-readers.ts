@@ -17,6 +17,7 @@ import type { Clock } from '../../system/clock.ts';
 import type { RelayConfig } from '../config/config.ts';
 import type { SessionSummary } from '../../evidence/read/sessions.ts';
 import { EvidenceReadClaims, isAskedFor, signedReadHeader } from '../../wire/audit.ts';
+import { ResealClaims } from '../../wire/reseal.ts';
 import { RelayError } from '../error.ts';
 import type { EvidenceReader } from './audit.ts';
 
@@ -29,15 +30,27 @@ export interface EvidenceReadersOptions {
   readonly authenticate: (request: FastifyRequest) => Promise<Authenticated>;
 }
 
+/** An auditor, who may be let seal originals anew. */
+export interface Auditor extends EvidenceReader {
+  /** To other recipients than they are sealed to. */
+  mayReseal(session: SessionSummary): boolean;
+  /** @param jws untrusted. @throws IdentityError `signed-request-…` */
+  signedReseal(jws: string): Promise<ResealClaims>;
+}
+
 /** Authenticates a caller as a reader of evidence. */
 export function evidenceReaders(options: EvidenceReadersOptions) {
-  const { config, policies, clock, authenticate } = options;
-  return async (request: FastifyRequest): Promise<EvidenceReader> => {
+  const { config, policies, clock, replay, authenticate } = options;
+  return async (request: FastifyRequest): Promise<Auditor> => {
     const caller = await authenticate(request);
     const { principal, login, authentication } = caller;
     const circumstancesNow = () => ({ timeMs: clock.wallMs(), sourceAddress: request.ip, authentication });
     let stepUp: StepUp | null = null;
-    const allows = (decision: Decision, action: 'readEvidence' | 'unseal', resource: string): boolean => {
+    const allows = (
+      decision: Decision,
+      action: 'readEvidence' | 'unseal' | 'reseal',
+      resource: string,
+    ): boolean => {
       stepUp = decision.stepUp;
       return decision.allows(action, principal, resource);
     };
@@ -57,6 +70,17 @@ export function evidenceReaders(options: EvidenceReadersOptions) {
         if (resource === null) return false;
         const decision = policies().unseal(principal, resource, circumstancesNow());
         return allows(decision, 'unseal', resource.session);
+      },
+      mayReseal: (session) => {
+        const resource = sessionResource(config, session);
+        if (resource === null) return false;
+        const decision = policies().reseal(principal, resource, circumstancesNow());
+        return allows(decision, 'reseal', resource.session);
+      },
+      signedReseal: (jws) => {
+        const { publicJwk, jkt } = caller;
+        const relay = config.publicUrl;
+        return verifySignedRequest(jws, { schema: ResealClaims, publicJwk, jkt, relay, clock, replay });
       },
       mayRead: (session) => {
         const circumstances = circumstancesNow();

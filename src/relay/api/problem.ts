@@ -47,6 +47,7 @@ const statusOf: Readonly<Record<string, number>> = {
   'review-expired': 409,
   'review-digest-mismatch': 409,
   'review-decided-before': 409,
+  'reseal-refused': 409,
   'issuer-unreachable': 502,
   'issuer-invalid': 502,
   'target-unreachable': 502,

@@ -149,6 +149,20 @@ export class Retention {
     });
   }
 
+  /**
+   * Nothing is erased while `work` goes on.
+   * @param work gets the session and the hold that is on it; null for a session that the log does not name
+   */
+  undisturbed<T>(
+    id: string,
+    work: (session: KeptSession | null, hold: Hold | null) => Promise<T>,
+  ): Promise<T> {
+    return this.#inTurn(() => {
+      const session = this.#kept.session(id) ?? null;
+      return work(session, session && this.#kept.heldBy(session));
+    });
+  }
+
   /** One after another, each with the log as it is then. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const done = this.#turns.then(async () => {

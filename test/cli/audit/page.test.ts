@@ -66,6 +66,7 @@ const found = {
     unfinishedSessions: 1,
     segments: 2,
     erased: { segments: 0, originals: 0 },
+    resealed: 0,
     signatures: 5,
   },
   attribution: null,

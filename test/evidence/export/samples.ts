@@ -45,6 +45,7 @@ const entries: Readonly<Record<Kind, Partial<EvidenceEvent>>> = {
   'log.key-rotated': entry({}, { from: 'a', to: 'b' }),
   login: entry({ principal: ana }, { login: ulid, method: 'device-code', groups: ['engineering'] }),
   'login.ended': entry({ reason: 'logout' }, { login: ulid }),
+  'originals.resealed': entry({ session: session.session, principal: lea }, { segment: 0, recipients: [] }),
   'relay.recovered': entry({}, { sessions: [] }),
   'relay.started': entry({}, { version: '1' }),
   'review.decided': entry(

@@ -127,7 +127,7 @@ export async function checkRecord(directory: string, delivered: readonly number[
   }
   for (const command of delivered) assert.ok(rows.has(`row ${command}`), `row ${command} was delivered`);
   const originals = new Set<string>();
-  for await (const segment of readSealed(recording, null))
+  for await (const segment of readSealed(recording))
     for (const original of (await openOriginals(segment, [identity])).originals.values())
       originals.add(String(original));
   for (const command of delivered)

@@ -8,6 +8,7 @@ import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { sessionDirectory } from '../../../src/evidence/recording/layout.ts';
 import { encryptAge, parseRecipient } from '../../../src/evidence/recording/age.ts';
 import { OriginalsCheck } from '../../../src/evidence/verify/originals.ts';
+import { Reseals } from '../../../src/evidence/verify/reseals.ts';
 import { checkContents } from '../../../src/evidence/verify/contents.ts';
 import { checkSegment } from '../../../src/evidence/verify/segments.ts';
 import type { EntryOf } from '../../../src/evidence/entry.ts';
@@ -36,7 +37,12 @@ async function codes(
     directory,
     openedAtMs,
     { entry, index: 0 },
-    { findings, erasures: { excuses: () => false }, take: () => undefined },
+    {
+      findings,
+      erasures: { excuses: () => false },
+      reseals: new Reseals(findings),
+      take: () => undefined,
+    },
   );
   return found;
 }
@@ -112,6 +118,10 @@ test('with an identity: originals are what the log promised, all of them, and no
   const forged = Buffer.from('8200416f8201416f8202416f', 'hex'); // [0, 'o'] [1, 'o'] [2, 'o']
   writeFileSync(age, encryptAge([recipient], forged));
   assert.deepEqual(await opened(fixture, [identity]), [['originals-mismatch'], none]);
+  const bytes = encryptAge([recipient], forged);
+  bytes[bytes.length - 1]! ^= 1;
+  writeFileSync(age, bytes);
+  assert.deepEqual(await opened(fixture, [identity]), [['originals-unreadable'], none]);
   const fewer = forged.subarray(0, 8);
   writeFileSync(age, encryptAge([recipient], fewer));
   const promised = hash('sha256', fewer, 'hex');

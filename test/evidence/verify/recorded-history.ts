@@ -1,13 +1,14 @@
 /** Histories of a relay through its own recorder, sealer, log and recovery; people sign what they do with real keys. */
 import { hash } from 'node:crypto';
-import { appendFile, readdir } from 'node:fs/promises';
+import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
+import { Decrypter, generateIdentity, identityToRecipient } from 'age-encryption';
 import { relayActor, type EntryOf } from '../../../src/evidence/entry.ts';
 import { Log } from '../../../src/evidence/log/log.ts';
 import { NoteSigner } from '../../../src/evidence/log/note.ts';
 import { unfinishedSessions } from '../../../src/evidence/log/read.ts';
-import { parseRecipient } from '../../../src/evidence/recording/age.ts';
-import { sessionDirectory } from '../../../src/evidence/recording/layout.ts';
+import { encryptAge, parseRecipient } from '../../../src/evidence/recording/age.ts';
+import { originalsName, sessionDirectory } from '../../../src/evidence/recording/layout.ts';
 import { SessionRecorder } from '../../../src/evidence/recording/recorder.ts';
 import { recover, recoveryEntries } from '../../../src/evidence/recording/recover.ts';
 import { Sealer } from '../../../src/evidence/recording/sealer.ts';
@@ -17,8 +18,17 @@ import { ulid } from '../../../src/system/ulid.ts';
 import { boundDigest } from '../../../src/wire/review-binding.ts';
 import { EvidenceFixture, type TestLogin, type TestSession } from './fixture.ts';
 
-const auditors = [parseRecipient('age1r7z284p637v2y3vvd0p5ugpwfqlvdtauzunqkjut42wc7umv9s8sxw23uv')!];
+/** An auditor's identity, and another's. */
+export const [auditor, otherAuditor] = [await generateIdentity(), await generateIdentity()];
+const auditors = [parseRecipient(await identityToRecipient(auditor))!];
 const sha256 = (text: string): string => hash('sha256', text, 'hex');
+
+/** What a file sealed to any of the auditors holds. */
+export async function openAge(file: Buffer): Promise<Buffer> {
+  const decrypter = new Decrypter();
+  for (const identity of [auditor, otherAuditor]) decrypter.addIdentity(identity);
+  return Buffer.from(await decrypter.decrypt(file));
+}
 
 /** A session that goes on. */
 export interface LiveSession {
@@ -163,6 +173,26 @@ export class RecordedHistory implements AsyncDisposable {
   async kill(session: LiveSession, by: TestLogin): Promise<void> {
     await this.fixture.kill(session.of, by);
     await this.close(session, 'killed');
+  }
+
+  /** An auditor seals the originals of a segment to the other one alone. */
+  async reseal({ session, openedAtMs }: TestSession, segment: number, by: TestLogin): Promise<void> {
+    const directory = sessionDirectory(this.fixture.directory, openedAtMs, session);
+    const file = path.join(directory, originalsName(segment));
+    const before = await readFile(file);
+    const content = await openAge(before);
+    const recipients = [await identityToRecipient(otherAuditor)];
+    const after = encryptAge([parseRecipient(recipients[0]!)!], content);
+    const [from, to] = [before, after].map((bytes) => hash('sha256', bytes, 'hex')) as [string, string];
+    const said = { session, segment, from, to, recipients };
+    await this.fixture.log.append({
+      kind: 'originals.resealed',
+      actor: by.actor,
+      ...said,
+      login: by.login,
+      request: by.sign({ action: 'originals.reseal', ...said }),
+    });
+    await writeFile(file, after);
   }
 
   async rotate(): Promise<void> {

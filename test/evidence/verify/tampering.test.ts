@@ -10,6 +10,7 @@ import { appendFile, copyFile, mkdir, rename, rm, truncate } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { identityToRecipient } from 'age-encryption';
 import canonicalize from 'canonicalize';
 import type { Entry } from '../../../src/evidence/entry.ts';
 import { signCheckpoint } from '../../../src/evidence/log/checkpoint.ts';
@@ -17,15 +18,21 @@ import { Cosigner, NoteSigner } from '../../../src/evidence/log/note.ts';
 import { frameEntry, splitBundle, TreeEdge } from '../../../src/evidence/log/tile.ts';
 import { leafHash } from '../../../src/evidence/log/tlog.ts';
 import { witnessedPath } from '../../../src/evidence/log/witnessed.ts';
+import { encryptAge, parseRecipient } from '../../../src/evidence/recording/age.ts';
 import { decodeItem } from '../../../src/evidence/recording/decode.ts';
+import { sessionDirectory } from '../../../src/evidence/recording/layout.ts';
 import { verify, type FailureCode, type VerifyOptions } from '../../../src/evidence/verify/index.ts';
 import type { TestLogin } from './fixture.ts';
-import { RecordedHistory } from './recorded-history.ts';
+import { auditor, openAge, otherAuditor, RecordedHistory } from './recorded-history.ts';
 
 let history: RecordedHistory;
 let [ana, ben]: TestLogin[] = [];
 /** Of three sessions in order: Ana's with reviews and masked values, Ben's that was killed, Ana's that a crash interrupted. */
 const sessions: string[] = [];
+/** Of the first session: the age file of its segment 0 as it was before it was resealed. */
+let replaced: Buffer;
+/** And another segment of it that has originals. */
+let sealed: number;
 /** The checkpoint in the middle of it. */
 let seen: Buffer;
 
@@ -46,6 +53,13 @@ before(async () => {
   await fixture.log.checkpoint();
   seen = readFileSync(fixture.path('log/checkpoint'));
   await history.close(first);
+  const directory = sessionDirectory(fixture.directory, first.of.openedAtMs, first.of.session);
+  replaced = readFileSync(path.join(directory, '0.age'));
+  sealed = Number.parseInt(
+    readdirSync(directory).find((name) => /^[1-9]\d*\.age$/.test(name))!,
+    10,
+  );
+  await history.reseal(first.of, 0, ana);
   const third = await history.open(ana);
   history.command(third, 'select 3', { masked: true });
   sessions.push(...[first, second, third].map(({ of }) => of.session));
@@ -215,6 +229,12 @@ function withoutLast(segment: Buffer, kind: string): Buffer {
   return Buffer.concat([segment.subarray(0, found[0]), segment.subarray(found[1])]);
 }
 
+const other = parseRecipient(await identityToRecipient(otherAuditor))!;
+const opening = (): Partial<VerifyOptions> => ({ identities: [auditor, otherAuditor] });
+
+const ofFirst = ({ session, index }: { session: string; index: number }, segment: number): boolean =>
+  session === sessions[0] && index === segment;
+
 const witness = Cosigner.generate('witness.example/w1');
 const witnessed = (): Partial<VerifyOptions> => ({
   witnesses: { vkeys: [witness.verifier.toString()], threshold: 1 },
@@ -300,11 +320,33 @@ const ofFiles: Tampering[] = [
     tamper: (c) => copyFile(c.recording(1, '0.cbor.zst'), c.recording(2, '0.cbor.zst')),
     finds: ['segment-digest-mismatch'],
   },
-  { name: 'removed originals', tamper: (c) => rm(c.recording(0, '0.age')), finds: ['originals-missing'] },
+  {
+    name: 'removed originals',
+    tamper: (c) => rm(c.recording(0, `${sealed}.age`)),
+    finds: ['originals-missing'],
+  },
   {
     name: 'changed originals',
-    tamper: (c) => c.flip(c.recording(0, '0.age')),
+    tamper: (c) => c.flip(c.recording(0, `${sealed}.age`)),
     finds: ['originals-digest-mismatch'],
+  },
+  {
+    name: 'originals in place of another segment’s',
+    tamper: (c) => copyFile(c.recording(0, '0.age'), c.recording(0, `${sealed}.age`)),
+    finds: ['originals-digest-mismatch'],
+  },
+  {
+    name: 'resealed originals sealed once more by somebody who knows the recipients',
+    tamper: async (c) => {
+      const file = c.recording(0, '0.age');
+      writeFileSync(file, encryptAge([other], await openAge(readFileSync(file))));
+    },
+    finds: ['originals-digest-mismatch'],
+  },
+  {
+    name: 'resealed originals removed',
+    tamper: (c) => rm(c.recording(0, '0.age')),
+    finds: ['originals-missing'],
   },
   {
     name: 'originals where none were sealed',
@@ -461,7 +503,7 @@ const withKey: Tampering[] = [
       c.retell((all) =>
         all.filter((entry) => entry.kind !== 'segment' || entry.session !== sessions[0] || entry.index !== 0),
       ),
-    finds: ['segment-out-of-order', 'session-totals-mismatch'],
+    finds: ['reseal-invalid', 'segment-out-of-order', 'session-totals-mismatch'],
   },
   {
     name: 'a segment of bytes that are none',
@@ -482,6 +524,53 @@ const withKey: Tampering[] = [
     name: 'a segment without one of its masked values',
     tamper: (c) => c.resegment(0, 0, withoutLast(c.raw(0, 0), 'redactions')),
     finds: ['segment-counts-mismatch'],
+  },
+  {
+    name: 'originals of somebody’s own, sealed to the auditors’ recipients and logged as these',
+    tamper: (c) => {
+      const forged = encryptAge([other], Buffer.from('82004434313131', 'hex'));
+      writeFileSync(c.recording(0, `${sealed}.age`), forged);
+      c.change(
+        'segment',
+        (entry) => (ofFirst(entry, sealed) ? { sealed: hash('sha256', forged, 'hex') } : {}),
+        null,
+      );
+    },
+    finds: ['originals-mismatch'],
+    options: opening,
+  },
+  {
+    name: 'originals that an auditor changed when sealing them anew, and signed',
+    tamper: async (c) => {
+      const file = c.recording(0, '0.age');
+      const changed = await openAge(readFileSync(file));
+      changed[changed.length - 1]! ^= 1;
+      const forged = encryptAge([other], changed);
+      writeFileSync(file, forged);
+      c.change('originals.resealed', ({ session, segment, from, recipients }) => {
+        const to = hash('sha256', forged, 'hex');
+        const said = { session, segment, from, to, recipients };
+        return { to, request: ana!.sign({ action: 'originals.reseal', ...said }) };
+      });
+    },
+    finds: ['originals-mismatch'],
+    options: opening,
+  },
+  {
+    name: 'a resealing that nobody signed',
+    tamper: (c) => c.change('originals.resealed', () => ({ recipients: [other.text, other.text] })),
+    finds: ['request-mismatch'],
+  },
+  {
+    name: 'a resealing taken out',
+    tamper: (c) => c.remove('originals.resealed'),
+    finds: ['originals-digest-mismatch'],
+  },
+  {
+    name: 'a resealing of a file that the log does not name',
+    tamper: (c) =>
+      c.change('segment', (entry) => (ofFirst(entry, 0) ? { sealed: '0'.repeat(64) } : {}), null),
+    finds: ['reseal-invalid'],
   },
   {
     name: 'a held command that nobody was asked about',
@@ -567,6 +656,24 @@ test('untouched, it verifies without any finding', async () => {
   assert.deepEqual(findings, []);
   assert.deepEqual([counts.sessions, counts.unfinishedSessions, counts.segments >= 4], [3, 0, true]);
   assert.ok(ofFiles.length + withKey.length >= 50);
+});
+
+test('resealed originals: who opens what, and the file from before is told from a wrong one', async () => {
+  using copy = new Copy();
+  const { vkey } = history.fixture;
+  const look = async (...identities: string[]) => {
+    const { findings, originals, counts } = await verify({ directory: copy.directory, vkey, identities });
+    return { codes: findings.map(({ code }) => code), ...originals!, resealed: counts.resealed };
+  };
+  const all = await look(auditor, otherAuditor);
+  assert.deepEqual([all.codes, all.opened >= 3, all.locked, all.resealed], [[], true, 0, 1]);
+  assert.deepEqual((await look(otherAuditor)).opened, 1);
+  const former = await look(auditor);
+  assert.deepEqual([former.codes, former.opened, former.locked], [['originals-locked'], all.opened - 1, 1]);
+  writeFileSync(copy.recording(0, '0.age'), replaced);
+  const outdated = await look(auditor);
+  assert.deepEqual([outdated.codes, outdated.opened], [['originals-outdated'], all.opened]);
+  assert.equal(outdated.resealed, 0);
 });
 
 for (const [who, cases] of [

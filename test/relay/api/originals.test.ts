@@ -2,15 +2,19 @@
 import { NoteSigner } from '../../../src/evidence/log/note.ts';
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { Readable } from 'node:stream';
 import fastify from 'fastify';
-import { generateIdentity, identityToRecipient } from 'age-encryption';
+import { generateHybridIdentity, generateIdentity, identityToRecipient } from 'age-encryption';
 import { LocalSource, RelaySource } from '../../../src/cli/audit/source.ts';
-import { lineOf, unsealed, type Unsealed } from '../../../src/cli/audit/unseal.ts';
+import { identitiesIn, lineOf, unsealed, type Unsealed } from '../../../src/cli/audit/unseal.ts';
 import { readEntries } from '../../../src/evidence/read/entries.ts';
 import { parseRecipient } from '../../../src/evidence/recording/age.ts';
 import { auditRoutes, ReadEntries } from '../../../src/relay/api/audit.ts';
 import { sendProblem } from '../../../src/relay/api/problem.ts';
+import type { OriginalsQuery } from '../../../src/wire/audit.ts';
 import type { LoginId } from '../../../src/model/ids.ts';
 import { newKey } from '../../identity/support.ts';
 import { anaLogin, anaSession, History } from '../../evidence/read/history.ts';
@@ -53,8 +57,10 @@ test('from a directory: rule, place, command and original, while the segment is 
   const { history, identity, close } = await maskedHistory();
   await using _history = history;
   const source = new LocalSource(history.directory, history.directory);
-  const look = async (who: string, indexes: number[] = []) =>
-    all(unsealed(source.originals(await source.session(anaSession), null), [who], new Set(indexes)));
+  const look = async (who: string, choice: OriginalsQuery = {}) => {
+    const session = await source.session(anaSession);
+    return all(unsealed(session, source.originals(session, choice), [who]));
+  };
   const open = await look(identity);
   await close();
   const sealed = await look(identity);
@@ -75,9 +81,20 @@ test('from a directory: rule, place, command and original, while the segment is 
     ],
   );
   assert.deepEqual(
-    (await look(identity, [2])).map(({ sealed: index }) => index),
+    (await look(identity, { index: '2' })).map(({ sealed: index }) => index),
     [2],
   );
+  const chosen = async (choice: OriginalsQuery) => (await look(identity, choice)).map(({ part }) => part);
+  assert.deepEqual(await chosen({ rule: 'cards' }), ['parameter', 'row']);
+  assert.deepEqual(await chosen({ rule: 'card' }), []);
+  assert.deepEqual(
+    await chosen({ command: 1, segment: 0 }),
+    ['parameter', 'row'],
+    'a statement is no command',
+  );
+  assert.deepEqual(await chosen({ command: 1, segment: 1 }), []);
+  const { time, person } = sealed[0]!;
+  assert.deepEqual([time, person], ['2026-11-21T12:00:00.000Z', 'ana@example.com']);
   assert.ok(sealed.every((one) => !lineOf(one).includes('\u001b[2J')));
   await assert.rejects(look(await generateIdentity()), { code: 'originals-locked' });
 });
@@ -136,11 +153,35 @@ test('from a relay: who may unseal gets what is sealed, and the entry stands bef
     },
   });
   const session = await new LocalSource(history.directory, history.directory).session(anaSession);
-  const found = await all(unsealed(source.originals(session, 0), [identity], new Set()));
+  const found = await all(unsealed(session, source.originals(session, { segment: 0 }), [identity]));
   assert.deepEqual(
     found.map(({ original }) => original),
     ['a@b.c', '\\x01ff', '4111\u001b[2J'],
   );
-  assert.deepEqual(await all(unsealed(source.originals(session, 1), [identity], new Set())), []);
-  assert.deepEqual(await entries(), ['unseal {}', 'unseal {"segment":"0"}', 'unseal {"segment":"1"}']);
+  assert.deepEqual(
+    await all(unsealed(session, source.originals(session, { segment: 1, rule: 'cards' }), [identity])),
+    [],
+  );
+  assert.deepEqual(await entries(), [
+    'unseal {}',
+    'unseal {"segment":"0"}',
+    'unseal {"rule":"cards","segment":"1"}',
+  ]);
+});
+
+test('an identity is one with its checksum, and of the kind that recipients are', async () => {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'hoop-identity-')), 'key');
+  const identity = await generateIdentity();
+  const look = (text: string): Promise<string[]> => {
+    writeFileSync(file, text);
+    return identitiesIn(file);
+  };
+  try {
+    assert.deepEqual(await look(`# made by somebody\n${identity}\n\n`), [identity]);
+    const other = identity.endsWith('Q') ? 'P' : 'Q';
+    for (const wrong of ['', '# nothing', `${identity.slice(0, -1)}${other}`, await generateHybridIdentity()])
+      await assert.rejects(look(wrong), { code: 'identity-invalid' }, wrong);
+  } finally {
+    rmSync(path.dirname(file), { recursive: true });
+  }
 });

@@ -187,5 +187,7 @@ function actionOf(entry: Act): string {
       return 'agent.delegate';
     case 'evidence.read':
       return `evidence.${entry.action}`;
+    case 'originals.resealed':
+      return 'originals.reseal';
   }
 }
