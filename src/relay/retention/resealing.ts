@@ -11,8 +11,9 @@
  */
 import { hash } from 'node:crypto';
 import path from 'node:path';
-import type { EntryOf, NewEntry, UnstampedEntry } from '../../evidence/entry.ts';
+import { decodeEntry, type EntryOf, type NewEntry, type UnstampedEntry } from '../../evidence/entry.ts';
 import type { Log } from '../../evidence/log/log.ts';
+import { readEntries as readLeaves } from '../../evidence/log/read.ts';
 import { readEntries } from '../../evidence/read/entries.ts';
 import type { KeptSession } from '../../evidence/read/kept.ts';
 import { parseRecipient } from '../../evidence/recording/age.ts';
@@ -54,8 +55,12 @@ export class Resealing {
   async settle(): Promise<void> {
     /** New digests by session and segment. */
     const told = new Map<string, Map<number, string>>();
-    for await (const { entry } of readEntries(this.#options.directory)) {
-      if (entry.kind !== 'originals.resealed') continue;
+    // Few entries are about this: the others are not worth decoding at each start.
+    const about = Buffer.from('"kind":"originals.resealed"');
+    for await (const { bytes } of readLeaves(path.join(this.#options.directory, 'log'))) {
+      const decoded = bytes.includes(about) ? decodeEntry(bytes) : null;
+      if (decoded?.state !== 'known' || decoded.entry.kind !== 'originals.resealed') continue;
+      const { entry } = decoded;
       const of = told.get(entry.session) ?? new Map<number, string>();
       told.set(entry.session, of.set(entry.segment, entry.to));
     }
