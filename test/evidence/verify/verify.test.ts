@@ -66,6 +66,7 @@ test('an untouched directory has no finding, and the counts are right', async ()
     unfinishedSessions: 0,
     segments: 6,
     erased: { segments: 0, originals: 0 },
+    resealed: 0,
     signatures: 604,
   });
 });
