@@ -42,12 +42,16 @@ async function masked(where: string): Promise<string> {
   const { ana, lea } = stage!;
   const ran = await ana.hoop('connect', 'db', '--', 'psql', '-Xc', `select '${planted(where)}'`);
   assert.equal(ran.code, 0, ran.stderr);
-  const { sessions } = JSON.parse((await lea.hoop('audit', 'sessions', '--json')).stdout) as {
-    sessions: { session: string; closedAt: string | null }[];
-  };
-  const last = sessions.at(-1)!;
-  assert.notEqual(last.closedAt, null);
-  return last.session;
+  let session = '';
+  await eventually('it is over, and its segments are sealed', async () => {
+    const { sessions } = JSON.parse((await lea.hoop('audit', 'sessions', '--json')).stdout) as {
+      sessions: { session: string; closedAt: string | null }[];
+    };
+    const last = sessions.at(-1)!;
+    session = last.session;
+    return last.closedAt !== null;
+  });
+  return session;
 }
 
 /** The session's first age file. */
