@@ -107,6 +107,8 @@ export interface LiveText {
    * read together with it.
    */
   push(bytes: Uint8Array, start: number, from: number, end: number, settle: boolean): Findings;
+  /** Whether something may have begun before `end` of `bytes` that is not over there. */
+  mayGoOn(bytes: Uint8Array, start: number, end: number): boolean;
   /** Offset, in the bytes of the last push, of what may be the beginning of a finding; less than 4 KiB before their end. */
   readonly decided: number;
   /** From here on bytes have to stand before those of the next push; less than 8 KiB before the end. */

@@ -50,6 +50,10 @@ export class LiveScan implements LiveText {
     return this.#kept;
   }
 
+  mayGoOn(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.#open !== 'nothing' || this.#tail(bytes, start, end) < end;
+  }
+
   push(bytes: Uint8Array, start: number, from: number, end: number, settle: boolean): Findings {
     this.#findings.clear();
     const after = this.#goOn(bytes, start, from, end, settle);

@@ -141,8 +141,17 @@ export class ShadowText {
     if (this.#cursor < this.#length && !this.#moved) return this.#cursor;
     // The last byte may be taken away by what follows: as an underline, or as the blank of a line editor.
     const last = this.text[this.#length - 1];
-    const editor = last === blank && width > 0 && this.columns > 1 && (this.columns - 1) % width === 0;
-    return last === underline || editor ? this.#length - 1 : this.#length;
+    const before = this.#length - 1;
+    return last === underline || (last === blank && this.#mayBeEditors(before, width))
+      ? before
+      : this.#length;
+  }
+
+  /** A blank at the edge; where that is is not known of every line, and then only a value that goes on is worth the wait. */
+  #mayBeEditors(at: number, width: number): boolean {
+    if (this.columns <= 1) return false;
+    if (width > 0 && this.certain) return (this.columns - 1) % width === 0;
+    return this.#live.mayGoOn(this.text, 0, at);
   }
 
   /** The first offset in the stream of what is undecided; `most` when nothing is. */
