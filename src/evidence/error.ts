@@ -22,6 +22,7 @@ export type EvidenceErrorCode =
   | 'bundle-malformed' // no ZIP, or one that two programs could read differently, or damaged
   | 'bundle-interrupted' // what an interrupted export left is of another export or another log
   | 'search-pattern-invalid' // what is looked for is outside of the language, or takes too long
+  | 'log-shorter' // it has fewer entries than a reader was told before
   | 'evidence-not-found';
 
 export class EvidenceError extends HoopError<EvidenceErrorCode> {}

@@ -431,6 +431,7 @@ async function addRoutes(
   const { directory } = config.evidence;
   const authorizeRead = evidenceReaders({
     ...shared,
+    isLive: async (login) => (await state.logins.findLive(login)) !== null,
     replay: state.replay,
     authenticate: (request) => authenticate(identity, request),
   });

@@ -48,7 +48,11 @@ function retentionOf(directory: string, log: Log): Retention {
     append: (entry) => log.append(entry),
     log,
     clock: history.fixture.clock,
-    logger: { info: () => undefined, error: (event: string) => assert.fail(event) },
+    logger: {
+      info: () => undefined,
+      warn: (event: string) => assert.fail(event),
+      error: (event: string) => assert.fail(event),
+    },
   });
 }
 

@@ -10,7 +10,11 @@ import { EvidenceFixture, type TestSession } from '../evidence/verify/fixture.ts
 
 const day = 86_400_000;
 const root = { account: 'root', reason: 'case 4711' };
-const quiet = { info: () => undefined, error: (event: string) => assert.fail(event) };
+const quiet = {
+  info: () => undefined,
+  warn: (event: string) => assert.fail(event),
+  error: (event: string) => assert.fail(event),
+};
 
 async function start(rules: object, more: Partial<RetentionOptions> = {}) {
   const fixture = await EvidenceFixture.create();
@@ -72,6 +76,38 @@ test('a target has rules of its own; a session that is open is never too old', a
   assert.deepEqual((await retention.sweep()).erased, [live.session]);
   assert.equal(there(live), false);
   assert.deepEqual(await codes(), []);
+  await retention.close();
+});
+
+test('a clock that goes ahead erases nothing by age for a day; back again, nothing was lost', async () => {
+  const told: string[] = [];
+  const monotonic = { ms: 0 };
+  const { fixture, sessions, at, there } = await start({});
+  await using _ = fixture;
+  const retention = new Retention({
+    directory: fixture.directory,
+    rules: resolveRetention(RetentionFile.parse({ recordings: '30d' })),
+    append: (entry) => fixture.log.append(entry),
+    log: fixture.log,
+    clock: { wallMs: () => at.ms, monotonicMs: () => monotonic.ms },
+    logger: { ...quiet, warn: (event) => void told.push(event) },
+  });
+  const pass = (wallMs: number, monotonicMs = wallMs) => {
+    at.ms += wallMs;
+    monotonic.ms += monotonicMs;
+    return retention.sweep();
+  };
+  const nothing = { erased: [], held: [] };
+  assert.deepEqual(await pass(0), nothing);
+  assert.deepEqual(await pass(400 * day, 3_600_000), nothing);
+  assert.deepEqual(told, ['clock went ahead']);
+  assert.deepEqual(await pass(3_600_000), nothing, 'still on that day');
+  assert.deepEqual(await pass(-399 * day, 3_600_000), nothing, 'set right');
+  assert.deepEqual(await pass(day), nothing);
+  assert.ok(sessions.every(there));
+  // On request it goes at once; by age when the day is over and they are old in earnest.
+  await retention.erase({ session: sessions[0]!.session }, 'recording', root);
+  assert.equal((await pass(40 * day)).erased.length, 2);
   await retention.close();
 });
 

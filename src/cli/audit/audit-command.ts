@@ -75,7 +75,12 @@ export abstract class AuditCommand extends RelayCommand {
       }
     }
     if (dir !== undefined) return work(new LocalSource(dir, dir), null);
-    return this.withAccount(flags, (account) => work(new RelaySource(account), account));
+    return this.withAccount(flags, (account) =>
+      work(
+        RelaySource.of(account, (line) => this.note(line)),
+        account,
+      ),
+    );
   }
 
   /** Writes a piece of the result and waits while the reader of stdout is behind. */

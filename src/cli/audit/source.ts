@@ -4,6 +4,8 @@ import { availableParallelism } from 'node:os';
 import type { Readable } from 'node:stream';
 import type { z } from 'zod';
 import { EvidenceClient, type EvidenceAccount, type EvidenceCall } from '../../agent/evidence-client.ts';
+import type { Account } from '../../agent/account.ts';
+import { keepSignedIn } from '../../agent/keep-signed-in.ts';
 import { hasErrno, HoopError } from '../../errors.ts';
 import { readEvents } from '../../evidence/read/events.ts';
 import { followLeaves, LeafReader } from '../../evidence/read/leaf-events.ts';
@@ -220,9 +222,17 @@ export class LocalSource implements AuditSource {
 
 export class RelaySource implements AuditSource {
   readonly #evidence: EvidenceClient;
+  readonly #keepSignedIn: () => () => void;
 
-  constructor(account: EvidenceAccount) {
+  /** @param keep renews the sign-in until what it returns is called: the relay ends what it tells somebody who is not signed in */
+  constructor(account: EvidenceAccount, keep: () => () => void) {
     this.#evidence = new EvidenceClient(account);
+    this.#keepSignedIn = keep;
+  }
+
+  /** @param tell hears when the sign-in cannot be renewed any more */
+  static of(account: Account, tell: (line: string) => void): RelaySource {
+    return new RelaySource(account, () => keepSignedIn(account.signIn, tell));
   }
 
   async sessions(query: AuditQuery): Promise<SessionSummaryView[]> {
@@ -305,10 +315,13 @@ export class RelaySource implements AuditSource {
 
   /** An empty line is a null. */
   async *#live<T>(asked: EvidenceCall, schema: z.ZodType<T>, signal: AbortSignal): AsyncGenerator<T | null> {
+    const stopRenewal = this.#keepSignedIn();
     try {
       yield* this.#lines(asked, schema.nullable(), signal);
     } catch (error) {
       if (!signal.aborted) throw error;
+    } finally {
+      stopRenewal();
     }
   }
 

@@ -37,7 +37,7 @@ export default class AuditReseal extends RelayCommand {
     const recipients = recipientsOf(flags.recipient);
     const identities = await identitiesIn(flags.identity);
     const tally = await this.withAccount(flags, async (account) => {
-      const source = new RelaySource(account);
+      const source = RelaySource.of(account, (line) => this.note(line));
       const resealer = new Resealer(account, { identities, recipients });
       const sessions =
         args.session === undefined ? await source.sessions(query) : [await source.session(args.session)];

@@ -4,7 +4,7 @@ import { untilInterrupted } from '../../cli/audit/interrupt.ts';
 import { claimedOrigin } from '../../cli/audit/log-key.ts';
 import { destinationOf, streamEvents } from '../../cli/audit/stream.ts';
 import { lineFormats } from '../../evidence/export/formats.ts';
-import { destinationForms } from '../../relay/streams/destination.ts';
+import { destinationForms } from '../../relay/streams/address.ts';
 
 export default class AuditStream extends AuditCommand {
   static override description =

@@ -184,6 +184,30 @@ export class OutcomeAssembler {
   }
 }
 
+/** Takes records in order; tells each command when it has ended. */
+export class EndedCommands {
+  readonly #assembler = new CommandAssembler();
+  readonly #ends = new OutcomeAssembler();
+  readonly #running = new Map<number, Command>();
+
+  /** @returns the command that ended by this record. @throws EvidenceError `recording-damaged` */
+  take(record: SegmentRecord): (Command & { readonly outcome: CommandOutcome }) | null {
+    const begun = this.#assembler.take(record);
+    if (begun !== null) this.#running.set(begun.command, begun);
+    const outcome = this.#ends.take(record);
+    if (outcome === null || record.kind !== 'outcome') return null;
+    const ended = this.#running.get(record.command);
+    this.#running.delete(record.command);
+    return ended === undefined ? null : { ...ended, outcome };
+  }
+
+  /** Those that have begun and not ended. */
+  *unfinished(): Generator<Command & { readonly outcome: CommandOutcome }> {
+    for (const command of this.#running.values())
+      yield { ...command, outcome: { ...unfinished, redactions: this.#ends.redactions(command.command) } };
+  }
+}
+
 /**
  * A session's commands in the order in which they began, each with its outcome. A second cursor runs ahead for the
  * outcomes, so that a long command holds back no others in memory: only their outcomes wait.

@@ -4,7 +4,7 @@
  */
 import type { EvidenceEvent } from './event.ts';
 import { commandEvent } from './event.ts';
-import { CommandAssembler, OutcomeAssembler, type Command } from './commands.ts';
+import { EndedCommands } from './commands.ts';
 import { EntryEvents } from './entry-events.ts';
 import { readEntries } from './entries.ts';
 import { wanted } from './events.ts';
@@ -53,9 +53,7 @@ export async function* followEvents(
 class FollowedSession {
   readonly summary: SessionSummary;
   readonly #cursor: SegmentCursor;
-  readonly #assembler = new CommandAssembler();
-  readonly #ends = new OutcomeAssembler();
-  readonly #running = new Map<number, Command>();
+  readonly #commands = new EndedCommands();
 
   constructor(evidence: string, summary: SessionSummary) {
     this.summary = summary;
@@ -65,13 +63,8 @@ class FollowedSession {
   /** Commands that ended since the last call. */
   async *commands(): AsyncGenerator<EvidenceEvent> {
     for await (const record of this.#cursor.records()) {
-      const begun = this.#assembler.take(record);
-      if (begun !== null) this.#running.set(begun.command, begun);
-      const outcome = this.#ends.take(record);
-      if (outcome === null || record.kind !== 'outcome') continue;
-      const ended = this.#running.get(record.command);
-      this.#running.delete(record.command);
-      if (ended !== undefined) yield commandEvent(this.summary, ended, outcome);
+      const ended = this.#commands.take(record);
+      if (ended !== null) yield commandEvent(this.summary, ended, ended.outcome);
     }
   }
 }

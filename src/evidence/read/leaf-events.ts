@@ -4,9 +4,10 @@
  * a checkpoint names is told: it cannot be taken back.
  */
 import path from 'node:path';
+import { EvidenceError } from '../error.ts';
 import { lastStart, publishedSize } from '../log/read.ts';
 import { readRecords } from '../recording/records.ts';
-import { CommandAssembler, OutcomeAssembler, unfinished, type Command } from './commands.ts';
+import { EndedCommands } from './commands.ts';
 import { readEntries } from './entries.ts';
 import { EntryEvents } from './entry-events.ts';
 import { commandEvent, unreadableEvent, type EvidenceEvent } from './event.ts';
@@ -43,11 +44,19 @@ export class LeafReader {
 
   /**
    * Leaves that were published since the last call, each once, also those without events: the index goes on.
-   * @throws EvidenceError `evidence-not-found`, `log-damaged`
+   * @throws EvidenceError `evidence-not-found`, `log-damaged`; `log-shorter` when there are fewer than the first to be told
    */
   async *published(): AsyncGenerator<LeafEvents> {
     const log = path.join(this.#evidence, 'log');
     const size = await publishedSize(log);
+    if (this.#next === null && this.#from > size)
+      throw new EvidenceError(
+        'log-shorter',
+        `the log has ${size} entries, and ${this.#from} were told before`,
+        {
+          hint: 'was it restored from an older copy? Begin with a new cursor',
+        },
+      );
     // What came before the run of the relay that the first leaf is of, nothing behind it refers to.
     this.#next ??= await lastStart(log, this.#from + 1);
     if (this.#next >= size) return;
@@ -97,9 +106,7 @@ export async function* followLeaves(
 class SessionCommands {
   readonly #directory: string;
   readonly #summary: SessionSummary;
-  readonly #assembler = new CommandAssembler();
-  readonly #ends = new OutcomeAssembler();
-  readonly #running = new Map<number, Command>();
+  readonly #commands = new EndedCommands();
   /** Read already. */
   #read = -1;
   /** The last segment that was told before this reader began. */
@@ -131,11 +138,8 @@ class SessionCommands {
   /** What never ended. */
   async left(): Promise<EvidenceEvent[]> {
     await this.ended(this.#toldBefore);
-    return [...this.#running.values()].map((command) =>
-      commandEvent(this.#summary, command, {
-        ...unfinished,
-        redactions: this.#ends.redactions(command.command),
-      }),
+    return Array.from(this.#commands.unfinished(), (command) =>
+      commandEvent(this.#summary, command, command.outcome),
     );
   }
 
@@ -144,13 +148,8 @@ class SessionCommands {
     try {
       const segment = await loadSegment(this.#directory, index);
       for (const record of segment === null ? [] : readRecords(segment.bytes)) {
-        const begun = this.#assembler.take(record);
-        if (begun !== null) this.#running.set(begun.command, begun);
-        const outcome = this.#ends.take(record);
-        if (outcome === null || record.kind !== 'outcome') continue;
-        const ended = this.#running.get(record.command);
-        this.#running.delete(record.command);
-        if (ended !== undefined) events.push(commandEvent(this.#summary, ended, outcome));
+        const ended = this.#commands.take(record);
+        if (ended !== null) events.push(commandEvent(this.#summary, ended, ended.outcome));
       }
     } catch {
       // From here on it does not parse, which is told; a session that cannot be read must not stop all others.

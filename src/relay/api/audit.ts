@@ -14,6 +14,7 @@ import { EvidenceError } from '../../evidence/error.ts';
 import { readEvents } from '../../evidence/read/events.ts';
 import { readChannels } from '../../evidence/read/channels.ts';
 import { evidenceFiles, parseEvidencePath } from '../../evidence/read/files.ts';
+import { publishedSize } from '../../evidence/log/read.ts';
 import { followLeaves, LeafReader } from '../../evidence/read/leaf-events.ts';
 import { followEvents } from '../../evidence/read/follow.ts';
 import { readSealed } from '../../evidence/read/originals.ts';
@@ -49,6 +50,8 @@ export interface EvidenceReader {
   signed(action: ReadAction, asked: AskedFor): Promise<string>;
   /** One session's record; with null: everything. */
   mayRead(session: SessionSummary | null): boolean;
+  /** Whether the sign-in still counts: asked while an answer goes on. */
+  isSignedIn(): Promise<boolean>;
   /** The sealed originals of what the session masked. */
   mayUnseal(session: SessionSummary): boolean;
   /** When the last answer was no: what a fresh sign-in has to bring for a yes; null when none would. */
@@ -65,7 +68,11 @@ export interface AuditRoutesOptions {
   readonly signer: { readonly name: string; sign(text: string): string | Promise<string> };
   /** How often a live reader looks for news. Default 250 ms. */
   readonly tailIntervalMs?: number;
+  /** How often it is asked whether its reader may go on. Default 2 s. */
+  readonly askAgainMs?: number;
 }
+
+const defaultAskAgainMs = 2000;
 
 interface ById {
   Params: { id: string };
@@ -73,7 +80,18 @@ interface ById {
 
 export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): void {
   const { directory, authorizeRead, reads } = options;
-  const untilNews = (reply: FastifyReply) => untilHungUp(reply, options.tailIntervalMs ?? 250);
+  /** @throws RelayError `evidence-denied` once the reader may not read this any more (as rejections) */
+  const untilNews = (reply: FastifyReply, reader: EvidenceReader, session: SessionSummary | null) => {
+    const wait = untilHungUp(reply, options.tailIntervalMs ?? 250);
+    let askedAt = performance.now();
+    return async (): Promise<boolean> => {
+      if (!(await wait())) return false;
+      if (performance.now() - askedAt < (options.askAgainMs ?? defaultAskAgainMs)) return true;
+      askedAt = performance.now();
+      if (reader.mayRead(session) && (await reader.isSignedIn())) return true;
+      throw denied(reader);
+    };
+  };
 
   app.get('/v1/audit/sessions', async (request) => {
     const reader = await authorizeRead(request);
@@ -96,7 +114,10 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
     const [reader, session] = await one(options, request);
     await reads.append(reader, 'replay', { session: session.session }, query);
     if (query.follow === undefined) return sendLines(reply, readTranscript(recordingOf(directory, session)));
-    return sendText(reply, liveLines(followTranscript(directory, session, untilNews(reply))));
+    return sendText(
+      reply,
+      liveLines(followTranscript(directory, session, untilNews(reply, reader, session))),
+    );
   });
 
   app.get<ById>('/v1/audit/sessions/:id/channels', async (request) => {
@@ -113,7 +134,7 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
     if (query.follow === undefined)
       return sendLines(reply, readStreams(recordingOf(directory, session), choice));
     const followed = { evidence: directory, session, ...choice };
-    return sendText(reply, liveLines(followStreams(followed, untilNews(reply))));
+    return sendText(reply, liveLines(followStreams(followed, untilNews(reply, reader, session))));
   });
 
   app.get<ById>('/v1/audit/sessions/:id/originals', async (request, reply) => {
@@ -141,17 +162,22 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
   });
 
   app.get('/v1/audit/tail', async (request, reply) => {
-    const [reader, query] = await range(options, request);
+    const [reader, query, session] = await range(options, request);
     await reads.append(reader, 'tail', query);
-    return sendText(reply, liveLines(followEvents(directory, query, untilNews(reply))));
+    return sendText(reply, liveLines(followEvents(directory, query, untilNews(reply, reader, session))));
   });
 
   app.get('/v1/audit/stream', async (request, reply) => {
     const reader = await authorizeRead(request);
     const { next, ...query } = parseWith(StreamQuery, request.query);
-    await mayReadRange(options, reader, query);
+    const session = await mayReadRange(options, reader, query);
+    if (next > (await publishedSize(path.join(directory, 'log'))))
+      throw new RelayError('request-invalid', 'The log has fewer entries than were told before.', {
+        hint: 'was it restored from an older copy? Begin with a new cursor',
+      });
     await reads.append(reader, 'tail', query, { next });
-    return sendText(reply, liveLines(followLeaves(new LeafReader(directory, query, next), untilNews(reply))));
+    const leaves = followLeaves(new LeafReader(directory, query, next), untilNews(reply, reader, session));
+    return sendText(reply, liveLines(leaves));
   });
 
   app.get('/v1/audit/files', async (request, reply) => {
@@ -204,21 +230,23 @@ const notFound = (): EvidenceError => new EvidenceError('evidence-not-found', 'T
 async function range(
   options: AuditRoutesOptions,
   request: FastifyRequest,
-): Promise<[EvidenceReader, AuditQuery]> {
+): Promise<[EvidenceReader, AuditQuery, SessionSummary | null]> {
   const reader = await options.authorizeRead(request);
   const query = parseQuery(request.query);
-  await mayReadRange(options, reader, query);
-  return [reader, query];
+  return [reader, query, await mayReadRange(options, reader, query)];
 }
 
+/** @returns what the right is about: one session, or with null everything */
 async function mayReadRange(
   { directory }: AuditRoutesOptions,
   reader: EvidenceReader,
   query: AuditQuery,
-): Promise<void> {
-  if (reader.mayRead(null)) return;
+): Promise<SessionSummary | null> {
+  if (reader.mayRead(null)) return null;
   if (query.session === undefined) throw denied(reader);
-  if (!reader.mayRead(await findSession(directory, query.session))) throw denied(reader);
+  const session = await findSession(directory, query.session);
+  if (reader.mayRead(session)) return session;
+  throw denied(reader);
 }
 
 /** A session of somebody else is, to one who may not read it, as if it were not there. */

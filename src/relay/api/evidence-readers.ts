@@ -13,6 +13,7 @@ import type { Decision } from '../../policy/decision.ts';
 import type { SessionResource } from '../../policy/entities.ts';
 import type { Policies } from '../../policy/policies.ts';
 import { relayId } from '../../policy/schema.ts';
+import type { LoginId } from '../../model/ids.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { RelayConfig } from '../config/config.ts';
 import type { SessionSummary } from '../../evidence/read/sessions.ts';
@@ -28,6 +29,8 @@ export interface EvidenceReadersOptions {
   readonly replay: ReplayCache;
   /** @throws IdentityError */
   readonly authenticate: (request: FastifyRequest) => Promise<Authenticated>;
+  /** Whether a sign-in still counts. */
+  readonly isLive: (login: LoginId) => Promise<boolean>;
 }
 
 /** An auditor, who may be let seal originals anew. */
@@ -57,6 +60,7 @@ export function evidenceReaders(options: EvidenceReadersOptions) {
     return {
       principal,
       login,
+      isSignedIn: () => options.isLive(login),
       signed: async (action, asked) => {
         const { jws, claims } = await readSigned(options, caller, request);
         if (isAskedFor(claims, action, asked)) return jws;

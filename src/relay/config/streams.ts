@@ -8,8 +8,8 @@ import {
   parseDestination,
   usualFormat,
   type DestinationAddress,
-  type DestinationOptions,
-} from '../streams/destination.ts';
+} from '../streams/address.ts';
+import type { DestinationOptions } from '../streams/destination.ts';
 import { readSecretFile } from './secret-file.ts';
 import { reference, SecretReference } from './secret.ts';
 import { closed, file, oneOf, parsed, text } from './shapes.ts';

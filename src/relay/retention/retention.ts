@@ -1,5 +1,5 @@
 /**
- * How long recordings are kept. Once an hour, and when an operator asks, what is too old and not on hold is erased: first the entry
+ * How long recordings are kept. Once an hour, from an hour after the start on, and when an operator asks, what is too old and not on hold is erased: first the entry
  * that says so, then a signed checkpoint that covers it, then the files, then their directory is synced. A relay that dies in
  * between goes on at its next start: what the log says was erased is removed.
  */
@@ -29,7 +29,7 @@ export interface RetentionOptions {
   readonly append: (entry: NewEntry) => Promise<unknown>;
   readonly log: Pick<Log, 'covered'>;
   readonly clock: Clock;
-  readonly logger: Pick<RelayLogger, 'info' | 'error'>;
+  readonly logger: Pick<RelayLogger, 'info' | 'warn' | 'error'>;
 }
 
 export interface Erased {
@@ -40,6 +40,9 @@ export interface Erased {
 }
 
 const sweepMs = 3_600_000;
+/** More than a clock is set by, from one sweep to the next. */
+const jumpMs = 600_000;
+const distrustMs = 86_400_000;
 /** Without a signed checkpoint nothing is removed; a key that does not sign must not hold an operator for ever. */
 const coveredMs = 30_000;
 
@@ -48,6 +51,8 @@ export class Retention {
   readonly #kept = new Kept();
   readonly #stop = new AbortController();
   #next = 0;
+  #seen: { readonly wallMs: number; readonly monotonicMs: number } | null = null;
+  #distrustedUntilMs = -Infinity;
   /** Removed by this process, or found to be gone. */
   readonly #gone = new Set<string>();
   #turns: Promise<unknown> = Promise.resolve();
@@ -57,14 +62,18 @@ export class Retention {
     this.#options = options;
   }
 
-  /** Removes what the run before left, erases what is too old, and again every hour. */
+  /** Removes what the run before told and did not; from then on erases every hour what is too old. */
   start(): void {
     const failed = (error: unknown): void => this.#options.logger.error('retention failed', {}, error);
+    const first = async (): Promise<void> => {
+      if (await this.#isNeeded()) await this.settle();
+    };
     const sweep = async (): Promise<void> => {
       if (await this.#isNeeded()) await this.sweep();
     };
     this.#timer = setInterval(() => void sweep().catch(failed), sweepMs).unref();
-    void sweep().catch(failed);
+    this.#clockJumped();
+    void first().catch(failed);
   }
 
   /** A relay that keeps everything reads nothing of its log for it, but whether something was erased on request. */
@@ -84,17 +93,43 @@ export class Retention {
     await this.#turns.catch(() => undefined);
   }
 
+  /** Removes what the log says was erased. */
+  settle(): Promise<void> {
+    return this.#inTurn(() => this.#removeErased());
+  }
+
   /** Erases what the rules no longer keep. */
   sweep(): Promise<Erased> {
     return this.#inTurn(async () => {
+      await this.#removeErased();
+      if (this.#clockJumped()) return { erased: [], held: [] };
       const now = this.#options.clock.wallMs();
-      for (const session of this.#kept.sessions) if (session.erased.size > 0) await this.#remove(session);
       const due = [...this.#kept.sessions].flatMap((session) => {
         const what = this.#due(session, now);
         return what === null ? [] : [[session, what] as const];
       });
       return this.#erase(due, { cause: 'retention' });
     });
+  }
+
+  /**
+   * A wall clock that went ahead of the other one would make everything old at once. Nothing is erased by age for a day then:
+   * time to set it right, or to place holds.
+   */
+  #clockJumped(): boolean {
+    const { clock, logger } = this.#options;
+    const [wallMs, monotonicMs] = [clock.wallMs(), clock.monotonicMs()];
+    const last = this.#seen ?? { wallMs, monotonicMs };
+    this.#seen = { wallMs, monotonicMs };
+    const aheadMs = wallMs - last.wallMs - (monotonicMs - last.monotonicMs);
+    if (aheadMs > jumpMs) {
+      this.#distrustedUntilMs = monotonicMs + distrustMs;
+      logger.warn('clock went ahead', {
+        reason: 'nothing is erased by age for a day',
+        ms: Math.round(aheadMs),
+      });
+    }
+    return monotonicMs < this.#distrustedUntilMs;
   }
 
   /**
@@ -223,6 +258,10 @@ export class Retention {
       this.#options.logger.info('evidence erased', { count: told.length, reason: why.cause });
     }
     return { erased: told.map(({ session }) => session), held };
+  }
+
+  async #removeErased(): Promise<void> {
+    for (const session of this.#kept.sessions) if (session.erased.size > 0) await this.#remove(session);
   }
 
   /** What the log says was erased. Nothing where it is gone already. */

@@ -10,11 +10,14 @@ const item: TranscriptView = { micros: 1, connection: 1, command: 1, kind: 'comp
 const session = { session: '01JD0000000000000000000001' } as Parameters<RelaySource['transcript']>[0];
 
 async function read(body: Readable): Promise<unknown[]> {
-  const source = new RelaySource({
-    relay: 'https://relay.example',
-    signIn: { key: newKey },
-    client: { get: () => Promise.reject(new Error('not asked')), stream: async () => body },
-  });
+  const source = new RelaySource(
+    {
+      relay: 'https://relay.example',
+      signIn: { key: newKey },
+      client: { get: () => Promise.reject(new Error('not asked')), stream: async () => body },
+    },
+    () => () => undefined,
+  );
   const items: unknown[] = [];
   for await (const each of source.transcript(session)) items.push(each);
   return items;

@@ -47,6 +47,7 @@ const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
     login: anaLogin as LoginId,
     signed: async () => 'a.b.c',
     stepUp: null,
+    isSignedIn: async () => true,
     mayUnseal: () => subject === 'uma',
     mayRead: (session) =>
       subject === 'uma' || subject === 'lea' || (session !== null && session.principal.subject === subject),

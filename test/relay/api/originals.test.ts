@@ -117,6 +117,7 @@ test('from a relay: who may unseal gets what is sealed, and the entry stands bef
         signed: async () => 'a.b.c',
         principal: { kind: 'person', issuer, subject, email: null, groups: [], actsFor: null },
         stepUp: null,
+        isSignedIn: async () => true,
         mayRead: () => subject !== 'eve',
         mayUnseal: () => subject === 'uma',
       };
@@ -141,17 +142,20 @@ test('from a relay: who may unseal gets what is sealed, and the entry stands bef
   for (const secret of ['a@b.c', Buffer.from('a@b.c').toString('base64'), identity])
     assert.equal(answer.body.includes(secret), false);
   assert.deepEqual(await entries(), ['unseal {}']);
-  const source = new RelaySource({
-    relay: 'https://relay.example',
-    signIn: { key: newKey },
-    client: {
-      get: () => assert.fail(),
-      stream: async (url: string) => {
-        const { body } = await app.inject({ url, headers: { 'x-reader': 'uma' } });
-        return Readable.from([Buffer.from(body)]);
+  const source = new RelaySource(
+    {
+      relay: 'https://relay.example',
+      signIn: { key: newKey },
+      client: {
+        get: () => assert.fail(),
+        stream: async (url: string) => {
+          const { body } = await app.inject({ url, headers: { 'x-reader': 'uma' } });
+          return Readable.from([Buffer.from(body)]);
+        },
       },
     },
-  });
+    () => () => undefined,
+  );
   const session = await new LocalSource(history.directory, history.directory).session(anaSession);
   const found = await all(unsealed(session, source.originals(session, { segment: 0 }), [identity]));
   assert.deepEqual(

@@ -53,6 +53,7 @@ test('exactly what was signed, by whom policy lets', async () => {
         },
         login: anaLogin as LoginId,
         stepUp: null,
+        isSignedIn: async () => true,
         signed: () => assert.fail(),
         mayRead: () => subject !== 'eve',
         mayUnseal: () => true,

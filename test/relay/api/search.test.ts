@@ -45,6 +45,7 @@ before(async () => {
   relay = await startRelay({
     more: (app, { relay: publicUrl, identity, state, clock }) => {
       const authorizeRead = evidenceReaders({
+        isLive: async (login) => (await state.logins.findLive(login)) !== null,
         config: { targets: new Map(), publicUrl },
         policies: () => policies,
         clock,

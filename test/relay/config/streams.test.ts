@@ -1,7 +1,7 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { StreamFile, streamProblems } from '../../../src/relay/config/streams.ts';
-import { parseDestination } from '../../../src/relay/streams/destination.ts';
+import { parseDestination } from '../../../src/relay/streams/address.ts';
 
 const form = (text: string) => parseDestination(text, '/base')?.text ?? null;
 
