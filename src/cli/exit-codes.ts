@@ -69,6 +69,7 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'retention-refused',
     'stream-destination-invalid',
     'stream-cursor-invalid',
+    'archive-foreign',
     'relay-check-failed',
     'reload-refused',
     'break-glass-refused',
@@ -120,6 +121,8 @@ const byExitCode: Readonly<Record<number, readonly string[]>> = {
     'agent-unreachable',
     'state-unavailable',
     'relay-not-running',
+    'archive-unreachable',
+    'archive-refused',
   ],
   [exitCodes.verificationFailed]: [
     'originals-unreadable',

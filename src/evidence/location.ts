@@ -2,7 +2,7 @@
  * Where evidence lies: in a directory, or inside something that holds files (a bundle). What reads evidence takes a location,
  * so that nothing has to be unpacked to be read.
  */
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { hasErrno } from '../errors.ts';
 
@@ -15,6 +15,8 @@ export interface StoredFiles {
   read(name: string, limitBytes: number): Promise<Buffer | null>;
   /** Empty when there is no such directory. */
   list(directory: string): Promise<readonly Listed[]>;
+  /** Of a file, in bytes; null when there is none. */
+  size(name: string): Promise<number | null>;
 }
 
 /** What stands in a directory; neither file nor directory: something else. */
@@ -48,6 +50,17 @@ export async function listIfThere(location: Location): Promise<readonly Listed[]
     return await readdir(location, { withFileTypes: true });
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return [];
+    throw error;
+  }
+}
+
+/** Of a file, in bytes; null when there is none. */
+export async function sizeIfThere(location: Location): Promise<number | null> {
+  if (typeof location !== 'string') return location.files.size(location.name);
+  try {
+    return (await stat(location)).size;
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return null;
     throw error;
   }
 }

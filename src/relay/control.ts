@@ -102,7 +102,8 @@ const Opened = z.object({
   /** Room for their sessions' record. */
   bytes: z.number(),
 });
-const Erased = z.object({ erased: z.array(z.string()).readonly(), held: z.array(z.string()).readonly() });
+const ids = z.array(z.string()).readonly();
+const Erased = z.object({ erased: ids, held: ids, locked: ids });
 const Answer = z.union([
   z.object({ erased: Erased }),
   z.object({ hold: z.string() }),

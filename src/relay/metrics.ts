@@ -40,6 +40,8 @@ export interface MetricSources {
   /** Entries that the quorum of witnesses vouches for. */
   readonly witnessedEntries: () => number;
   readonly streams: () => readonly StreamMetrics[];
+  /** Null: there is no archive. */
+  readonly archive: () => ArchiveMetrics | null;
 }
 
 /** One witness of `log.witnesses`. */
@@ -50,6 +52,18 @@ export interface WitnessMetrics {
   /** Since the oldest checkpoint that it has not cosigned; 0 when there is none. */
   readonly lagSeconds: number;
   readonly failures: number;
+}
+
+/** What `evidence.archive` names. */
+export interface ArchiveMetrics {
+  readonly kind: 'directory' | 's3';
+  /** Published entries whose files it has not confirmed. */
+  readonly lag: number;
+  readonly failures: number;
+  /** Files that were not to be found, or are not what the log names. */
+  readonly lost: number;
+  /** Carried since the relay started. */
+  readonly bytes: number;
 }
 
 /** One stream of `evidence.streams`. */
@@ -140,6 +154,27 @@ export class RelayMetrics {
       );
     this.#observeWitnesses(sources.witnesses);
     this.#observeStreams(sources.streams);
+    this.#observeArchive(sources.archive);
+  }
+
+  #observeArchive(archive: () => ArchiveMetrics | null): void {
+    const figures: [string, string, (view: ArchiveMetrics) => number][] = [
+      ['hoop_archive_lag_entries', 'published entries whose files the archive has not', ({ lag }) => lag],
+      [
+        'hoop_archive_lost_files',
+        'files neither here nor there, or not what the log names',
+        ({ lost }) => lost,
+      ],
+    ];
+    const views = (): readonly ArchiveMetrics[] => [archive()].filter((view) => view !== null);
+    for (const [name, help, value] of figures)
+      this.#asked(name, help, 'kind', () => views().map((view) => [view.kind, value(view)]));
+    this.#sum('hoop_archive_failures_total', 'tries that the archive did not take', ['kind'], () =>
+      views().map(({ kind, failures }) => [{ kind }, failures]),
+    );
+    this.#sum('hoop_archive_bytes_total', 'bytes that the archive has taken', ['kind'], () =>
+      views().map(({ kind, bytes }) => [{ kind }, bytes]),
+    );
   }
 
   #observeWitnesses(witnesses: () => readonly WitnessMetrics[]): void {

@@ -40,6 +40,8 @@ import { postgresProtocol } from './sessions/postgres.ts';
 import { openShellClassifier } from './shell-grammar.ts';
 import type { ShellClassifier } from '../protocols/ssh/shell/classifier.ts';
 import { sshProtocol } from './sessions/ssh.ts';
+import { Archive, ArchiveLocks, openStore } from './archive/archive.ts';
+import type { Location } from '../evidence/location.ts';
 import { Resealing } from './retention/resealing.ts';
 import { Retention } from './retention/retention.ts';
 import { SessionRegistry } from './sessions/registry.ts';
@@ -143,22 +145,39 @@ async function serve(parts: Parts): Promise<Relay> {
   const reviews = await openReviews({ ...parts, processId });
   const [classifier, shell] = await Promise.all([openClassifier(), openShellClassifier()]);
   const { room, sealer, log } = evidence;
+  const { archive: archived } = config.evidence;
+  const store = archived === null ? null : openStore(archived, config);
   const retention = new Retention({
     directory: config.evidence.directory,
     rules: config.evidence.retention,
     append: evidence.append,
     log,
+    locks: store === null ? null : new ArchiveLocks(store),
     clock: systemClock,
     logger,
   });
+  const archive =
+    archived === null || store === null
+      ? null
+      : await Archive.open({
+          config,
+          archive: archived,
+          store,
+          retention,
+          clock: systemClock,
+          logger,
+          published: () => log.published,
+        });
+  const readable = archive?.evidence ?? config.evidence.directory;
   const resealing = new Resealing({
     directory: config.evidence.directory,
     append: evidence.append,
     log,
     retention,
+    ...(archive !== null && { recall: (session: string) => archive.recall(session) }),
     logger,
   });
-  const streams = await Streams.open(config, { logger, published: () => log.published });
+  const streams = await Streams.open(config, { evidence: readable, logger, published: () => log.published });
   const endSessions = (): void => registry.endLive('evidence-failed');
   const breakGlass = new BreakGlass({
     room,
@@ -177,7 +196,7 @@ async function serve(parts: Parts): Promise<Relay> {
   parts.policies.onReplaced = () => registry.endUnauthorized();
   const upgrades = openUpgrades(registry, identity);
   const app = createServer(parts);
-  await addRoutes(app, parts, { provider, identity, machines, registry, reviews, resealing });
+  await addRoutes(app, parts, { provider, identity, machines, registry, reviews, resealing, readable });
   let draining = false;
   healthRoutes(app, {
     checks: {
@@ -202,6 +221,7 @@ async function serve(parts: Parts): Promise<Relay> {
     witnesses: () => parts.witnesses?.views() ?? [],
     witnessedEntries: () => parts.witnesses?.witnessedSize() ?? 0,
     streams: () => streams.views(),
+    archive: () => archive?.view() ?? null,
   });
   await state.sessions.closeInterrupted(evidence.interrupted);
   const ends = tellEnds(evidence.append, state.logins, (error) =>
@@ -213,6 +233,7 @@ async function serve(parts: Parts): Promise<Relay> {
   });
   streams.start();
   retention.start();
+  archive?.start();
   resealing.start();
   const control = await openControl({ ...parts, breakGlass, retention });
   logger.info('listening', { address: `${config.listen.host}:${address.port}`, version });
@@ -232,6 +253,7 @@ async function serve(parts: Parts): Promise<Relay> {
       await ends.close();
       await within(closingMs, evidence.sealer.drain()).finally(() => evidence.sealer.close());
       await streams.close();
+      await archive?.close();
       await retention.close();
       room.close();
       parts.witnesses?.close();
@@ -359,6 +381,7 @@ async function addRoutes(
     registry,
     reviews,
     resealing,
+    readable,
   }: {
     provider: EmbeddedProvider | null;
     identity: RelayIdentity;
@@ -366,6 +389,8 @@ async function addRoutes(
     registry: SessionRegistry;
     reviews: OpenedReviews;
     resealing: Resealing;
+    /** The evidence, wherever its files lie. */
+    readable: Location;
   },
 ): Promise<void> {
   const shared = {
@@ -437,8 +462,9 @@ async function addRoutes(
   });
   const reads = new ReadEntries(shared.append);
   const signer = { name: config.log.origin, sign: (text: string) => evidence.log.signer.sign(text) };
-  auditRoutes(app, { directory, authorizeRead, reads, signer });
-  searchRoutes(app, { directory, authorizeRead, reads });
+  const evidenceRoutes = { directory: readable, authorizeRead, reads };
+  auditRoutes(app, { ...evidenceRoutes, signer });
+  searchRoutes(app, { ...evidenceRoutes, local: directory });
   resealRoutes(app, { directory, authorize: authorizeRead, resealing });
   logRoutes(app, { directory: path.join(directory, 'log'), authorizeRead, reads, log: evidence.log });
   if (provider !== null) await app.register(mountProvider(provider));

@@ -36,6 +36,7 @@ test('what happened is counted, and what the data path tallied shows at the scra
     logFailing: () => true,
     checkpointLagSeconds: () => 7.5,
     witnesses: () => [{ name: 'w1', size: 9, lagSeconds: 2, failures: 3 }],
+    archive: () => ({ kind: 's3', lag: 4, failures: 2, lost: 0, bytes: 1024 }),
     streams: () => [{ name: 'siem', lag: 7, failures: 2, delivered: 11 }],
     witnessedEntries: () => 9,
   });

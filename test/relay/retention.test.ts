@@ -42,9 +42,9 @@ test('by age: nothing before it, everything after it; the log verifies, and coun
   const { fixture, sessions, at, open, there, codes } = await start({ recordings: '30d' });
   await using _ = fixture;
   const retention = open();
-  assert.deepEqual(await retention.sweep(), { erased: [], held: [] });
+  assert.deepEqual(await retention.sweep(), { erased: [], held: [], locked: [] });
   at.ms += 29 * day;
-  assert.deepEqual(await retention.sweep(), { erased: [], held: [] });
+  assert.deepEqual(await retention.sweep(), { erased: [], held: [], locked: [] });
   at.ms += 2 * day;
   const { erased } = await retention.sweep();
   assert.deepEqual(erased.toSorted(), sessions.map(({ session }) => session).toSorted());
@@ -52,7 +52,7 @@ test('by age: nothing before it, everything after it; the log verifies, and coun
   assert.deepEqual(await codes(), []);
   const { counts } = await fixture.verify();
   assert.deepEqual(counts.erased, { segments: 6, originals: 0 });
-  assert.deepEqual(await retention.sweep(), { erased: [], held: [] }, 'once');
+  assert.deepEqual(await retention.sweep(), { erased: [], held: [], locked: [] }, 'once');
   await retention.close();
 });
 
@@ -97,7 +97,7 @@ test('a clock that goes ahead erases nothing by age for a day; back again, nothi
     monotonic.ms += monotonicMs;
     return retention.sweep();
   };
-  const nothing = { erased: [], held: [] };
+  const nothing = { erased: [], held: [], locked: [] };
   assert.deepEqual(await pass(0), nothing);
   assert.deepEqual(await pass(400 * day, 3_600_000), nothing);
   assert.deepEqual(told, ['clock went ahead']);
@@ -167,7 +167,7 @@ test('killed between the entry and the files: the next start removes them, and s
   assert.deepEqual(await codes(), [], 'a file that is still there harms nothing');
   void erasing.catch(() => undefined);
   const next = new Retention({ directory: fixture.directory, rules: resolveRetention(RetentionFile.parse({})), append: (entry) => fixture.log.append(entry), log: fixture.log, clock: fixture.clock, logger: quiet }); // prettier-ignore
-  assert.deepEqual(await next.sweep(), { erased: [], held: [] });
+  assert.deepEqual(await next.sweep(), { erased: [], held: [], locked: [] });
   assert.equal(there(first), false);
   assert.equal(await entries(fixture, 'evidence.erased'), 1);
   assert.deepEqual(await codes(), []);

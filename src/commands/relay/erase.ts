@@ -25,7 +25,7 @@ export default class RelayErase extends OperatorCommand {
     const what = flags['originals-only'] ? 'originals' : 'recording';
     const config = await this.relayConfig(flags);
     const question = `Erase for ever ${what === 'originals' ? 'the originals' : 'the recordings'} of: ${visible(scopeText(scope))}?`;
-    if (!flags.yes && !(await saidYes(question))) return { erased: [], held: [] };
+    if (!flags.yes && !(await saidYes(question))) return { erased: [], held: [], locked: [] };
     const done = await askErasure(config.dataDir, {
       scope,
       what,
@@ -34,6 +34,8 @@ export default class RelayErase extends OperatorCommand {
     this.print(`  erased: ${done.erased.length} sessions; the log says so`);
     if (done.held.length > 0)
       this.print(`  kept, since holds protect them: ${done.held.length} (hoop relay hold list)`);
+    if (done.locked.length > 0)
+      this.print(`  kept, since the archive’s lock protects them: ${done.locked.length}`);
     return done;
   }
 }

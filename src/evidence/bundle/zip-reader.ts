@@ -112,6 +112,10 @@ export class ZipFiles implements StoredFiles {
     }
   }
 
+  async size(name: string): Promise<number | null> {
+    return this.#entries.get(name)?.entry.bytes ?? null;
+  }
+
   async list(directory: string): Promise<readonly Listed[]> {
     return [...(this.#directories.get(directory)?.values() ?? [])];
   }

@@ -119,7 +119,7 @@ export function addSegment(totals: SessionTotals, segment: Omit<SessionTotals, '
  * entry behind it names is told behind it.
  * @param before default: the end
  */
-export async function lastStart(directory: string, before = Infinity): Promise<number> {
+export async function lastStart(directory: Location, before = Infinity): Promise<number> {
   const started = Buffer.from('"kind":"relay.started"');
   const size = await publishedSize(directory);
   for (let n = Math.ceil(Math.min(size, before) / tileWidth) - 1; n > 0; n--) {

@@ -2,10 +2,8 @@
  * The files of an evidence directory that verification needs, by the one spelling of their paths. A path that comes from
  * outside is never joined to a directory: it is parsed, and built again from what it said.
  */
-import { stat } from 'node:fs/promises';
-import path from 'node:path';
-import { hasErrno } from '../../errors.ts';
 import { isSessionId } from '../../model/ids.ts';
+import { sizeIfThere, within, type Location } from '../location.ts';
 import { parseTilePath, tilePath, tilesAt, tileWidth, type TileLevel } from '../log/tile.ts';
 import { publishedSize } from '../log/read.ts';
 import { originalsName, parseName, sealedName, sessionPath } from '../recording/layout.ts';
@@ -37,14 +35,18 @@ export function parseEvidencePath(given: string): EvidenceFilePath | null {
   return { path: `recordings/${year}/${month}/${day}/${session}/${spelt}`, session };
 }
 
-/** Paths of every tile and entry bundle of a log of this size, below the log's directory. */
-export function* tilesOf(size: number): Generator<string> {
+/**
+ * Paths of every tile and entry bundle of a log of this size, below the log's directory.
+ * @param from a smaller size: tiles that were full by then are left out
+ */
+export function* tilesOf(size: number, from = 0): Generator<string> {
   const levels: TileLevel[] = ['entries'];
   for (let hashes = size, level = 0; hashes > 0; hashes = Math.floor(hashes / tileWidth))
     levels.push(level++);
   for (const level of levels) {
     const { full, partial } = tilesAt(level === 'entries' ? 0 : level, size);
-    for (let n = 0; n < full; n++) yield tilePath(level, n);
+    const { full: before } = tilesAt(level === 'entries' ? 0 : level, from);
+    for (let n = before; n < full; n++) yield tilePath(level, n);
     if (partial > 0) yield tilePath(level, full, partial);
   }
 }
@@ -65,11 +67,11 @@ export function segmentPaths(
  * @throws EvidenceError `evidence-not-found`, `log-damaged`
  */
 export async function* evidenceFiles(
-  evidence: string,
+  evidence: Location,
   wanted: (session: string) => boolean,
   signIns: boolean,
 ): AsyncGenerator<{ path: string; bytes: number }> {
-  const size = await publishedSize(path.join(evidence, 'log'));
+  const size = await publishedSize(within(evidence, 'log'));
   yield* present(evidence, 'log/checkpoint');
   for (const tile of tilesOf(size)) yield* present(evidence, `log/${tile}`);
   const opened = new Map<string, string>();
@@ -101,10 +103,7 @@ async function filesOfSignIn(proofs: KeptProofs, entry: Entry): Promise<readonly
   return files.filter((file) => file !== null);
 }
 
-async function* present(evidence: string, file: string): AsyncGenerator<{ path: string; bytes: number }> {
-  try {
-    yield { path: file, bytes: (await stat(path.join(evidence, file))).size };
-  } catch (error) {
-    if (!hasErrno(error, 'ENOENT')) throw error;
-  }
+async function* present(evidence: Location, file: string): AsyncGenerator<{ path: string; bytes: number }> {
+  const bytes = await sizeIfThere(within(evidence, file));
+  if (bytes !== null) yield { path: file, bytes };
 }

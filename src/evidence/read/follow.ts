@@ -2,6 +2,7 @@
  * The history as it happens: entries when they are in the log, commands when they end. Looks again when `wait` says so;
  * nobody is called back, so a slow reader slows only itself.
  */
+import type { Location } from '../location.ts';
 import type { EvidenceEvent } from './event.ts';
 import { commandEvent } from './event.ts';
 import { EndedCommands } from './commands.ts';
@@ -18,7 +19,7 @@ import { recordingOf, type SessionSummary } from './sessions.ts';
  * @throws EvidenceError `evidence-not-found`, `recording-damaged`
  */
 export async function* followEvents(
-  evidence: string,
+  evidence: Location,
   filter: EventFilter,
   wait: () => Promise<boolean>,
 ): AsyncGenerator<EvidenceEvent | null> {
@@ -55,7 +56,7 @@ class FollowedSession {
   readonly #cursor: SegmentCursor;
   readonly #commands = new EndedCommands();
 
-  constructor(evidence: string, summary: SessionSummary) {
+  constructor(evidence: Location, summary: SessionSummary) {
     this.summary = summary;
     this.#cursor = new SegmentCursor(recordingOf(evidence, summary));
   }

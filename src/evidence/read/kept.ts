@@ -17,7 +17,11 @@ export interface KeptSession {
   /** Some of its segments have sealed originals. */
   readonly sealed: boolean;
   readonly erased: ReadonlySet<Erasable>;
+  /** Digests of age files that were sealed anew, by segment. */
+  readonly resealed: ReadonlyMap<number, string>;
 }
+
+const none: ReadonlyMap<number, string> = new Map();
 
 export interface Hold {
   readonly hold: string;
@@ -26,11 +30,13 @@ export interface Hold {
   readonly operator: EntryOf<'hold.placed'>['operator'];
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] extends ReadonlySet<infer U> ? Set<U> : T[K] };
+type Tracked = { -readonly [K in keyof Omit<KeptSession, 'erased'>]: KeptSession[K] } & {
+  readonly erased: Set<Erasable>;
+};
 
 /** Memory: some hundred bytes for each session of the log. */
 export class Kept {
-  readonly #sessions = new Map<string, Mutable<KeptSession>>();
+  readonly #sessions = new Map<string, Tracked>();
   readonly #holds = new Map<string, Hold>();
 
   /** Takes every entry in order. */
@@ -38,7 +44,7 @@ export class Kept {
     switch (entry.kind) {
       case 'session.opened': {
         const { session, target, task, actor: by, time: openedAt } = entry;
-        this.#sessions.set(session, { session, target, task, by, openedAt, closedAt: null, segments: 0, sealed: false, erased: new Set() }); // prettier-ignore
+        this.#sessions.set(session, { session, target, task, by, openedAt, closedAt: null, segments: 0, sealed: false, erased: new Set(), resealed: none }); // prettier-ignore
         return;
       }
       case 'segment': {
@@ -56,6 +62,11 @@ export class Kept {
       case 'evidence.erased':
         this.#sessions.get(entry.session)?.erased.add(entry.what);
         return;
+      case 'originals.resealed': {
+        const session = this.#sessions.get(entry.session);
+        if (session !== undefined) session.resealed = new Map(session.resealed).set(entry.segment, entry.to);
+        return;
+      }
       case 'hold.placed': {
         const { hold, scope, time: placedAt, operator } = entry;
         this.#holds.set(hold, { hold, scope, placedAt, operator });

@@ -3,7 +3,7 @@
  * Entries tell themselves; a `segment` tells the commands that ended in it; `session.closed` those that never did. Only what
  * a checkpoint names is told: it cannot be taken back.
  */
-import path from 'node:path';
+import { within, type Location } from '../location.ts';
 import { EvidenceError } from '../error.ts';
 import { lastStart, publishedSize } from '../log/read.ts';
 import { readRecords } from '../recording/records.ts';
@@ -23,7 +23,7 @@ export interface LeafEvents {
 }
 
 export class LeafReader {
-  readonly #evidence: string;
+  readonly #evidence: Location;
   readonly #filter: EventFilter;
   readonly #from: number;
   readonly #entries: EntryEvents;
@@ -35,7 +35,7 @@ export class LeafReader {
    * @param evidence directory
    * @param from the first leaf that is told; those before are read for what later ones refer to
    */
-  constructor(evidence: string, filter: EventFilter, from: number) {
+  constructor(evidence: Location, filter: EventFilter, from: number) {
     this.#evidence = evidence;
     this.#filter = filter;
     this.#from = from;
@@ -47,7 +47,7 @@ export class LeafReader {
    * @throws EvidenceError `evidence-not-found`, `log-damaged`; `log-shorter` when there are fewer than the first to be told
    */
   async *published(): AsyncGenerator<LeafEvents> {
-    const log = path.join(this.#evidence, 'log');
+    const log = within(this.#evidence, 'log');
     const size = await publishedSize(log);
     if (this.#next === null && this.#from > size)
       throw new EvidenceError(
@@ -104,7 +104,7 @@ export async function* followLeaves(
 
 /** Commands of one session, segment by segment. */
 class SessionCommands {
-  readonly #directory: string;
+  readonly #directory: Location;
   readonly #summary: SessionSummary;
   readonly #commands = new EndedCommands();
   /** Read already. */
@@ -113,7 +113,7 @@ class SessionCommands {
   #toldBefore = -1;
   #damaged = false;
 
-  constructor(evidence: string, summary: SessionSummary) {
+  constructor(evidence: Location, summary: SessionSummary) {
     this.#directory = recordingOf(evidence, summary);
     this.#summary = summary;
   }

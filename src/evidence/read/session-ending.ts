@@ -1,14 +1,15 @@
 /** Whether a session has ended, as its log goes on. */
+import type { Location } from '../location.ts';
 import type { EntryOf } from '../entry.ts';
 import { readEntries } from './entries.ts';
 
 export class SessionEnding {
-  readonly #evidence: string;
+  readonly #evidence: Location;
   readonly #session: string;
   #next = 0;
   #outcome: EntryOf<'session.closed'>['outcome'] | null = null;
 
-  constructor(evidence: string, session: string) {
+  constructor(evidence: Location, session: string) {
     this.#evidence = evidence;
     this.#session = session;
   }

@@ -53,7 +53,7 @@ export async function* readStreams(directory: Location, choice: StreamChoice): A
 }
 
 export interface Followed extends StreamChoice {
-  readonly evidence: string;
+  readonly evidence: Location;
   readonly session: Pick<SessionSummary, 'session' | 'openedAt'>;
 }
 
@@ -101,7 +101,7 @@ class ChannelReader {
   readonly #streams: Streams;
   closed = false;
 
-  constructor(directory: string, choice: StreamChoice) {
+  constructor(directory: Location, choice: StreamChoice) {
     this.#cursor = new SegmentCursor(directory);
     this.#streams = new Streams(choice);
   }

@@ -30,7 +30,7 @@ export async function* readTranscript(directory: Location): AsyncGenerator<Trans
  * @param wait resolves when it is worth looking again; with false, no more
  */
 export async function* followTranscript(
-  evidence: string,
+  evidence: Location,
   session: Pick<SessionSummary, 'session' | 'openedAt'>,
   wait: () => Promise<boolean>,
 ): AsyncGenerator<TranscriptItem | null> {

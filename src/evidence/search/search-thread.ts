@@ -16,6 +16,8 @@ export interface SearchJob {
   readonly directory: string;
   /** Segments that should be there. */
   readonly segments: number;
+  /** Those that are not may be asked for. */
+  readonly elsewhere: boolean;
   /** Microseconds since `session.opened`; what is found outside is left out. */
   readonly fromMicros: number;
   readonly toMicros: number;
@@ -31,16 +33,25 @@ export type SearchAnswer =
   | { readonly kind: 'read'; readonly rawBytes: number }
   /** Nothing more comes until `next` is asked for. */
   | { readonly kind: 'found'; readonly matches: readonly SearchMatch[] }
+  /** A segment that is not there; nothing more comes until it is given. */
+  | { readonly kind: 'wanted'; readonly segment: number }
   | ({ readonly kind: 'done' } & SearchDone)
   /** The search as a whole cannot go on. */
   | { readonly kind: 'failed'; readonly code: EvidenceErrorCode | null; readonly message: string };
 
-export type SearchQuestion = SearchJob | 'next';
+export type SearchQuestion = SearchJob | 'next' | GivenSegment;
+
+/** As it is stored; null: it is nowhere. */
+export interface GivenSegment {
+  readonly stored: Uint8Array | null;
+}
 
 export interface SearchListener {
   read(rawBytes: number): void;
   /** @param taken call it when more may come */
   found(matches: readonly SearchMatch[], taken: () => void): void;
+  /** @returns as it is stored; null: it is nowhere */
+  wanted(segment: number): Promise<Buffer | null>;
   done(done: SearchDone): void;
   failed(error: Error): void;
 }
@@ -79,6 +90,12 @@ export class SearchThread {
         return;
       case 'found':
         listener?.found(answer.matches, () => this.#ask('next'));
+        return;
+      case 'wanted':
+        listener?.wanted(answer.segment).then(
+          (stored) => this.#ask({ stored }),
+          (error: unknown) => listener.failed(error instanceof Error ? error : new Error(String(error))),
+        );
         return;
       case 'done':
         this.#listener = null;

@@ -6,7 +6,13 @@ import { zstdDecompressSync } from 'node:zlib';
 import { EvidenceError } from '../error.ts';
 import { largestSegmentBytes, loadSegment, segmentsIn } from '../read/segment-cursor.ts';
 import { compileMatcher, type Matcher } from './matcher.ts';
-import type { SearchAnswer, SearchJob, SearchQuestion, SearchRequest } from './search-thread.ts';
+import type {
+  GivenSegment,
+  SearchAnswer,
+  SearchJob,
+  SearchQuestion,
+  SearchRequest,
+} from './search-thread.ts';
 import { SessionSearch } from './session-search.ts';
 
 /** In this thread: the pool's are the data path's. A segment is of this size or less, so that one piece is enough. */
@@ -54,19 +60,26 @@ async function search(port: MessagePort, matcher: Matcher, job: SearchJob): Prom
     tell({ kind: 'found', matches });
     await next;
   };
+  const elsewhere = async (segment: number): Promise<Buffer | null> => {
+    if (!job.elsewhere) return null;
+    const given = once(port, 'message');
+    tell({ kind: 'wanted', segment });
+    const [{ stored }] = (await given) as [GivenSegment];
+    return stored === null ? null : inflate(Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength));
+  };
   const present = await segmentsIn(job.directory);
-  const there = new Set(present);
-  let missing = Array.from({ length: job.segments }, (_, index) => index).filter((i) => !there.has(i)).length;
+  const expected = Array.from({ length: job.segments }, (_, index) => index);
+  let missing = 0;
   let failure: string | null = null;
   try {
-    for (const index of present) {
-      const segment = await loadSegment(job.directory, index, inflate);
-      if (segment === null) {
+    for (const index of [...new Set([...present, ...expected])].toSorted((a, b) => a - b)) {
+      const bytes = (await loadSegment(job.directory, index, inflate))?.bytes ?? (await elsewhere(index));
+      if (bytes === null) {
         missing++;
         continue;
       }
-      const matches = session.segment(segment.bytes);
-      tell({ kind: 'read', rawBytes: segment.bytes.length });
+      const matches = session.segment(bytes);
+      tell({ kind: 'read', rawBytes: bytes.length });
       await found(matches);
     }
     await found(session.end());
@@ -85,7 +98,7 @@ async function answerAll(port: MessagePort): Promise<void> {
     const matcher = compileMatcher(request);
     for (;;) {
       const [question] = (await once(port, 'message')) as [SearchQuestion];
-      if (question !== 'next') await search(port, matcher, question);
+      if (question !== 'next' && 'directory' in question) await search(port, matcher, question);
     }
   } catch (error) {
     const code = error instanceof EvidenceError ? error.code : null;

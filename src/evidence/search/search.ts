@@ -5,6 +5,10 @@
  * It does not prove anything, as nothing in `evidence/read` does; what is missing or cannot be read is told, never passed over.
  */
 import type { EventFilter } from '../read/filter.ts';
+import { within, type Location } from '../location.ts';
+import { sealedName } from '../recording/layout.ts';
+import { readIfThere } from '../regular-file.ts';
+import { largestSegmentBytes } from '../read/segment-cursor.ts';
 import { recordingOf, type SessionSummary, type Who } from '../read/sessions.ts';
 import { compileMatcher } from './matcher.ts';
 import { SearchThread, type SearchDone, type SearchRequest } from './search-thread.ts';
@@ -48,6 +52,8 @@ export interface SearchCounts {
 export interface SearchOptions extends SearchRequest {
   /** The evidence directory. */
   readonly directory: string;
+  /** Where segments are read that are not in it. */
+  readonly elsewhere?: Location;
   /** Matching lines, at most. */
   readonly limit: number;
   readonly threads: number;
@@ -181,6 +187,7 @@ class Search {
     const job = {
       directory: recordingOf(this.#options.directory, session),
       segments: session.totals.segments,
+      elsewhere: this.#options.elsewhere !== undefined && session.closedAt !== null,
       fromMicros: from === undefined ? 0 : (Date.parse(from) - openedMs) * 1000,
       toMicros: to === undefined ? Infinity : (Date.parse(to) - openedMs) * 1000,
     };
@@ -201,7 +208,15 @@ class Search {
         this.#news.resolve();
       },
       failed: (error) => this.fail(error),
+      wanted: (segment) => this.#elsewhere(session, segment),
     });
+  }
+
+  /** As it is stored; null when it is nowhere. */
+  async #elsewhere(session: SessionSummary, segment: number): Promise<Buffer | null> {
+    const { elsewhere } = this.#options;
+    if (elsewhere === undefined) return null;
+    return readIfThere(within(recordingOf(elsewhere, session), sealedName(segment)), largestSegmentBytes);
   }
 }
 

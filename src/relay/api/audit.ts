@@ -4,13 +4,14 @@
  */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import path from 'node:path';
 import { Readable } from 'node:stream';
 import type { z } from 'zod';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { actorOf, type NewEntry } from '../../evidence/entry.ts';
 import { formatStatement } from '../../evidence/bundle/manifest.ts';
 import { EvidenceError } from '../../evidence/error.ts';
+import { within, type Location } from '../../evidence/location.ts';
+import { readIfThere } from '../../evidence/regular-file.ts';
 import { readEvents } from '../../evidence/read/events.ts';
 import { readChannels } from '../../evidence/read/channels.ts';
 import { evidenceFiles, parseEvidencePath } from '../../evidence/read/files.ts';
@@ -59,8 +60,8 @@ export interface EvidenceReader {
 }
 
 export interface AuditRoutesOptions {
-  /** The evidence directory. */
-  readonly directory: string;
+  /** The evidence directory, or what stands for it. */
+  readonly directory: Location;
   /** @throws HoopError when the caller is nobody */
   readonly authorizeRead: (request: FastifyRequest) => Promise<EvidenceReader>;
   readonly reads: ReadEntries;
@@ -171,7 +172,7 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
     const reader = await authorizeRead(request);
     const { next, ...query } = parseWith(StreamQuery, request.query);
     const session = await mayReadRange(options, reader, query);
-    if (next > (await publishedSize(path.join(directory, 'log'))))
+    if (next > (await publishedSize(within(directory, 'log'))))
       throw new RelayError('request-invalid', 'The log has fewer entries than were told before.', {
         hint: 'was it restored from an older copy? Begin with a new cursor',
       });
@@ -205,7 +206,7 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
       if (!reader.mayRead(await findSession(directory, file.session))) throw denied(reader);
     }
     await reads.appendOncePerMinute(reader, file.session);
-    return sendFile(reply, path.join(directory, file.path));
+    return sendFile(reply, within(directory, file.path));
   });
 }
 
@@ -261,7 +262,7 @@ export async function one(
   return [reader, session];
 }
 
-async function findSession(directory: string, id: string): Promise<SessionSummary> {
+async function findSession(directory: Location, id: string): Promise<SessionSummary> {
   const [session] = await readSessions(directory, { session: id });
   if (session === undefined) throw notFound();
   return session;
@@ -367,7 +368,15 @@ function sendText(reply: FastifyReply, text: AsyncIterable<string>): FastifyRepl
   return reply.type('application/jsonl').header('cache-control', 'no-store').send(body);
 }
 
-async function sendFile(reply: FastifyReply, file: string): Promise<FastifyReply> {
+/** One that is not here is held in memory: it is a segment, or what a segment masked. */
+const largestFileBytes = 1024 * 1024 * 1024;
+
+async function sendFile(reply: FastifyReply, file: Location): Promise<FastifyReply> {
+  if (typeof file !== 'string') {
+    const content = await readIfThere(file, largestFileBytes);
+    if (content === null) throw notFound();
+    return reply.type('application/octet-stream').header('cache-control', 'no-store').send(content);
+  }
   try {
     const { size } = await stat(file);
     reply.type('application/octet-stream').header('cache-control', 'no-store').header('content-length', size);

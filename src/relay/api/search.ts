@@ -17,7 +17,15 @@ const progressMs = 500;
 
 export function searchRoutes(
   app: FastifyInstance,
-  { directory, authorizeRead, reads }: Pick<AuditRoutesOptions, 'directory' | 'authorizeRead' | 'reads'>,
+  {
+    directory,
+    local,
+    authorizeRead,
+    reads,
+  }: Pick<AuditRoutesOptions, 'directory' | 'authorizeRead' | 'reads'> & {
+    /** The evidence directory of this machine: threads read there what is there. */
+    readonly local: string;
+  },
 ): void {
   let running = 0;
 
@@ -39,7 +47,14 @@ export function searchRoutes(
     running++;
     signal.addEventListener('abort', () => running--, { once: true });
     await reads.append(reader, 'search', ...searchAsked(query));
-    const options = { ...pattern, directory, priority: 'low' as const, threads: 1, signal };
+    const options = {
+      ...pattern,
+      directory: local,
+      elsewhere: directory,
+      priority: 'low' as const,
+      threads: 1,
+      signal,
+    };
     return sendLines(reply, withFewProgress(searchSessions(sessions, { from, to }, options)));
   });
 }

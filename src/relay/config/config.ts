@@ -19,6 +19,7 @@ import { ConfigDocument } from './document.ts';
 import { ConfigError, formatConfigProblem } from './error.ts';
 import type { ConfigProblem } from './error.ts';
 import { prepareEmbedded } from './embedded.ts';
+import type { ArchiveConfig } from './archive.ts';
 import type { RetentionRules } from './retention.ts';
 import type { StreamConfig } from './streams.ts';
 import type { LogConfig } from './log-schema.ts';
@@ -60,6 +61,8 @@ export interface RelayConfig {
     readonly space: { readonly warn: Threshold; readonly critical: Threshold; readonly reserveBytes: number };
     /** What becomes of the originals of masked values; null: nothing is masked. */
     readonly originals: OriginalsPolicy | null;
+    /** Where evidence is kept apart from the relay; null: nowhere. */
+    readonly archive: ArchiveConfig | null;
     /** How long recordings are kept. */
     readonly retention: RetentionRules;
     /** Where the history is sent as it happens. */

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { isTargetName } from '../../model/ids.ts';
 import type { TargetName } from '../../model/ids.ts';
 import type { RelayConfig } from './config.ts';
+import { resolveArchive } from './archive.ts';
 import { resolveRetention } from './retention.ts';
 import { resolveStream } from './streams.ts';
 import { resolveLog } from './log-schema.ts';
@@ -48,6 +49,7 @@ export function resolveConfig(source: RelayConfig['source'], file: RelayFile): R
         reserveBytes: evidence.space.reserve,
       },
       originals: originalsOf(file),
+      archive: resolveArchive(evidence.archive, base),
       retention: resolveRetention(evidence.retention),
       streams: evidence.streams.map((stream) => resolveStream(stream, base)),
     },

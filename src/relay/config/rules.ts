@@ -1,4 +1,5 @@
 /** Rules of `relay.yaml` that join several keys: above all, what never travels in plain text. */
+import { archiveProblems } from './archive.ts';
 import { streamProblems } from './streams.ts';
 import { logProblems } from './log-schema.ts';
 import { isLoopback } from './loopback.ts';
@@ -21,6 +22,7 @@ export function ruleProblems(file: RelayFile): RuleProblem[] {
     ...listenProblems(file),
     ...publicUrlProblems(file),
     ...logProblems(file.log),
+    ...archiveProblems(file.evidence.archive),
     ...streamProblems(file.evidence.streams),
     ...stateProblems(file),
     ...identityProblems(file),

@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { maskModes } from '../../masking/modes.ts';
 import { parsePattern, type Pattern } from '../../identity/pattern.ts';
+import { ArchiveFile } from './archive.ts';
 import { RetentionFile } from './retention.ts';
 import { StreamFile } from './streams.ts';
 import { LogFile } from './log-schema.ts';
@@ -135,6 +136,7 @@ export const RelayFile = closed({
       recipients: z.array(recipient).max(16, 'expected at most 16 recipients').default([]),
       discardOriginals: z.literal(true, { error: 'expected true, or leave it out' }).optional(),
     }).prefault({}),
+    archive: ArchiveFile.optional(),
     retention: RetentionFile.prefault({}),
     streams: z.array(StreamFile).max(20, 'expected at most 20').default([]),
   }).prefault({}),

@@ -32,6 +32,8 @@ export interface ResealingOptions {
   readonly append: (entry: NewEntry) => Promise<unknown>;
   readonly log: Pick<Log, 'covered'>;
   readonly retention: Pick<Retention, 'undisturbed'>;
+  /** Brings a recording back that is in the archive alone. */
+  readonly recall?: (session: string) => Promise<void>;
   readonly logger: Pick<RelayLogger, 'warn' | 'error'>;
   /** Default: the disk's. */
   readonly files?: DurableFiles;
@@ -77,7 +79,8 @@ export class Resealing {
    * @throws RelayError `reseal-refused`, `evidence-unavailable`; what `append` throws; Error of a system call
    */
   async replace(entry: Resealed, age: Buffer): Promise<void> {
-    const { append, retention } = this.#options;
+    const { append, retention, recall } = this.#options;
+    await recall?.(entry.session);
     await retention.undisturbed(entry.session, async (session, hold) => {
       if (session === null || session.closedAt === null) throw refused('its session is not over');
       if (hold !== null) throw refused(`hold ${hold.hold} forbids changing its files`);

@@ -18,6 +18,7 @@ import { originalsName, sessionPath } from '../../evidence/recording/layout.ts';
 import type { Clock } from '../../system/clock.ts';
 import { durableFiles } from '../../system/durable-file.ts';
 import { ulid } from '../../system/ulid.ts';
+import type { ArchiveLocks } from '../archive/archive.ts';
 import type { RelayLogger } from '../logging.ts';
 import { erases, retainedOf, type RetentionRules } from '../config/retention.ts';
 import { RetentionError } from './error.ts';
@@ -28,6 +29,8 @@ export interface RetentionOptions {
   readonly rules: RetentionRules;
   readonly append: (entry: NewEntry) => Promise<unknown>;
   readonly log: Pick<Log, 'covered'>;
+  /** What an archive's lock keeps cannot be erased. Default: there is no archive. */
+  readonly locks?: Pick<ArchiveLocks, 'until'> | null;
   readonly clock: Clock;
   readonly logger: Pick<RelayLogger, 'info' | 'warn' | 'error'>;
 }
@@ -37,6 +40,8 @@ export interface Erased {
   readonly erased: readonly string[];
   /** Ids of sessions that holds protected. */
   readonly held: readonly string[];
+  /** Ids of sessions that the archive's lock protected. */
+  readonly locked: readonly string[];
 }
 
 const sweepMs = 3_600_000;
@@ -102,7 +107,7 @@ export class Retention {
   sweep(): Promise<Erased> {
     return this.#inTurn(async () => {
       await this.#removeErased();
-      if (this.#clockJumped()) return { erased: [], held: [] };
+      if (this.#clockJumped()) return { erased: [], held: [], locked: [] };
       const now = this.#options.clock.wallMs();
       const due = [...this.#kept.sessions].flatMap((session) => {
         const what = this.#due(session, now);
@@ -134,7 +139,8 @@ export class Retention {
 
   /**
    * @param scope which sessions; those that are open are left out
-   * @throws RetentionError `evidence-held` when holds protect all of them, `erasure-impossible` when there are none
+   * @throws RetentionError `evidence-held` when holds protect all of them, or the archive's lock `evidence-locked`;
+   * `erasure-impossible` when there are none; ArchiveError
    */
   erase(scope: HoldScope, what: Erasable, operator: OperatorAct): Promise<Erased> {
     return this.#inTurn(async () => {
@@ -152,6 +158,7 @@ export class Retention {
         chosen.map((session) => [session, what] as const),
         { cause: 'request', operator },
       );
+      if (done.erased.length === 0 && done.locked.length > 0) throw locked(done.locked.length);
       if (done.erased.length === 0)
         throw new RetentionError(
           'evidence-held',
@@ -182,6 +189,11 @@ export class Retention {
         });
       await this.#options.append({ kind: 'hold.released', actor: relayActor, hold, operator });
     });
+  }
+
+  /** As the log tells it now; null: it names no such session. */
+  session(id: string): Promise<KeptSession | null> {
+    return this.undisturbed(id, (session) => Promise.resolve(session));
   }
 
   /**
@@ -234,7 +246,14 @@ export class Retention {
     const held = due
       .filter(([session]) => this.#kept.heldBy(session) !== null)
       .map(([{ session }]) => session);
-    const going = due.filter(([{ session }]) => !held.includes(session));
+    const locked: string[] = [];
+    const going: (typeof due)[number][] = [];
+    for (const one of due) {
+      const [session, what] = one;
+      if (held.includes(session.session)) continue;
+      if (await this.#isLocked(session, what)) locked.push(session.session);
+      else going.push(one);
+    }
     const told: KeptSession[] = [];
     for (const [session, what] of going) {
       if (this.#stop.signal.aborted) break;
@@ -257,7 +276,12 @@ export class Retention {
         for (const session of told) await this.#remove(session);
       this.#options.logger.info('evidence erased', { count: told.length, reason: why.cause });
     }
-    return { erased: told.map(({ session }) => session), held };
+    return { erased: told.map(({ session }) => session), held, locked };
+  }
+
+  async #isLocked(session: KeptSession, what: Erasable): Promise<boolean> {
+    const { locks, clock } = this.#options;
+    return locks != null && (await locks.until(session, what, clock.wallMs())) !== null;
   }
 
   async #removeErased(): Promise<void> {
@@ -285,6 +309,15 @@ export class Retention {
     await turn();
   }
 }
+
+const locked = (count: number): RetentionError =>
+  new RetentionError(
+    'evidence-locked',
+    `the archive’s lock protects what would be erased: ${count} sessions`,
+    {
+      hint: 'it can be erased when the lock of evidence.archive has ended',
+    },
+  );
 
 async function removeThere(file: string): Promise<void> {
   await unlink(file).catch((error: unknown) => {

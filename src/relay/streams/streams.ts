@@ -1,5 +1,6 @@
 /** The streams of a relay (`evidence.streams`): each carries the whole history to one destination, by itself. */
 import path from 'node:path';
+import type { Location } from '../../evidence/location.ts';
 import { followLeaves, LeafReader } from '../../evidence/read/leaf-events.ts';
 import type { RelayConfig } from '../config/config.ts';
 import type { StreamConfig } from '../config/streams.ts';
@@ -22,14 +23,14 @@ export class Streams {
   /** @throws StreamError `stream-destination-invalid`, `stream-cursor-invalid`; ConfigError of its secrets */
   static async open(
     { evidence, log, dataDir }: Pick<RelayConfig, 'evidence' | 'log' | 'dataDir'>,
-    options: { readonly logger: RelayLogger; readonly published: () => number },
+    options: { readonly evidence: Location; readonly logger: RelayLogger; readonly published: () => number },
   ): Promise<Streams> {
     const streams: Stream[] = [];
     for (const config of evidence.streams) {
       const file = path.join(dataDir, 'streams', `${config.name}.json`);
       const cursor = await Cursor.open(file, { log: log.origin, to: config.to.text }, 0);
       const destination = openDestination(config.to, config.format, config.secrets);
-      streams.push(new Stream({ ...options, config, cursor, destination, directory: evidence.directory }));
+      streams.push(new Stream({ ...options, config, cursor, destination }));
     }
     return new Streams(streams);
   }
@@ -52,7 +53,7 @@ interface StreamOptions {
   readonly config: StreamConfig;
   readonly cursor: Cursor;
   readonly destination: Destination;
-  readonly directory: string;
+  readonly evidence: Location;
   readonly logger: RelayLogger;
   readonly published: () => number;
 }
@@ -88,7 +89,7 @@ class Stream {
 
   /** Never rejects: what goes wrong here is told, and tried again. */
   async #run(): Promise<void> {
-    const { config, cursor, destination, directory } = this.#options;
+    const { config, cursor, destination, evidence } = this.#options;
     const { signal } = this.#stop;
     while (!signal.aborted) {
       try {
@@ -96,7 +97,7 @@ class Stream {
           await paused(intervalMs, signal);
           return !signal.aborted;
         };
-        const leaves = followLeaves(new LeafReader(directory, {}, cursor.next), wait);
+        const leaves = followLeaves(new LeafReader(evidence, {}, cursor.next), wait);
         await pump({
           leaves,
           cursor,

@@ -53,7 +53,7 @@ before(async () => {
         authenticate: (request) => authenticate(identity, request),
       });
       const reads = new ReadEntries(history.append);
-      searchRoutes(app, { directory: history.directory, authorizeRead, reads });
+      searchRoutes(app, { local: history.directory, directory: history.directory, authorizeRead, reads });
     },
   });
   for (const [name, groups] of [

@@ -141,6 +141,7 @@ test('the metrics that operators are told to watch exist', async () => {
     logFailing: () => false,
     checkpointLagSeconds: one,
     witnesses: () => [],
+    archive: () => ({ kind: 's3', lag: 4, failures: 2, lost: 0, bytes: 1024 }),
     streams: () => [],
     witnessedEntries: one,
   });

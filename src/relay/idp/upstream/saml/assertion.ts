@@ -14,7 +14,7 @@ import {
   textOf,
   timeOf,
 } from './elements.ts';
-import { Malformed, type XmlElement } from './xml.ts';
+import { Malformed, type XmlElement } from '../../../../system/xml.ts';
 
 export interface Expected {
   /** Entity id of the identity provider. */

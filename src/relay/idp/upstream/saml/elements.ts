@@ -1,5 +1,5 @@
 /** Reading a tree of XML by what must stand there; anything else is an error that names the element, never a value. */
-import { Malformed, type XmlElement } from './xml.ts';
+import { Malformed, type XmlElement } from '../../../../system/xml.ts';
 
 export const saml = 'urn:oasis:names:tc:SAML:2.0:assertion';
 export const samlp = 'urn:oasis:names:tc:SAML:2.0:protocol';

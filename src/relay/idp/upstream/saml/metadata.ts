@@ -9,7 +9,7 @@ import type { JSONWebKeySet, JWK } from 'jose';
 import { isLoopback } from '../../../config/loopback.ts';
 import { ProviderError } from '../../error.ts';
 import { attributeOf, childrenOf, descendants, ds, is, md, samlp, textOf, timeOf } from './elements.ts';
-import { Malformed, parseXml, type XmlElement } from './xml.ts';
+import { Malformed, parseXml, type XmlElement } from '../../../../system/xml.ts';
 
 export interface IdpMetadata {
   readonly entityId: string;

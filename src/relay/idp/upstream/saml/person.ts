@@ -1,6 +1,6 @@
 /** Who an assertion speaks of: subject, e-mail, groups, by the names that the configuration gives. */
 import { shortText, type ReadAssertion } from './assertion.ts';
-import { Malformed } from './xml.ts';
+import { Malformed } from '../../../../system/xml.ts';
 
 /** Names of Attributes; null: the provider tells none. */
 export interface SamlAttributes {

@@ -19,7 +19,7 @@ import {
   samlp,
   textOf,
 } from './elements.ts';
-import { Malformed, type XmlElement } from './xml.ts';
+import { Malformed, type XmlElement } from '../../../../system/xml.ts';
 
 export interface ResponseShape {
   readonly inResponseTo: string;

@@ -11,7 +11,7 @@ import { SAML, ValidateInResponseTo } from '@node-saml/node-saml';
 import { ProviderError } from '../../error.ts';
 import { readAssertion, type Expected, type ReadAssertion } from './assertion.ts';
 import { shapeOf, type ResponseShape } from './response.ts';
-import { Malformed, parseXml } from './xml.ts';
+import { Malformed, parseXml } from '../../../../system/xml.ts';
 
 /** Of the field, base64: what a person in a thousand groups needs, some times over. */
 export const maxFieldCharacters = 240_000;

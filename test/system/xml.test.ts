@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { DOMParser } from '@xmldom/xmldom';
 import fc from 'fast-check';
-import { Malformed, parseXml, type XmlElement } from '../../../../../src/relay/idp/upstream/saml/xml.ts';
+import { Malformed, parseXml, type XmlElement } from '../../src/system/xml.ts';
 
 const parse = (text: string, comments: 'refused' | 'skipped' = 'refused'): XmlElement =>
   parseXml(text, { characters: 100_000, comments });

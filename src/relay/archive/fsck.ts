@@ -1,0 +1,247 @@
+/**
+ * Compares what the log names with what is here and what is in the archive, file by file, by digests; and mends what can be
+ * mended from the other side. It proves nothing about the log itself: that is `verify`.
+ */
+import path from 'node:path';
+import type { EntryOf } from '../../evidence/entry.ts';
+import { readEntries } from '../../evidence/read/entries.ts';
+import { parseEvidencePath, tilesOf } from '../../evidence/read/files.ts';
+import { Kept, type KeptSession } from '../../evidence/read/kept.ts';
+import { originalsName, parseName, sealedName, sessionPath } from '../../evidence/recording/layout.ts';
+import { parseTilePath, tileWidth } from '../../evidence/log/tile.ts';
+import { sizeIfThere } from '../../evidence/location.ts';
+import { durableFiles, replaceFile } from '../../system/durable-file.ts';
+import { ArchiveError } from './error.ts';
+import { keep } from './keep.ts';
+import { localFile, memoryFile } from './local-file.ts';
+import { archivedSize, published } from './log-copy.ts';
+import type { ArchivedFile, ArchiveStore, FileDigest, Holding } from './store.ts';
+
+export const fsckProblems = {
+  'archive-missing': 'the archive does not have it',
+  'archive-differs': 'the archive has other bytes of this name',
+  'archive-unlocked': 'the archive has it, but not under its lock',
+  'archive-unnamed': 'the archive has a file that the log does not name',
+  'archive-ahead': 'the archive has more of the log than there is here',
+  'local-missing': 'it is in the archive, and missing here among its neighbours',
+  'local-damaged': 'it is not here what the log names; the archive has it',
+  'not-erased': 'the log says that it was erased',
+  lost: 'neither here nor in the archive is what the log names',
+} as const;
+export type FsckProblem = keyof typeof fsckProblems;
+
+export interface FsckFinding {
+  readonly problem: FsckProblem;
+  /** Below the evidence directory. */
+  readonly file: string;
+  readonly session: string | null;
+  /** `failed`: why not is in `note`. */
+  readonly repair: 'repaired' | 'failed' | 'impossible' | 'not-asked';
+  readonly note: string | null;
+}
+
+export interface FsckCounts {
+  /** Entries of the log under its checkpoint. */
+  entries: number;
+  /** Files that the log names. */
+  files: number;
+  here: number;
+  archived: number;
+  /** Carried later: the archive has not come so far yet. */
+  waiting: number;
+  /** Erased, and gone. */
+  erased: number;
+}
+
+export interface FsckOptions {
+  /** The evidence directory. */
+  readonly evidence: string;
+  /** Null: there is no archive. */
+  readonly archive: { readonly store: ArchiveStore; readonly next: number } | null;
+  /** Default: all. */
+  readonly session?: string | undefined;
+  readonly repair: boolean;
+  readonly onProgress?: (done: number, of: number) => void;
+}
+
+const atOnce = 8;
+const largestBytes = 1024 * 1024 * 1024;
+
+/** @throws EvidenceError `evidence-not-found`; ArchiveError when the archive does not answer */
+export async function* fsck(options: FsckOptions): AsyncGenerator<FsckFinding, FsckCounts> {
+  return yield* new Fsck(options).run();
+}
+
+/** A file that the log names, and where it says so. */
+interface Named extends FileDigest {
+  readonly index: number;
+  readonly session: KeptSession;
+}
+
+class Fsck {
+  readonly #options: FsckOptions;
+  readonly #kept = new Kept();
+  readonly #counts: FsckCounts = { entries: 0, files: 0, here: 0, archived: 0, waiting: 0, erased: 0 };
+
+  constructor(options: FsckOptions) {
+    this.#options = options;
+  }
+
+  async *run(): AsyncGenerator<FsckFinding, FsckCounts> {
+    const { evidence, onProgress, archive } = this.#options;
+    const size = (this.#counts.entries = await published(evidence));
+    // What was erased or sealed anew is told behind what it is about.
+    for await (const { entry } of readEntries(evidence)) this.#kept.take(entry);
+    let waiting: Named[] = [];
+    for await (const { index, entry } of readEntries(evidence)) {
+      if (index >= size) break;
+      if (entry.kind === 'segment') waiting.push(...this.#named(entry, index));
+      if (waiting.length >= atOnce) {
+        yield* await this.#check(waiting);
+        waiting = [];
+        onProgress?.(index + 1, size);
+      }
+    }
+    yield* await this.#check(waiting);
+    if (archive !== null && this.#options.session === undefined) {
+      yield* this.#checkLog(archive.store, size);
+      yield* this.#checkUnnamed(archive.store);
+    }
+    onProgress?.(size, size);
+    return this.#counts;
+  }
+
+  *#named(entry: EntryOf<'segment'>, index: number): Generator<Named> {
+    const session = this.#kept.session(entry.session);
+    if (session === undefined || (this.#options.session ?? session.session) !== session.session) return;
+    const directory = sessionPath(Date.parse(session.openedAt), session.session);
+    yield { name: `${directory}/${sealedName(entry.index)}`, sha256: entry.sha256, index, session };
+    if (entry.sealed === null) return;
+    const sha256 = session.resealed.get(entry.index) ?? entry.sealed;
+    yield { name: `${directory}/${originalsName(entry.index)}`, sha256, index, session };
+  }
+
+  async #check(files: readonly Named[]): Promise<FsckFinding[]> {
+    const found = await Promise.all(files.map((file) => this.#checkFile(file)));
+    return found.filter((finding) => finding !== null);
+  }
+
+  async #checkFile(file: Named): Promise<FsckFinding | null> {
+    const { evidence, archive } = this.#options;
+    const { erased } = file.session;
+    const counts = this.#counts;
+    counts.files += 1;
+    const local = await localFile(evidence, file.name);
+    const holding: Holding = archive === null ? { state: 'absent' } : await archive.store.holds(file);
+    const isOriginals = file.name.endsWith('.age');
+    if (erased.has('recording') || (isOriginals && erased.has('originals'))) {
+      if (local === null && holding.state === 'absent') {
+        counts.erased += 1;
+        return null;
+      }
+      return this.#mended('not-erased', file, () => this.#erase(file.name));
+    }
+    const isHere = local?.sha256 === file.sha256;
+    if (isHere) counts.here += 1;
+    if (holding.state === 'held') counts.archived += 1;
+    return isHere ? this.#checkArchived(file, local, holding) : this.#checkLocal(file, local, holding);
+  }
+
+  /** What is here is right. */
+  async #checkArchived(file: Named, local: ArchivedFile, { state }: Holding): Promise<FsckFinding | null> {
+    const { archive } = this.#options;
+    if (archive === null || state === 'held') return null;
+    if (state === 'absent' && file.index >= archive.next) {
+      this.#counts.waiting += 1;
+      return null;
+    }
+    const problem = state === 'absent' ? 'archive-missing' : state === 'other' ? 'archive-differs' : 'archive-unlocked';
+    return this.#mended(problem, file, async () => {
+      await keep(archive.store, local);
+    });
+  }
+
+  /** What is here is not right, or nothing is here. */
+  async #checkLocal(file: Named, local: ArchivedFile | null, { state }: Holding): Promise<FsckFinding | null> {
+    const { evidence, archive } = this.#options;
+    if (archive === null || state === 'absent' || state === 'other')
+      return finding('lost', file, 'impossible');
+    const isHereAtAll = (await sizeIfThere(path.join(evidence, path.dirname(file.name)))) !== null;
+    if (local === null && !isHereAtAll) {
+      if (state === 'held') return null;
+      return this.#mended('archive-unlocked', file, () => archive.store.lock(file.name));
+    }
+    return this.#mended(local === null ? 'local-missing' : 'local-damaged', file, async () => {
+      const content = await archive.store.read(file.name, largestBytes);
+      if (content === null || memoryFile(file.name, content).sha256 !== file.sha256)
+        throw new ArchiveError('archive-mismatch', `the archive’s ${file.name} is not what the log names`);
+      const place = path.join(evidence, file.name);
+      await replaceFile(durableFiles, place, content);
+      await durableFiles.syncDirectory(path.dirname(place));
+    });
+  }
+
+  async #erase(name: string): Promise<void> {
+    const { evidence, archive } = this.#options;
+    await archive?.store.remove(name);
+    const place = path.join(evidence, name);
+    if ((await sizeIfThere(place)) === null) return;
+    await durableFiles.remove(place);
+    await durableFiles.syncDirectory(path.dirname(place));
+  }
+
+  /** Full tiles never change: those in the archive are those that are here. */
+  async *#checkLog(store: ArchiveStore, size: number): AsyncGenerator<FsckFinding> {
+    const there = await archivedSize(store);
+    const log = (name: string) => ({ name: `log/${name}`, session: null });
+    if (there > size) yield finding('archive-ahead', log('checkpoint'), 'impossible');
+    for (const tile of tilesOf(Math.min(size, there))) {
+      if (parseTilePath(tile)?.width !== tileWidth) continue;
+      const local = await localFile(this.#options.evidence, `log/${tile}`);
+      if (local === null) {
+        yield finding('lost', log(tile), 'impossible');
+        continue;
+      }
+      const { state } = await store.holds(local);
+      if (state === 'held') continue;
+      const problem = state === 'absent' ? 'archive-missing' : state === 'other' ? 'archive-differs' : 'archive-unlocked';
+      yield await this.#mended(problem, log(tile), async () => {
+        await keep(store, local);
+      });
+    }
+  }
+
+  async *#checkUnnamed(store: ArchiveStore): AsyncGenerator<FsckFinding> {
+    for await (const { name } of store.list('recordings'))
+      if (!this.#isNamed(name)) yield finding('archive-unnamed', { name, session: null }, 'impossible');
+  }
+
+  #isNamed(name: string): boolean {
+    const parsed = parseEvidencePath(name);
+    const session = parsed?.session == null ? undefined : this.#kept.session(parsed.session);
+    const file = parseName(path.posix.basename(name));
+    if (session === undefined || file === null || parsed?.path !== name) return false;
+    return file.index < session.segments && path.posix.dirname(name) === sessionPath(Date.parse(session.openedAt), session.session);
+  }
+
+  async #mended(
+    problem: FsckProblem,
+    file: { readonly name: string; readonly session: KeptSession | null },
+    mend: () => Promise<void>,
+  ): Promise<FsckFinding> {
+    if (!this.#options.repair) return finding(problem, file, 'not-asked');
+    try {
+      await mend();
+      return finding(problem, file, 'repaired');
+    } catch (error) {
+      return finding(problem, file, 'failed', error instanceof Error ? error.message : String(error));
+    }
+  }
+}
+
+const finding = (
+  problem: FsckProblem,
+  { name: file, session }: { readonly name: string; readonly session: KeptSession | null },
+  repair: FsckFinding['repair'],
+  note: string | null = null,
+): FsckFinding => ({ problem, file, session: session?.session ?? null, repair, note });
