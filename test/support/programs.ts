@@ -126,6 +126,11 @@ export const programs = {
     purpose: 'a real syslog server takes the stream over TLS',
     needs: ['rsyslogd', '/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_gtls.so'],
   },
+  s3cmd: {
+    packages: ['s3cmd'],
+    purpose: 'a foreign S3 client agrees with the tests’ own S3 server',
+    needs: ['s3cmd'],
+  },
   zip: {
     packages: ['unzip', 'python3'],
     purpose: 'bundles are read by other programs, and verified by hand as their README says',
