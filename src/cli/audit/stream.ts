@@ -15,7 +15,8 @@ import {
 } from '../../relay/streams/address.ts';
 import { openDestination } from '../../relay/streams/destination.ts';
 import { StreamError } from '../../relay/streams/error.ts';
-import { pump, paused } from '../../relay/streams/pump.ts';
+import { pump } from '../../relay/streams/pump.ts';
+import { paused } from '../../system/paused.ts';
 import type { AuditQuery } from '../../wire/audit.ts';
 import type { AuditSource } from './source.ts';
 

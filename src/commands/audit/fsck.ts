@@ -22,6 +22,9 @@ export default class AuditFsck extends OperatorCommand {
   ];
   static override flags = {
     repair: Flags.boolean({ description: 'mend here what the archive has, and in the archive what is here' }),
+    read: Flags.boolean({
+      description: 'read back what the archive holds, instead of believing its digests',
+    }),
     session: Flags.string({ description: 'of this session alone', helpValue: 'ID' }),
   };
 
@@ -37,6 +40,7 @@ export default class AuditFsck extends OperatorCommand {
         archive,
         session: flags.session,
         repair: flags.repair,
+        readBack: flags.read,
         onProgress: bar.draw,
       });
       let next = await checking.next();

@@ -11,7 +11,7 @@ import type { RelayLogger } from '../logging.ts';
 import type { ArchiveMetrics } from '../metrics.ts';
 import type { Retention } from '../retention/retention.ts';
 import { Cursor } from '../streams/cursor.ts';
-import { paused } from '../streams/pump.ts';
+import { paused } from '../../system/paused.ts';
 import { ArchivedEvidence } from './archived-evidence.ts';
 import { Carrier } from './carrier.ts';
 import { DirectoryStore } from './directory-store.ts';

@@ -51,7 +51,12 @@ export class ArchivedEvidence implements StoredFiles {
   }
 
   async #stored(directory: string): Promise<readonly StoredFile[]> {
-    return answered(Array.fromAsync(this.#store.list(directory)));
+    const all = async (): Promise<readonly StoredFile[]> => {
+      const files: StoredFile[] = [];
+      for await (const file of this.#store.list(directory)) files.push(file);
+      return files;
+    };
+    return answered(all());
   }
 
   /** A session's directory is here as a whole, or not at all; what was erased is nowhere. */

@@ -16,6 +16,7 @@ import { ArchiveError } from './error.ts';
 import { keep } from './keep.ts';
 import { localFile } from './local-file.ts';
 import { archivedSize, copyLog, published, snapshotOf } from './log-copy.ts';
+import { atOnce, inParallel } from './parallel.ts';
 import type { ArchiveStore } from './store.ts';
 
 export interface CarrierOptions {
@@ -31,8 +32,6 @@ export interface CarrierOptions {
   readonly onCarried: (bytes: number) => void;
 }
 
-/** Files under way at a time. */
-const atOnce = 8;
 /** The cursor moves after so many entries, whatever they name. */
 const batchEntries = 256;
 
@@ -44,6 +43,8 @@ export class Carrier {
   #next: number | null = null;
   /** Of the log in the archive; null: not asked yet. */
   #logSize: number | null = null;
+  /** Full tiles beyond that size that are there already. */
+  readonly #tiles = new Set<string>();
 
   constructor(options: CarrierOptions) {
     this.#options = options;
@@ -61,8 +62,10 @@ export class Carrier {
     if (snapshot === null || cursor.next < snapshot.size) return;
     this.#logSize ??= await archivedSize(store);
     if (this.#logSize >= snapshot.size) return;
-    onCarried(await copyLog(evidence, store, this.#logSize, snapshot));
-    this.#logSize = snapshot.size;
+    const { size } = snapshot;
+    onCarried(await copyLog({ evidence, store, from: this.#logSize, done: this.#tiles }, snapshot));
+    this.#logSize = size;
+    this.#tiles.clear();
   }
 
   async #carryFiles(size: number): Promise<void> {
@@ -181,14 +184,4 @@ export class Carrier {
       }
     }
   }
-}
-
-/** Some at a time; the first failure is thrown when all have ended. */
-async function inParallel(work: readonly (() => Promise<void>)[]): Promise<void> {
-  const waiting = [...work];
-  const workers = Array.from({ length: Math.min(atOnce, waiting.length) }, async () => {
-    for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) await next();
-  });
-  const failed = (await Promise.allSettled(workers)).find((ended) => ended.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
 }

@@ -15,6 +15,7 @@ import { ArchiveError } from './error.ts';
 import { keep } from './keep.ts';
 import { localFile, memoryFile } from './local-file.ts';
 import { archivedSize, published } from './log-copy.ts';
+import { atOnce } from './parallel.ts';
 import type { ArchivedFile, ArchiveStore, FileDigest, Holding } from './store.ts';
 
 export const fsckProblems = {
@@ -61,10 +62,11 @@ export interface FsckOptions {
   /** Default: all. */
   readonly session?: string | undefined;
   readonly repair: boolean;
+  /** Reads back what the archive holds, instead of believing its digests. */
+  readonly readBack: boolean;
   readonly onProgress?: (done: number, of: number) => void;
 }
 
-const atOnce = 8;
 const largestBytes = 1024 * 1024 * 1024;
 
 /** @throws EvidenceError `evidence-not-found`; ArchiveError when the archive does not answer */
@@ -132,7 +134,8 @@ class Fsck {
     const counts = this.#counts;
     counts.files += 1;
     const local = await localFile(evidence, file.name);
-    const holding: Holding = archive === null ? { state: 'absent' } : await archive.store.holds(file);
+    const holding: Holding =
+      archive === null ? { state: 'absent' } : await archive.store.holds(file, this.#options.readBack);
     const isOriginals = file.name.endsWith('.age');
     if (erased.has('recording') || (isOriginals && erased.has('originals'))) {
       if (local === null && holding.state === 'absent') {
@@ -155,14 +158,17 @@ class Fsck {
       this.#counts.waiting += 1;
       return null;
     }
-    const problem = state === 'absent' ? 'archive-missing' : state === 'other' ? 'archive-differs' : 'archive-unlocked';
-    return this.#mended(problem, file, async () => {
-      await keep(archive.store, local);
-    });
+    const problem =
+      state === 'absent' ? 'archive-missing' : state === 'other' ? 'archive-differs' : 'archive-unlocked';
+    return this.#mended(problem, file, () => putAnew(archive.store, local, state));
   }
 
   /** What is here is not right, or nothing is here. */
-  async #checkLocal(file: Named, local: ArchivedFile | null, { state }: Holding): Promise<FsckFinding | null> {
+  async #checkLocal(
+    file: Named,
+    local: ArchivedFile | null,
+    { state }: Holding,
+  ): Promise<FsckFinding | null> {
     const { evidence, archive } = this.#options;
     if (archive === null || state === 'absent' || state === 'other')
       return finding('lost', file, 'impossible');
@@ -202,12 +208,11 @@ class Fsck {
         yield finding('lost', log(tile), 'impossible');
         continue;
       }
-      const { state } = await store.holds(local);
+      const { state } = await store.holds(local, this.#options.readBack);
       if (state === 'held') continue;
-      const problem = state === 'absent' ? 'archive-missing' : state === 'other' ? 'archive-differs' : 'archive-unlocked';
-      yield await this.#mended(problem, log(tile), async () => {
-        await keep(store, local);
-      });
+      const problem =
+        state === 'absent' ? 'archive-missing' : state === 'other' ? 'archive-differs' : 'archive-unlocked';
+      yield await this.#mended(problem, log(tile), () => putAnew(store, local, state));
     }
   }
 
@@ -221,7 +226,10 @@ class Fsck {
     const session = parsed?.session == null ? undefined : this.#kept.session(parsed.session);
     const file = parseName(path.posix.basename(name));
     if (session === undefined || file === null || parsed?.path !== name) return false;
-    return file.index < session.segments && path.posix.dirname(name) === sessionPath(Date.parse(session.openedAt), session.session);
+    return (
+      file.index < session.segments &&
+      path.posix.dirname(name) === sessionPath(Date.parse(session.openedAt), session.session)
+    );
   }
 
   async #mended(
@@ -237,6 +245,12 @@ class Fsck {
       return finding(problem, file, 'failed', error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+/** Also what the store believes to have. */
+async function putAnew(store: ArchiveStore, file: ArchivedFile, state: Holding['state']): Promise<void> {
+  if (state === 'other') await store.put(file);
+  await keep(store, file);
 }
 
 const finding = (

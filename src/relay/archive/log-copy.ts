@@ -11,6 +11,7 @@ import path from 'node:path';
 import { noteBytes, readIfThere } from '../../evidence/regular-file.ts';
 import { keep } from './keep.ts';
 import { localFile, memoryFile } from './local-file.ts';
+import { inParallel } from './parallel.ts';
 import type { ArchivedFile, ArchiveStore } from './store.ts';
 
 /** A checkpoint with the partial tiles that it needs. */
@@ -58,19 +59,31 @@ export async function archivedSize(store: ArchiveStore): Promise<number> {
   }
 }
 
-/** @param from size of the log that is there already @returns bytes that were not there */
+interface LogCopy {
+  readonly evidence: string;
+  readonly store: ArchiveStore;
+  /** Size of the log that is there already. */
+  readonly from: number;
+  /** Full tiles that are there beyond it; grows, so that a copy that failed goes on where it was. */
+  readonly done: Set<string>;
+}
+
+/** @returns bytes that were not there */
 export async function copyLog(
-  evidence: string,
-  store: ArchiveStore,
-  from: number,
+  { evidence, store, from, done }: LogCopy,
   { size, partial, checkpoint }: LogSnapshot,
 ): Promise<number> {
   let bytes = 0;
-  for (const tile of tilesOf(size, from)) {
-    if (parseTilePath(tile)?.width !== tileWidth) continue;
-    const file = await localFile(evidence, `log/${tile}`);
-    if (file !== null) bytes += (await keep(store, file)).bytes;
-  }
+  const full = [...tilesOf(size, from)].filter(
+    (tile) => parseTilePath(tile)?.width === tileWidth && !done.has(tile),
+  );
+  await inParallel(
+    full.map((tile) => async () => {
+      const file = await localFile(evidence, `log/${tile}`);
+      if (file !== null) bytes += (await keep(store, file)).bytes;
+      done.add(tile);
+    }),
+  );
   for (const file of [...partial, checkpoint]) bytes += (await keep(store, file)).bytes;
   return bytes;
 }

@@ -36,8 +36,11 @@ export interface StoredFile {
 export interface ArchiveStore {
   /** As people know it; no secret is in it. */
   readonly text: string;
-  /** What it holds of this name, by its own digest of it, or by reading it back. */
-  holds(file: FileDigest): Promise<Holding>;
+  /**
+   * What it holds of this name, by its own digest of it, or by reading it back where it tells none.
+   * @param readBack whatever it tells: a store may hold other bytes than it says
+   */
+  holds(file: FileDigest, readBack?: boolean): Promise<Holding>;
   /** Resolves when the store has said that it keeps it; `holds` proves it. Replaces a file of this name with other bytes. */
   put(file: ArchivedFile): Promise<void>;
   /** Puts the lock on what is there. */

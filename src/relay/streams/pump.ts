@@ -6,6 +6,7 @@
 import { lineOf, type LineFormat } from '../../evidence/export/formats.ts';
 import type { EvidenceEvent } from '../../evidence/read/event.ts';
 import type { LeafEvents } from '../../evidence/read/leaf-events.ts';
+import { paused } from '../../system/paused.ts';
 import type { Cursor } from './cursor.ts';
 import type { Destination } from './destination.ts';
 
@@ -82,18 +83,4 @@ async function delivered(
     await paused(pause * (0.5 + Math.random() / 2), signal);
   }
   return false;
-}
-
-/** Also over at the signal. */
-export function paused(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms).unref();
-    if (signal.aborted) done();
-    else signal.addEventListener('abort', done, { once: true });
-  });
 }

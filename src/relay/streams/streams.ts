@@ -8,7 +8,8 @@ import type { RelayLogger } from '../logging.ts';
 import type { StreamMetrics } from '../metrics.ts';
 import { Cursor } from './cursor.ts';
 import { openDestination, type Destination } from './destination.ts';
-import { paused, pump } from './pump.ts';
+import { paused } from '../../system/paused.ts';
+import { pump } from './pump.ts';
 
 const intervalMs = 1000;
 const firstRetryMs = 1000;

@@ -5,6 +5,7 @@
 import { createHash, hash } from 'node:crypto';
 import { AwsV4Signer } from 'aws4fetch';
 import { Agent, request } from 'undici';
+import { paused } from '../../../system/paused.ts';
 import { ArchiveError } from '../error.ts';
 import type { CredentialSource } from './credentials.ts';
 
@@ -18,6 +19,8 @@ export interface S3Place {
   readonly credentials: CredentialSource;
   /** PEM of the authority that the service's certificate is of; null: the system's. */
   readonly ca: (() => string) | null;
+  /** Pause before a request that was not answered is sent again, doubled each time. Default 200. */
+  readonly retryMs?: number;
 }
 
 export interface S3Request {
@@ -40,6 +43,8 @@ export interface S3Answer {
 }
 
 const timeoutMs = 60_000;
+/** Of one request; all of them may be repeated. */
+const tries = 4;
 const connections = 8;
 const answerBytes = 4 * 1024 * 1024;
 const nothing = Buffer.alloc(0);
@@ -62,6 +67,20 @@ export class S3Client {
    * @throws ArchiveError `archive-unreachable`, `archive-refused` with the code that S3 gave
    */
   async send(asked: S3Request): Promise<S3Answer> {
+    for (let failed = 1; ; failed++) {
+      try {
+        return await this.#try(asked);
+      } catch (error) {
+        const mayGo =
+          error instanceof ArchiveError && error.code === 'archive-unreachable' && asked.take === undefined;
+        if (!mayGo || failed === tries || this.#stop.signal.aborted) throw error;
+        // Spread out: many senders must not come back together.
+        await paused((this.#place.retryMs ?? 200) * 2 ** failed * Math.random(), this.#stop.signal);
+      }
+    }
+  }
+
+  async #try(asked: S3Request): Promise<S3Answer> {
     const answer = await this.#send(asked);
     const { status } = answer;
     if (status >= 200 && status < 300) return answer;
@@ -121,19 +140,20 @@ export class S3Client {
       const told = Object.entries(answer.headers).map(
         ([name, value]) => [name, [value].flat().join(', ')] as const,
       );
-      const given = take !== undefined && answer.statusCode >= 200 && answer.statusCode < 300;
+      const isDone = answer.statusCode >= 200 && answer.statusCode < 300;
+      const most = isDone ? limitBytes : answerBytes;
       const pieces: Buffer[] = [];
       let length = 0;
       for await (const piece of answer.body as AsyncIterable<Buffer>) {
-        if (given) take(piece);
+        if (isDone && take !== undefined) take(piece);
         else {
           pieces.push(piece);
           length += piece.length;
           // Leaving the loop ends the answer.
-          if (length > limitBytes) break;
+          if (length > most) break;
         }
       }
-      const read = Buffer.concat(pieces).subarray(0, limitBytes + 1);
+      const read = Buffer.concat(pieces).subarray(0, most + 1);
       return { status: answer.statusCode, headers: Object.fromEntries(told), body: read };
     } catch (cause) {
       throw new ArchiveError('archive-unreachable', `${this.#host} does not answer`, { cause });
