@@ -1,168 +1,17 @@
 /** Carrying a real history to an archive: in whatever order things fail, what arrives there is evidence that verifies. */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { readEvents } from '../../../src/evidence/read/events.ts';
-import { StoredAt, type Location } from '../../../src/evidence/location.ts';
+import type { Location } from '../../../src/evidence/location.ts';
 import { readTranscript } from '../../../src/evidence/read/transcript.ts';
 import { recordingOf } from '../../../src/evidence/read/sessions.ts';
-import { originalsName, sealedName, sessionPath } from '../../../src/evidence/recording/layout.ts';
-import { verify } from '../../../src/evidence/verify/index.ts';
-import { ArchivedEvidence } from '../../../src/relay/archive/archived-evidence.ts';
-import { ArchiveLocks } from '../../../src/relay/archive/archive.ts';
-import { Carrier } from '../../../src/relay/archive/carrier.ts';
-import { LocalCopies } from '../../../src/relay/archive/local-copies.ts';
-import { resolveRetention, RetentionFile } from '../../../src/relay/config/retention.ts';
-import { Retention } from '../../../src/relay/retention/retention.ts';
-import { Cursor } from '../../../src/relay/streams/cursor.ts';
-import type { S3StoreOptions } from '../../../src/relay/archive/s3/s3-store.ts';
-import type { S3Options } from '../../support/s3/s3-server.ts';
-import { RecordedHistory, type LiveSession } from '../../evidence/verify/recorded-history.ts';
-import { keyOf, kinds, openArchive, type TestArchive } from './stores.ts';
-
-const day = 86_400_000;
-const root = { account: 'root', reason: 'case 4711' };
-const lock = { mode: 'compliance', retainMs: 30 * day } as const;
-
-/** A relay's evidence with an archive beside it. */
-class World implements AsyncDisposable {
-  readonly history: RecordedHistory;
-  readonly archive: TestArchive;
-  readonly told: string[] = [];
-  readonly scratch = mkdtempSync(path.join(tmpdir(), 'hoop-carrier-'));
-  lost = 0;
-  retention: Retention;
-  keepLocalMs = 0;
-  /** Local files are as new as the machine's clock says; the log's is another. */
-  nowMs = Date.now() + 1000;
-
-  constructor(history: RecordedHistory, archive: TestArchive) {
-    [this.history, this.archive] = [history, archive];
-    this.retention = this.openRetention();
-  }
-
-  static async create(
-    kind: (typeof kinds)[number],
-    changes: Partial<S3StoreOptions> = {},
-    of: Partial<S3Options> = {},
-  ): Promise<World> {
-    const history = await RecordedHistory.create();
-    return new World(history, await openArchive(kind, changes, of));
-  }
-
-  get evidence(): string {
-    return this.history.fixture.directory;
-  }
-
-  readonly logger = {
-    info: (event: string) => void this.told.push(event),
-    warn: (event: string) => void this.told.push(event),
-    error: (event: string) => void this.told.push(event),
-  };
-
-  openRetention(): Retention {
-    const { log } = this.history.fixture;
-    const clock = { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs };
-    return new Retention({
-      directory: this.evidence,
-      rules: resolveRetention(RetentionFile.parse({})),
-      append: (entry) => log.append(entry),
-      log,
-      locks: new ArchiveLocks(this.archive.store),
-      clock,
-      logger: this.logger,
-    });
-  }
-
-  cursor(): Promise<Cursor> {
-    return Cursor.open(
-      path.join(this.scratch, 'cursor.json'),
-      { log: 'relay.example/log', to: this.archive.store.text },
-      0,
-    );
-  }
-
-  /** As a relay would that was started again: it knows nothing but the cursor. */
-  async carrier(signal = new AbortController().signal): Promise<Carrier> {
-    return new Carrier({
-      evidence: this.evidence,
-      store: this.archive.store,
-      cursor: await this.cursor(),
-      retention: this.retention,
-      logger: this.logger,
-      signal,
-      onLost: () => {
-        this.lost += 1;
-      },
-      onCarried: () => undefined,
-    });
-  }
-
-  async carry(): Promise<void> {
-    await this.history.fixture.log.checkpoint();
-    await (await this.carrier()).carry(true);
-  }
-
-  copies(): LocalCopies {
-    const { evidence, retention, keepLocalMs, logger } = this;
-    const { store } = this.archive;
-    return new LocalCopies({
-      evidence,
-      store,
-      retention,
-      keepLocalMs,
-      clock: { wallMs: () => this.nowMs },
-      logger,
-    });
-  }
-
-  sweep(): Promise<number> {
-    return this.copies().sweep(new AbortController().signal);
-  }
-
-  here(session: LiveSession): boolean {
-    return existsSync(path.join(this.evidence, this.directory(session)));
-  }
-
-  directory({ of }: LiveSession): string {
-    return sessionPath(of.openedAtMs, of.session);
-  }
-
-  get readable(): Location {
-    return new StoredAt(new ArchivedEvidence(this.evidence, this.archive.store, this.retention));
-  }
-
-  async codesOf(directory: string): Promise<string[]> {
-    const { fixture } = this.history;
-    const { findings } = await verify({ directory, vkey: fixture.vkey });
-    return findings.map(({ code }) => code).filter((code) => code !== 'session-unfinished');
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.retention.close();
-    await this.archive[Symbol.asyncDispose]();
-    await this.history[Symbol.asyncDispose]();
-    rmSync(this.scratch, { recursive: true, force: true });
-  }
-}
-
-/** Sessions, some of whose answers were masked; the last one goes on. */
-async function people(world: World): Promise<LiveSession[]> {
-  const { history } = world;
-  const [ana, ben] = [await history.fixture.signIn('ana'), await history.fixture.signIn('ben')];
-  const sessions = [await history.open(ana), await history.open(ben), await history.open(ana)];
-  for (const [at, session] of sessions.entries())
-    for (let i = 0; i < 3; i++) {
-      history.command(session, `select ${i} from cards`, { masked: at !== 1, rowBytes: 300_000 });
-      session.recorder.flush();
-    }
-  await history.close(sessions[0]!);
-  await history.close(sessions[1]!);
-  return sessions;
-}
+import { originalsName, sealedName } from '../../../src/evidence/recording/layout.ts';
+import type { LiveSession } from '../../evidence/verify/recorded-history.ts';
+import { keyOf, kinds } from './stores.ts';
+import { day, lock, people, root, World } from './world.ts';
 
 async function eventsOf(evidence: Location): Promise<unknown[]> {
   const events: unknown[] = [];
