@@ -54,7 +54,7 @@ export function uploadPart(request: S3Request, bucket: Bucket): S3Answer {
     throw new S3Error('InvalidArgument', message);
   }
   if (upload.description.retention !== null)
-    requireDigest(request.headers, 'Upload Part requests with Object Lock parameters');
+    requireDigest(request.headers, 'Put Part requests with Object Lock parameters');
   const checksum = checkDigests(request);
   if (upload.checksummed !== (checksum !== null)) {
     const [expected, actual] = upload.checksummed ? ['sha256', 'null'] : ['null', 'sha256'];
@@ -112,22 +112,27 @@ export function completeUpload(request: S3Request, bucket: Bucket): S3Answer {
 
 /** The parts that the client names, which have to be those that were received. */
 function chosenParts(upload: Upload, text: string): Part[] {
-  const root = parseXml(text);
-  if (root?.name !== 'CompleteMultipartUpload' || root.children.length === 0) throw malformed();
-  let before = 0;
-  return root.children.map((entry, index, { length }) => {
-    const number = Number(childText(entry, 'PartNumber') ?? Number.NaN);
-    if (entry.name !== 'Part' || !Number.isInteger(number)) throw malformed();
-    if (number <= before)
-      throw new S3Error('InvalidPartOrder', 'The list of parts was not in ascending order.');
-    before = number;
+  const entries = parseEntries(text);
+  if (entries.some(({ number }, index) => index > 0 && number <= entries[index - 1]!.number))
+    throw new S3Error('InvalidPartOrder', 'The list of parts was not in ascending order.');
+  return entries.map(({ number, entry }, index) => {
     const part = upload.parts.get(number);
     // With checksums S3 wants them numbered from 1 without gaps.
     if (part === undefined || (upload.checksummed && number !== index + 1)) throw invalidPart();
     checkPart(entry, part, number);
-    if (part.bytes.length < smallestPartBytes && index + 1 < length)
+    if (part.bytes.length < smallestPartBytes && index + 1 < entries.length)
       throw new S3Error('EntityTooSmall', 'Your proposed upload is smaller than the minimum allowed size');
     return part;
+  });
+}
+
+function parseEntries(text: string): { number: number; entry: XmlElement }[] {
+  const root = parseXml(text);
+  if (root?.name !== 'CompleteMultipartUpload' || root.children.length === 0) throw malformed();
+  return root.children.map((entry) => {
+    const number = childText(entry, 'PartNumber') ?? '';
+    if (entry.name !== 'Part' || !/^\d+$/.test(number)) throw malformed();
+    return { number: Number(number), entry };
   });
 }
 

@@ -72,6 +72,8 @@ test('s3cmd, a foreign client, puts, lists, gets and deletes', { skip: missing('
   await s3cmd('del', 's3://archive/z');
   assert.equal(server.object('z'), null);
 
+  assert.deepEqual(server.refused, []);
+
   const wrong = configured('not the secret');
   await assert.rejects(
     run('s3cmd', ['-c', wrong, 'put', small, 's3://archive/wrong']),

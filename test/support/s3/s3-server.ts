@@ -30,14 +30,15 @@ export interface S3Options {
 
 /**
  * What goes wrong with a request that is signed as it should be. `cut`: the connection is destroyed before the server acts;
- * `cut-after`: it acts and gives no answer; `hang`: neither, and the connection stays.
+ * `cut-after`: it acts and gives no answer; `hang`: neither, and the connection stays. `error-in-200` is how S3
+ * fails when it has begun to answer, as it may at the end of an upload in parts.
  */
 export interface S3Fault {
   (request: {
     method: string;
     key: string;
     query: URLSearchParams;
-  }): 'error-500' | 'slow-down' | 'cut' | 'cut-after' | 'hang' | null;
+  }): 'error-500' | 'slow-down' | 'error-in-200' | 'cut' | 'cut-after' | 'hang' | null;
 }
 
 export class S3Server implements AsyncDisposable {
@@ -173,7 +174,7 @@ export class S3Server implements AsyncDisposable {
       const fault = this.fault?.({ method: request.method, key, query: request.query }) ?? null;
       if (fault === 'hang') return;
       if (fault === 'cut') return void incoming.socket.destroy();
-      if (fault === 'error-500' || fault === 'slow-down') return this.#fail(fault, request, response);
+      if (fault !== null && fault !== 'cut-after') return this.#send(response, failure(fault, request.path));
       cut = fault === 'cut-after';
       answer = this.#act(request);
     } catch (error) {
@@ -193,14 +194,6 @@ export class S3Server implements AsyncDisposable {
     const answer = operationOf(request)(request, this.#bucket);
     this.#requests.push({ method, key, query: query.toString() });
     return answer;
-  }
-
-  #fail(fault: 'error-500' | 'slow-down', { path }: S3Request, response: ServerResponse): void {
-    const error =
-      fault === 'slow-down'
-        ? new S3Error('SlowDown', 'Please reduce your request rate.')
-        : new S3Error('InternalError', 'We encountered an internal error. Please try again.');
-    this.#send(response, refusalAnswer(error, path));
   }
 
   #send(response: ServerResponse, { status, headers = {}, body = '' }: S3Answer): void {
@@ -224,3 +217,11 @@ const refusalAnswer = (error: S3Error, resource: string): S3Answer => ({
   headers: error.headers,
   body: error.toXml(resource, randomBytes(8).toString('hex').toUpperCase()),
 });
+
+function failure(fault: 'error-500' | 'slow-down' | 'error-in-200', resource: string): S3Answer {
+  if (fault === 'slow-down')
+    return refusalAnswer(new S3Error('SlowDown', 'Please reduce your request rate.'), resource);
+  const message = 'We encountered an internal error. Please try again.';
+  const answer = refusalAnswer(new S3Error('InternalError', message), resource);
+  return fault === 'error-in-200' ? { ...answer, status: 200 } : answer;
+}

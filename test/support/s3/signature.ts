@@ -19,7 +19,7 @@ export interface S3Credentials {
 
 const scheme = 'AWS4-HMAC-SHA256';
 const skewMs = 15 * 60_000;
-export const unsignedPayload = 'UNSIGNED-PAYLOAD';
+const unsignedPayload = 'UNSIGNED-PAYLOAD';
 
 const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex');
 const hmac = (key: string | Buffer, data: string): Buffer => createHmac('sha256', key).update(data).digest();

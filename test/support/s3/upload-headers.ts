@@ -104,8 +104,6 @@ export function requireDigest(headers: Headers, why: string): void {
     throw new S3Error('InvalidRequest', `Content-MD5 OR x-amz-checksum- HTTP header is required for ${why}`);
 }
 
-export const sha256Of = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('base64');
-
 /** The body's SHA-256 when the client promised one, else null. @throws {S3Error} BadDigest, InvalidDigest, InvalidRequest */
 export function checkDigests({ headers, body }: S3Request): string | null {
   const md5 = headers.get('content-md5');
