@@ -1,4 +1,4 @@
-/** Resolves after the time, or at the signal. Holds no process. */
+/** Resolves after the time, or at the signal. A program that waits here does not end. */
 export function paused(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
@@ -6,7 +6,7 @@ export function paused(ms: number, signal: AbortSignal): Promise<void> {
       signal.removeEventListener('abort', done);
       resolve();
     };
-    const timer = setTimeout(done, ms).unref();
+    const timer = setTimeout(done, ms);
     if (signal.aborted) done();
     else signal.addEventListener('abort', done, { once: true });
   });

@@ -35,7 +35,7 @@ export interface ArchiveOptions {
 const intervalMs = 1000;
 /** How often the log itself goes there while it grows: partial tiles and checkpoints are kept for ever. */
 const logMs = 300_000;
-const leastSweepMs = 5000;
+const leastSweepMs = 1000;
 const mostSweepMs = 600_000;
 const firstRetryMs = 1000;
 const mostRetryMs = 60_000;

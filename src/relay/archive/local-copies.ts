@@ -29,7 +29,7 @@ export interface LocalCopiesOptions {
   readonly logger: Pick<RelayLogger, 'info' | 'warn'>;
 }
 
-/** A session that the archive does not hold as it is here is not read again for so long. */
+/** A session that is not in the archive as it is here is not read again for so long. */
 const againMs = 3_600_000;
 /** Far more than a recording's file. */
 const largestBytes = 1024 * 1024 * 1024;
@@ -58,8 +58,9 @@ export class LocalCopies {
       if ((this.#later.get(id) ?? 0) > now) continue;
       const session = await retention.session(id);
       if (session === null || !(await this.#isOld(session, now))) continue;
-      if (await this.#remove(session)) gone += 1;
-      else this.#later.set(id, now + againMs);
+      const what = await this.#remove(session);
+      if (what === 'gone') gone += 1;
+      if (what === 'differs') this.#later.set(id, now + againMs);
     }
     if (gone > 0) this.#options.logger.info('recordings are in the archive alone', { count: gone });
     return gone;
@@ -122,20 +123,21 @@ export class LocalCopies {
     return path.join(this.#options.evidence, sessionPath(Date.parse(openedAt), session));
   }
 
-  /** False: the archive does not hold it as it is here, or there is something that is no recording's. */
-  async #remove({ session, openedAt }: KeptSession): Promise<boolean> {
+  /** `differs`: the archive holds it otherwise, or there is something here that is no recording's. */
+  async #remove({ session, openedAt }: KeptSession): Promise<'gone' | 'not-yet' | 'differs'> {
     const { evidence, store, retention, logger } = this.#options;
     const place = this.#place(session, openedAt);
     const before = await stateOf(place);
     for (const { name } of before) {
       const state = parseName(name)?.state;
-      if (state !== 'sealed' && state !== 'originals') return false;
+      if (state === 'unfinished') return 'not-yet';
+      if (state !== 'sealed' && state !== 'originals') return 'differs';
       const file = await localFile(evidence, `${sessionPath(Date.parse(openedAt), session)}/${name}`);
       const holding = file === null ? null : await store.holds(file);
-      if (holding?.state === 'absent') return false;
+      if (holding?.state === 'absent') return 'not-yet';
       if (holding?.state !== 'held') {
         logger.warn('archive differs', { session, file: name, reason: 'see: hoop audit fsck' });
-        return false;
+        return 'differs';
       }
     }
     const going = path.join(evidence, 'removing', session);
@@ -145,8 +147,9 @@ export class LocalCopies {
       await rename(place, going);
       return true;
     });
-    if (left) await rm(going, { recursive: true, force: true });
-    return left;
+    if (!left) return 'not-yet';
+    await rm(going, { recursive: true, force: true });
+    return 'gone';
   }
 
   /** By name, as the log says now. */

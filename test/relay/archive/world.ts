@@ -30,7 +30,7 @@ export class World implements AsyncDisposable {
   retention: Retention;
   keepLocalMs = 0;
   /** Local files are as new as the machine's clock says; the log's is another. */
-  nowMs = Date.now() + 1000;
+  nowMs = Date.now() + 600_000;
 
   constructor(history: RecordedHistory, archive: TestArchive) {
     [this.history, this.archive] = [history, archive];
