@@ -201,6 +201,9 @@ async function hasAll({ lea }: Stage, name: string, task: string): Promise<void>
   });
 }
 
+const arrives = (text: string) =>
+  eventually(`${text} arrives`, () => fileEvents('live.jsonl').some((event) => event.text?.includes(text)));
+
 test(
   'her stream goes on by itself when the relay comes back, and ends with her sign-in',
   { skip: missing('postgresql') },
@@ -212,10 +215,6 @@ test(
       const ran = await ana.hoop('connect', 'db', '--task', 'T-1', '--', 'psql', '-Xc', sql);
       assert.equal(ran.code, 0, ran.stderr);
     };
-    const arrives = (text: string) =>
-      eventually(`${text} arrives`, () =>
-        fileEvents('live.jsonl').some((event) => event.text?.includes(text)),
-      );
     await psql("select 'one'");
     const streaming = lea.start('audit', 'stream', '--to', `file:${file('live.jsonl')}`, '--task', 'T-1');
     await arrives('one');

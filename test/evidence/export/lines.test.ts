@@ -102,10 +102,9 @@ test('hostile and random texts: still one line, within its bound, and nothing fo
 });
 
 test('what would reorder a shown line stands as an escape: U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069', () => {
-  const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at);
-  for (const code of [0x61c, 0x200e, 0x200f, ...range(0x202a, 0x202e), ...range(0x2066, 0x2069)]) {
-    const text = `a${String.fromCodePoint(code)}b`;
-    const escaped = `\\u${code.toString(16).padStart(4, '0')}`;
+  for (const mark of '\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069') {
+    const text = `a${mark}b`;
+    const escaped = `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`;
     const event = filled(samples[0]!, text);
     const { values, message } = readSyslog(lineOf(event, 'syslog'));
     assert.equal(values['target'], `a${escaped}b`);

@@ -75,11 +75,12 @@ test('a FIFO, a directory and a link are refused at once', { timeout: 10_000 }, 
   assert.ok(!existsSync(at('elsewhere')));
 });
 
+const lines = (letter: string): string[] => Array.from({ length: 180 }, () => letter.repeat(1000));
+const text = (letter: string): string => lines(letter).join('\n') + '\n';
+
 test('a full disk takes a batch whole or not at all, and it comes again', { skip: noDisk }, async () => {
   const file = path.join(disk, 'events');
   const destination = new FileDestination(file);
-  const lines = (letter: string) => Array.from({ length: 180 }, () => letter.repeat(1000));
-  const text = (letter: string) => lines(letter).join('\n') + '\n';
   await destination.send(lines('a'));
   await assert.rejects(destination.send(lines('b')), { code: 'stream-unreachable' });
   assert.equal(readFileSync(file, 'utf8'), text('a'), 'half of it is not there');

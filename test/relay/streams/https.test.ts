@@ -56,6 +56,11 @@ async function receiver(answers: Answer[]) {
   };
 }
 
+async function* leaves() {
+  yield { index: 0, events: [samples[0]!] };
+  yield null;
+}
+
 test('a receiver that says when is asked again then, and not before', { skip }, async () => {
   const failures: string[] = [];
   await using web = await receiver([
@@ -65,10 +70,6 @@ test('a receiver that says when is asked again then, and not before', { skip }, 
     { status: 503, retryAfter: () => 'soon' },
   ]);
   const cursor = await Cursor.open(path.join(directory, 'cursor.json'), { log: 'l', to: 't' }, 0);
-  async function* leaves() {
-    yield { index: 0, events: [samples[0]!] };
-    yield null;
-  }
   await pump({
     leaves: leaves(),
     cursor,
