@@ -10,6 +10,7 @@ import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { eventId } from '../../src/evidence/export/event-id.ts';
 import type { EvidenceEvent } from '../../src/evidence/read/event.ts';
+import { EvidenceFixture } from '../evidence/verify/fixture.ts';
 import { makeAuthority } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { missing } from '../support/programs.ts';
@@ -188,6 +189,87 @@ test(
     assert.deepEqual([refused.code, existsSync(file('none'))], [3, false]);
   },
 );
+
+/** Everything that the relay tells of a task is in the file. */
+async function hasAll({ lea }: Stage, name: string, task: string): Promise<void> {
+  const exported = await lea.hoop('audit', 'export', '--format', 'jsonl', '--task', task);
+  assert.equal(exported.code, 0, exported.stderr);
+  const expected = exported.stdout.trim().split('\n').map((line) => eventId(JSON.parse(line))); // prettier-ignore
+  await eventually('every event is there', () => {
+    const there = new Set(fileIds(name));
+    return expected.every((id) => there.has(id));
+  });
+}
+
+const arrives = (text: string) =>
+  eventually(`${text} arrives`, () => fileEvents('live.jsonl').some((event) => event.text?.includes(text)));
+
+test(
+  'her stream goes on by itself when the relay comes back, and ends with her sign-in',
+  { skip: missing('postgresql') },
+  async () => {
+    await using stage = await openStage();
+    const { ana, lea, installation } = stage;
+    await lea.login(installation.url);
+    const psql = async (sql: string): Promise<void> => {
+      const ran = await ana.hoop('connect', 'db', '--task', 'T-1', '--', 'psql', '-Xc', sql);
+      assert.equal(ran.code, 0, ran.stderr);
+    };
+    await psql("select 'one'");
+    const streaming = lea.start('audit', 'stream', '--to', `file:${file('live.jsonl')}`, '--task', 'T-1');
+    await arrives('one');
+
+    // Once in order, once killed in the middle of what it does.
+    for (const [signal, text] of [
+      ['SIGTERM', 'two'],
+      ['SIGKILL', 'three'],
+    ] as const) {
+      await installation.stop(signal);
+      await streaming.says(/trying again/);
+      await installation.start();
+      await psql(`select '${text}'`);
+      await arrives(text);
+    }
+    await hasAll(stage, 'live.jsonl', 'T-1');
+
+    const args = ['admin', 'logins', 'end', '--of', lea.email, '--reason', 'laptop stolen'];
+    const ended = await hoop([...args, '--config', installation.configFile], { env: installation.env });
+    assert.equal(ended.code, 0, ended.stderr);
+    assert.equal(await streaming.ended, 4, streaming.output);
+    assert.match(streaming.stderr, /hoop: .*sign-in[^]*\(login-expired\)[^]*hoop login/);
+    const before = readFileSync(file('live.jsonl'), 'utf8');
+    await psql("select 'four'");
+
+    // Signed in again, the same command goes on where it was: nothing is missing.
+    await lea.login(installation.url);
+    const again = lea.start('audit', 'stream', '--to', `file:${file('live.jsonl')}`, '--task', 'T-1');
+    await arrives('four');
+    await hasAll(stage, 'live.jsonl', 'T-1');
+    assert.equal(await again.stop('SIGINT'), 0, again.output);
+    assert.ok(readFileSync(file('live.jsonl'), 'utf8').startsWith(before), 'what was there stays');
+  },
+);
+
+async function openStage(): Promise<Stage & AsyncDisposable> {
+  const stage = await startStage();
+  return { ...stage, [Symbol.asyncDispose]: stage.close };
+}
+
+test('a cursor ahead of the log is refused', async () => {
+  await using fixture = await EvidenceFixture.create();
+  await fixture.history();
+  await fixture.log.checkpoint();
+  const { directory: evidence } = fixture;
+  const to = `file:${file('ahead.jsonl')}`;
+  const cursor = file('ahead.json');
+  const [log] = readFileSync(path.join(evidence, 'log/checkpoint'), 'utf8').split('\n');
+  writeFileSync(cursor, JSON.stringify({ v: 1, log, to, next: 100_000 }), { mode: 0o600 });
+  const args = ['audit', 'stream', '--to', to, '--dir', evidence, '--cursor', cursor];
+  const { code, stderr } = await hoop(args, { env: { PATH: process.env['PATH'], HOME: directory } });
+  assert.equal(code, 1, stderr);
+  assert.match(stderr, /log-shorter[^]*new cursor/);
+  assert.ok(!existsSync(file('ahead.jsonl')));
+});
 
 test('a destination that cannot be is refused before anything is read', async () => {
   for (const [to, why] of [

@@ -44,7 +44,9 @@ attribution): it reads the ZIP where it lies and needs no network.
 ## By hand
 
 Needs unzip, sha256sum, python3, and for the signatures a tool for [C2SP signed notes](https://c2sp.org/signed-note): here Go
-with \`golang.org/x/mod\`. \`BUNDLE\` is this file, \`VKEY\` the log's key.
+with \`golang.org/x/mod\` (in \`note/\`: \`go mod init note && go get golang.org/x/mod/sumdb/note\`; with Debian's packages instead
+\`GO111MODULE=off GOPATH=/usr/share/gocode\`). \`BUNDLE\` is this file, \`VKEY\` the log's key. Each block begins in the directory
+where \`bundle/\` is to lie; run them with \`bash -e -o pipefail\`, so that one that fails says nothing more.
 
 1. Unpack it, and see that every file is the one that the manifest names.
 
@@ -132,23 +134,34 @@ sed -n 2,3p ../checkpoint.txt | cmp - ../root.txt
 echo "entries: the root is the signed one"
 \`\`\`
 
-4. The recordings are those that the log names.
+4. The recordings are those that the log names. Sealed originals are those that an auditor sealed anew last
+   (\`originals.resealed\`); a file may be missing only where the log says that it was erased (\`evidence.erased\`).
 
 \`\`\`sh
 cd bundle
 python3 - > ../recordings.sha256 <<'EOF'
 import json, os
 scope = json.load(open('scope.json'))['sessions'] if os.path.exists('scope.json') else None
-opened = {}
+opened, digests, erased = {}, {}, set()
 for line in open('../entries.jsonl', encoding='utf-8', newline='\\n'):
     entry = json.loads(line)
     if entry['kind'] == 'session.opened':
         opened[entry['session']] = entry['time'][:10].replace('-', '/')
     elif entry['kind'] == 'segment' and (scope is None or entry['session'] in scope):
         name = f"recordings/{opened[entry['session']]}/{entry['session']}/{entry['index']}"
-        print(entry['sha256'] + '  ' + name + '.cbor.zst')
+        digests[name + '.cbor.zst'] = entry['sha256']
         if entry['sealed']:
-            print(entry['sealed'] + '  ' + name + '.age')
+            digests[name + '.age'] = entry['sealed']
+    elif entry['kind'] == 'originals.resealed' and (scope is None or entry['session'] in scope):
+        digests[f"recordings/{opened[entry['session']]}/{entry['session']}/{entry['segment']}.age"] = entry['to']
+    elif entry['kind'] == 'evidence.erased':
+        erased.add((entry['session'], '.age'))
+        if entry['what'] == 'recording':
+            erased.add((entry['session'], '.cbor.zst'))
+for name, sha256 in digests.items():
+    session, file = name.split('/')[-2:]
+    if os.path.exists(name) or (session, file[file.index('.'):]) not in erased:
+        print(sha256 + '  ' + name)
 EOF
 if [ -s ../recordings.sha256 ]; then sha256sum -c --quiet ../recordings.sha256; fi
 echo "recordings: as the log says"

@@ -12,9 +12,12 @@ export function bounded(text: string, limit: number): string {
   return `${bytes.toString('utf8', 0, end)}${mark}`;
 }
 
-/** Controls (Unicode Cc, line and paragraph separators) as `\xNN` or `\uNNNN`: one event stays one line. */
+/**
+ * Controls (Unicode Cc, line and paragraph separators, changes of writing direction) as `\xNN` or `\uNNNN`: one event stays
+ * one line, and its parts stay in their order wherever it is shown.
+ */
 export const oneLine = (text: string): string =>
-  text.toWellFormed().replaceAll(/[\p{Cc}\u2028\u2029]/gu, (found) => {
+  text.toWellFormed().replaceAll(/[\p{Cc}\u2028\u2029\p{Bidi_Control}]/gu, (found) => {
     const code = found.charCodeAt(0).toString(16);
     return code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`;
   });

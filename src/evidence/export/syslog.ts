@@ -62,7 +62,7 @@ function structuredData(event: EvidenceEvent): string {
 const parameterValue = (value: string): string =>
   bounded(oneLine(value), longestValue).replaceAll(/["\\\]]/g, String.raw`\$&`);
 
-/** JSON has no control characters of its own; what its strings may hold beside is escaped. */
+/** JSON has no control characters of its own; what its strings may hold beside is escaped, and says the same. */
 function messageOf(event: EvidenceEvent, room: number): string {
   const whole = oneLineJson(event);
   if (Buffer.byteLength(whole) <= room) return whole;
@@ -77,6 +77,6 @@ function messageOf(event: EvidenceEvent, room: number): string {
 
 const oneLineJson = (value: object): string =>
   JSON.stringify(value).replaceAll(
-    /[\u007f-\u009f\u2028\u2029]/g,
+    /[\u007f-\u009f\u2028\u2029\p{Bidi_Control}]/gu,
     (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );

@@ -173,7 +173,7 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
     const { next, ...query } = parseWith(StreamQuery, request.query);
     const session = await mayReadRange(options, reader, query);
     if (next > (await publishedSize(within(directory, 'log'))))
-      throw new RelayError('request-invalid', 'The log has fewer entries than were told before.', {
+      throw new EvidenceError('log-shorter', 'The log has fewer entries than were told before.', {
         hint: 'was it restored from an older copy? Begin with a new cursor',
       });
     await reads.append(reader, 'tail', query, { next });

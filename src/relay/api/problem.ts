@@ -43,6 +43,7 @@ const statusOf: Readonly<Record<string, number>> = {
   'evidence-not-found': 404,
   'review-unknown': 404,
   'signed-request-replayed': 409,
+  'log-shorter': 409,
   'review-not-pending': 409,
   'review-expired': 409,
   'review-digest-mismatch': 409,

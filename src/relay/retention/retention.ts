@@ -1,7 +1,7 @@
 /**
- * How long recordings are kept. Once an hour, from an hour after the start on, and when an operator asks, what is too old and not on hold is erased: first the entry
- * that says so, then a signed checkpoint that covers it, then the files, then their directory is synced. A relay that dies in
- * between goes on at its next start: what the log says was erased is removed.
+ * How long recordings are kept. Once an hour, from an hour after the start on, and when an operator asks, what is too old and not
+ * on hold is erased: first the entry that says so, then a signed checkpoint that covers it, then the files, then their directory
+ * is synced. A relay that dies in between goes on at its next start: what the log says was erased is removed.
  */
 import { rm, unlink } from 'node:fs/promises';
 import path from 'node:path';

@@ -4,6 +4,14 @@ import type { Destination, DestinationOptions } from './destination.ts';
 import { StreamError } from './error.ts';
 
 const timeoutMs = 30_000;
+/** A receiver that names a later time, by mistake or not, is asked again all the same. */
+const longestRetryAfterMs = 3_600_000;
+
+/** What came back, as far as it is anybody's business here. */
+interface Answer {
+  readonly status: number;
+  readonly retryAfterMs: number | null;
+}
 
 export class HttpsDestination implements Destination {
   readonly #url: URL;
@@ -17,7 +25,7 @@ export class HttpsDestination implements Destination {
 
   async send(lines: readonly string[], stop: AbortSignal): Promise<void> {
     const token = this.#options.token?.();
-    const status = await this.#post(
+    const { status, retryAfterMs } = await this.#post(
       {
         'content-type': 'application/x-ndjson; charset=utf-8',
         'user-agent': 'hoop',
@@ -29,10 +37,12 @@ export class HttpsDestination implements Destination {
     if (status >= 200 && status < 300) return;
     const code =
       status === 408 || status === 429 || status >= 500 ? 'stream-unreachable' : 'stream-not-taken';
-    throw new StreamError(code, `${this.#url.host} answered ${status}`);
+    throw new StreamError(code, `${this.#url.host} answered ${status}`, {
+      retryAfterMs: status === 429 || status === 503 ? retryAfterMs : null,
+    });
   }
 
-  async #post(headers: Record<string, string>, body: string, signal: AbortSignal): Promise<number> {
+  async #post(headers: Record<string, string>, body: string, signal: AbortSignal): Promise<Answer> {
     try {
       const { ca, client } = this.#options;
       this.#agent ??= new Agent({
@@ -46,9 +56,9 @@ export class HttpsDestination implements Destination {
         signal,
         dispatcher: this.#agent,
       });
-      // What it says beside the status is nobody's business here.
       await answer.body.dump({ limit: 65_536, signal });
-      return answer.statusCode;
+      const { 'retry-after': retryAfter } = answer.headers;
+      return { status: answer.statusCode, retryAfterMs: parseRetryAfter(retryAfter, Date.now()) };
     } catch (cause) {
       throw new StreamError('stream-unreachable', `${this.#url.host} does not answer`, { cause });
     }
@@ -58,4 +68,16 @@ export class HttpsDestination implements Destination {
     this.#agent?.destroy().catch(() => undefined);
     this.#agent = null;
   }
+}
+
+/**
+ * Retry-After (RFC 9110 §10.2.3): seconds, or an HTTP date in the one form that senders may write. An hour at most.
+ * @returns null when there is none, or none that can be read
+ */
+export function parseRetryAfter(header: string | string[] | undefined, nowMs: number): number | null {
+  if (typeof header !== 'string') return null;
+  const text = header.trim();
+  const date = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(text);
+  const waitMs = /^\d+$/.test(text) ? Number(text) * 1000 : date ? Date.parse(text) - nowMs : Number.NaN;
+  return Number.isNaN(waitMs) ? null : Math.min(Math.max(waitMs, 0), longestRetryAfterMs);
 }

@@ -9,6 +9,7 @@ import type { LeafEvents } from '../../evidence/read/leaf-events.ts';
 import { paused } from '../../system/paused.ts';
 import type { Cursor } from './cursor.ts';
 import type { Destination } from './destination.ts';
+import { StreamError } from './error.ts';
 
 export interface PumpOptions {
   /** Leaves as they are published; a null says that there is nothing more for now. */
@@ -17,7 +18,7 @@ export interface PumpOptions {
   readonly destination: Destination;
   readonly format: LineFormat;
   readonly signal: AbortSignal;
-  /** First pause after a failure; doubled each time, up to a minute. */
+  /** First pause after a failure; doubled each time, up to a minute, or what the receiver asked for where that is longer. */
   readonly retryMs: number;
   readonly onFailure: (error: unknown) => void;
   readonly onDelivered: (events: number) => void;
@@ -70,6 +71,7 @@ async function delivered(
   lines: readonly string[],
 ): Promise<boolean> {
   for (let streak = 0; !signal.aborted; streak++) {
+    let asked = 0;
     try {
       await destination.send(lines, signal);
       onDelivered(lines.length);
@@ -77,10 +79,11 @@ async function delivered(
     } catch (error) {
       if (signal.aborted) break;
       onFailure(error);
+      if (error instanceof StreamError) asked = error.retryAfterMs ?? 0;
     }
     const pause = Math.min(longestPauseMs, retryMs * 2 ** Math.min(streak, 16));
     // Spread out: many senders must not come back together.
-    await paused(pause * (0.5 + Math.random() / 2), signal);
+    await paused(Math.max(asked, pause * (0.5 + Math.random() / 2)), signal);
   }
   return false;
 }

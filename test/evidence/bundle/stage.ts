@@ -33,6 +33,11 @@ export class BundleStage {
   static async create(filler = 0): Promise<BundleStage> {
     const fixture = await EvidenceFixture.create();
     await fixture.history(filler);
+    return BundleStage.of(fixture);
+  }
+
+  /** Of a record that is there; the fixture becomes the stage's. */
+  static async of(fixture: EvidenceFixture): Promise<BundleStage> {
     await fixture.log.checkpoint();
     return new BundleStage(fixture, await mkdtemp(path.join(tmpdir(), 'hoop-bundle-')));
   }

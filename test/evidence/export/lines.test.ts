@@ -51,7 +51,7 @@ function readCef(line: string) {
 }
 
 const plain = (line: string): void => {
-  assert.doesNotMatch(line, /[\p{Cc}\u2028\u2029]/u);
+  assert.doesNotMatch(line, /[\p{Cc}\u2028\u2029\p{Bidi_Control}]/u);
   assert.ok(Buffer.byteLength(line) <= 32 * 1024, String(Buffer.byteLength(line)));
 };
 
@@ -99,6 +99,23 @@ function check(text: string): void {
 test('hostile and random texts: still one line, within its bound, and nothing forged', () => {
   for (const text of hostile) check(text);
   fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 60 }), check), { numRuns: 50 });
+});
+
+test('what would reorder a shown line stands as an escape: U+061C, U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069', () => {
+  for (const mark of '\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069') {
+    const text = `a${mark}b`;
+    const escaped = `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`;
+    const event = filled(samples[0]!, text);
+    const { values, message } = readSyslog(lineOf(event, 'syslog'));
+    assert.equal(values['target'], `a${escaped}b`);
+    assert.equal(message['target'], text, 'JSON has an escape of its own, so nothing is lost');
+    const cef = lineOf(event, 'cef');
+    assert.equal(readCef(cef).extension['dhost'], `a${escaped}b`);
+    for (const line of [lineOf(event, 'syslog'), cef]) plain(line);
+  }
+  // What is written from right to left by itself stays as it is.
+  const hebrew = filled(samples[0]!, 'שלום');
+  assert.equal(readCef(lineOf(hebrew, 'cef')).extension['dhost'], 'שלום');
 });
 
 const of = (kind: string, outcome: string | null = null) => gravityOf({ ...samples[0]!, kind, outcome });

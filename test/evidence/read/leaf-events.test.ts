@@ -84,3 +84,20 @@ test('filters: of one person, of one target', async () => {
   assert.ok(ofBen.some(({ kind }) => kind === 'command'));
   assert.deepEqual(await events({ target: 'elsewhere' }), []);
 });
+
+test('a cursor ahead of the log is refused: the log is not the one that was told from', async () => {
+  await using fixture = await EvidenceFixture.create();
+  await fixture.history();
+  await fixture.log.checkpoint();
+  const { size } = fixture.log;
+  await assert.rejects(told(new LeafReader(fixture.directory, {}, size + 1)), { code: 'log-shorter' });
+  // All of it was told: nothing is missing, and it goes on with the next.
+  const reader = new LeafReader(fixture.directory, {}, size);
+  assert.deepEqual(await told(reader), []);
+  await fixture.signIn('cy');
+  await fixture.log.checkpoint();
+  assert.deepEqual(
+    (await told(reader)).map(({ index }) => index),
+    [size],
+  );
+});

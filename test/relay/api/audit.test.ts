@@ -31,6 +31,10 @@ import {
   twoSessions,
 } from '../../evidence/read/history.ts';
 
+/** Who lost the sign-in, or the right, while an answer went on. */
+const signedOut = new Set<string>();
+const notAllowed = new Set<string>();
+
 /** Signatures are `readers.test.ts`'s matter. `x-reader: lea` may read everything, `ana` her own session, anybody else nothing. */
 const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
   const subject = String(request.headers['x-reader']);
@@ -47,24 +51,27 @@ const authorizeRead: AuditRoutesOptions['authorizeRead'] = async (request) => {
     login: anaLogin as LoginId,
     signed: async () => 'a.b.c',
     stepUp: null,
-    isSignedIn: async () => true,
+    isSignedIn: async () => !signedOut.has(subject),
     mayUnseal: () => subject === 'uma',
     mayRead: (session) =>
-      subject === 'uma' || subject === 'lea' || (session !== null && session.principal.subject === subject),
+      !notAllowed.has(subject) &&
+      (subject === 'uma' || subject === 'lea' || (session !== null && session.principal.subject === subject)),
   };
 };
 
 const published = { covered: () => Promise.resolve() };
 const signer = NoteSigner.generate('relay.example/log');
 
-function openApi(history: History): FastifyInstance {
-  const app = fastify();
+/** @param told hears why an answer that was under way was ended */
+function openApi(history: History, told: (line: string) => void = () => undefined): FastifyInstance {
+  const app = fastify({ logger: { level: 'info', stream: { write: told } } });
   app.setErrorHandler((error, _request, reply) => sendProblem(reply, error));
   const entries = new ReadEntries((entry) => history.append(entry));
   auditRoutes(app, {
     directory: history.directory,
     reads: entries,
     tailIntervalMs: 5,
+    askAgainMs: 20,
     authorizeRead,
     signer,
   });
@@ -297,4 +304,66 @@ test('tail begins with an empty line, then tells what happens, and ends when the
   request.destroy();
   // Resolves only when no answer is under way any more.
   await app.close();
+});
+
+const live = ['/v1/audit/tail', '/v1/audit/stream?next=0', `/v1/audit/sessions/${anaSession}/streams?follow=true`, `/v1/audit/sessions/${anaSession}/transcript?follow=true`]; // prettier-ignore
+
+for (const [what, gone] of [
+  ['sign-in', signedOut],
+  ['right', notAllowed],
+] as const)
+  test(
+    `a live read ends with the reader’s ${what}: cut off, so that it passes for no whole answer`,
+    { timeout: 30_000 },
+    async () => {
+      await using history = await new History().open();
+      await serverSession(history);
+      await history.publish();
+      const log: string[] = [];
+      const app = openApi(history, (line) => log.push(line));
+      try {
+        const url = new URL(await app.listen({ port: 0, host: '127.0.0.1' }));
+        const answers = await Promise.all(
+          live.map(async (at) => {
+            const answer = await fetch(new URL(at, url), { headers: { 'x-reader': 'lea' } });
+            assert.equal(answer.status, 200, at);
+            const reader = answer.body!.getReader();
+            await reader.read();
+            return reader;
+          }),
+        );
+        gone.add('lea');
+        for (const [at, reader] of answers.entries())
+          await assert.rejects(
+            async () => {
+              while (!(await reader.read()).done);
+            },
+            TypeError,
+            live[at],
+          );
+        const why = log.flatMap((line) => {
+          const { err } = JSON.parse(line) as { err?: { code: string } };
+          return err === undefined ? [] : [err.code];
+        });
+        assert.deepEqual(
+          why,
+          live.map(() => 'evidence-denied'),
+        );
+      } finally {
+        gone.clear();
+        await app.close();
+      }
+    },
+  );
+
+test('a cursor ahead of the log is refused', async () => {
+  await using history = await new History().open();
+  await (
+    await twoSessions(history)
+  )();
+  await history.publish();
+  await using app = openApi(history);
+  const answer = await app.inject({ url: '/v1/audit/stream?next=1000', headers: { 'x-reader': 'lea' } });
+  assert.deepEqual([answer.statusCode, answer.json<{ code: string }>().code], [409, 'log-shorter']);
+  assert.deepEqual(await reads(history), [], 'nothing was read');
 });
