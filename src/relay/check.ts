@@ -5,12 +5,13 @@
  */
 import { X509Certificate, createPrivateKey } from 'node:crypto';
 import { access, constants, stat } from 'node:fs/promises';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import path from 'node:path';
 import { HoopError } from '../errors.ts';
 import { Reserve } from '../evidence/space/reserve.ts';
 import { Policies } from '../policy/policies.ts';
+import { checkArchive, reachArchive } from './check-archive.ts';
 import { reachTarget } from './check-reach.ts';
 import type { RelayConfig, WebhookConfig } from './config/config.ts';
 import type { PostgresTargetConfig } from './config/targets.ts';
@@ -57,6 +58,12 @@ export async function checkRelay(config: RelayConfig, options: { connect: boolea
     results.push(attempt(`webhook ${at + 1}`, () => checkWebhook(webhook)));
   for (const stream of config.evidence.streams)
     results.push(attempt(`stream ${stream.name}`, () => checkStream(stream)));
+  const { archive } = config.evidence;
+  if (archive !== null) {
+    results.push(attempt('archive', () => checkArchive(archive, config)));
+    if (options.connect && (archive.place.kind === 's3' || existsSync(archive.place.directory)))
+      results.push(attempt('archive (connect)', () => reachArchive(archive, config)));
+  }
   for (const target of config.targets.values()) {
     const subject = `target ${target.name}`;
     if (target.protocol === 'ssh') {

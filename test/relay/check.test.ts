@@ -12,6 +12,7 @@ import type { CheckResult } from '../../src/relay/check.ts';
 import { parseConfig } from '../../src/relay/config/config.ts';
 import { openKeys } from '../../src/relay/keys.ts';
 import { openLogKeys } from '../../src/relay/log-keys.ts';
+import { S3Server } from '../support/s3/s3-server.ts';
 import { startScriptedUpstream } from './idp/scripted-upstream.ts';
 import { makeAuthority } from '../support/certificates.ts';
 import type { Authority, Certificate } from '../support/certificates.ts';
@@ -224,4 +225,35 @@ test('an upstream: its secret is read, its discovery document and keys are looke
     seen(await check(directory, upstreamYaml(upstream.issuer), true), 'upstream (connect)'),
     /^failed: .*says no token_endpoint/,
   );
+});
+
+test('an archive: what it is made of is there; with --connect it answers, or says why not', async (context) => {
+  const directory = directoryOf(context);
+  const local = await check(directory, 'evidence: { archive: { directory: archive } }\n', true);
+  assert.equal(seen(local, 'archive'), `ok: ${directory}/archive will be made`);
+  const keys = { accessKeyId: 'AKID', secretAccessKey: 'planted-4711' };
+  await using server = await S3Server.start({ bucket: 'evidence', region: 'eu-1', ...keys });
+  const place = (secret: string, more = ''): string =>
+    `evidence: { retention: { recordings: 30d }, archive: { s3: { endpoint: "${server.url}", region: eu-1, bucket: evidence, credentials: { accessKeyId: file:id, secretAccessKey: file:${secret} }${more} } } }\n`;
+  for (const [name, value] of Object.entries({
+    id: keys.accessKeyId,
+    secret: keys.secretAccessKey,
+    wrong: 'x',
+  }))
+    writeFileSync(path.join(directory, name), value, { mode: 0o600 });
+  const answers = await check(directory, place('secret', ', lock: { mode: compliance, retain: 7d }'), true);
+  assert.equal(seen(answers, 'archive'), `ok: ${server.url}, bucket evidence`);
+  assert.equal(seen(answers, 'archive (connect)'), 'ok: answers; nothing is there yet');
+  assert.match(seen(await check(directory, place('secret')), 'archive'), /^warning: no lock/);
+  assert.match(
+    seen(await check(directory, place('secret', ', lock: { mode: compliance, retain: 60d }')), 'archive'),
+    /^warning: evidence\.retention is shorter than the lock/,
+  );
+  const refused = await check(directory, place('wrong'), true);
+  assert.match(
+    seen(refused, 'archive (connect)'),
+    /^failed: .*403 SignatureDoesNotMatch \(is the secret key/,
+  );
+  assert.match(seen(await check(directory, place('nowhere')), 'archive'), /^failed: .*nowhere/);
+  assert.doesNotMatch(JSON.stringify([answers, refused]), /planted/);
 });

@@ -50,6 +50,7 @@ test('the least configuration: local, embedded, default deny, paths from dataDir
         backlogBytes: 256 * 2 ** 20,
         originals: null,
         retention: { all: { recordingsMs: null, originalsMs: null }, targets: new Map() },
+        archive: null,
         streams: [],
         space: { warn: { percent: 10 }, critical: { percent: 5 }, reserveBytes: 64 * 2 ** 20 },
       },
@@ -127,6 +128,7 @@ targets:
     backlogBytes: 2 ** 30,
     originals: null,
     retention: { all: { recordingsMs: null, originalsMs: null }, targets: new Map() },
+    archive: null,
     streams: [],
     space: { warn: { percent: 10 }, critical: { percent: 5 }, reserveBytes: 64 * 2 ** 20 },
   });
