@@ -29,6 +29,9 @@ const policy = `
 `;
 const [identity, other] = [await generateIdentity(), await generateIdentity()];
 
+/** Of a log, by its checkpoint. */
+const sizeIn = (note: Buffer): number => Number(note.toString().split('\n')[1]);
+
 const open: { stage?: Stage; server?: S3Server } = {};
 after(async () => {
   await open.stage?.close();
@@ -174,7 +177,6 @@ test(
     // The bucket on its own, fetched by another program, verifies.
     await installation.stop();
     await installation.start(secrets);
-    const sizeIn = (note: Buffer): number => Number(note.toString().split('\n')[1]);
     const copied = (): boolean =>
       sizeIn(server.object('relay-1/log/checkpoint')!.bytes) >=
       sizeIn(readFileSync(path.join(installation.evidence, 'log/checkpoint')));

@@ -199,7 +199,6 @@ class Fsck {
   /** Full tiles never change: those in the archive are those that are here. */
   async *#checkLog(store: ArchiveStore, size: number): AsyncGenerator<FsckFinding> {
     const there = await archivedSize(store);
-    const log = (name: string) => ({ name: `log/${name}`, session: null });
     if (there > size) yield finding('archive-ahead', log('checkpoint'), 'impossible');
     for (const tile of tilesOf(Math.min(size, there))) {
       if (parseTilePath(tile)?.width !== tileWidth) continue;
@@ -252,6 +251,8 @@ async function putAnew(store: ArchiveStore, file: ArchivedFile, state: Holding['
   if (state === 'other') await store.put(file);
   await keep(store, file);
 }
+
+const log = (name: string) => ({ name: `log/${name}`, session: null });
 
 const finding = (
   problem: FsckProblem,

@@ -203,14 +203,16 @@ for (const fault of ['error-500', 'slow-down', 'cut', 'cut-after'] as const)
     assert.equal((await store.holds(file)).state, 'held');
   });
 
+/** A program that answers with credentials. */
+const answer = (expiresMs: number, version = 1) => {
+  const said = {
+    Version: version,
+    AccessKeyId: 'A',
+    SecretAccessKey: 'planted-4711',
+    Expiration: new Date(Date.now() + expiresMs).toISOString(),
+  };
+
 test('s3: credentials of a program are asked for once, again before they expire, and never told', async () => {
-  const answer = (expiresMs: number, version = 1) => {
-    const said = {
-      Version: version,
-      AccessKeyId: 'A',
-      SecretAccessKey: 'planted-4711',
-      Expiration: new Date(Date.now() + expiresMs).toISOString(),
-    };
     return [process.execPath, '-e', `console.log(${JSON.stringify(JSON.stringify(said))})`];
   };
   const lasting = credentialsOfProgram(answer(3_600_000));
