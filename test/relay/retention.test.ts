@@ -203,6 +203,9 @@ test('verify: gone without a word, under a hold, of an open session, or by the w
   const { index } = await fixture.log.append({ ...erased, session: third.session });
   assert.match((await codes()).join(), new RegExp(`^segment-missing@\\d+,erased-under-hold@${index}$`));
   const ana = await fixture.signIn('ana');
+  const said = { session: third.session, segment: 0, from: '0'.repeat(64), to: '1'.repeat(64), recipients: [`age1${'q'.repeat(58)}`] }; // prettier-ignore
+  const resealed = await fixture.log.append({ kind: 'originals.resealed', actor: ana.actor, ...said, login: ana.login, request: ana.sign({ action: 'originals.reseal', ...said }) }); // prettier-ignore
+  assert.ok((await codes()).includes(`resealed-under-hold@${resealed.index}`));
   const open = await fixture.open(ana);
   const invalid = await fixture.log.append({ ...erased, session: open.session });
   assert.ok((await codes()).includes(`erasure-invalid@${invalid.index}`));

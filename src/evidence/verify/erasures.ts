@@ -35,7 +35,21 @@ export class Erasures {
   /** Every entry in order. */
   take(entry: Entry, index: number): void {
     if (entry.kind === 'evidence.erased') this.#check(entry, index);
+    if (entry.kind === 'originals.resealed') this.#checkReseal(entry, index);
     this.#kept.take(entry);
+  }
+
+  /** Who forbids erasing forbids replacing: nobody here can tell what is in the file. */
+  #checkReseal({ session: id, segment }: EntryOf<'originals.resealed'>, index: number): void {
+    const session = this.#kept.session(id);
+    const hold = session === undefined ? null : this.#kept.heldBy(session);
+    const place = { index, session: id, segment };
+    if (hold !== null)
+      this.#relations.failure(
+        'resealed-under-hold',
+        `originals were replaced while hold ${hold.hold} forbade it`,
+        place,
+      );
   }
 
   #check({ session: id }: EntryOf<'evidence.erased'>, index: number): void {

@@ -72,6 +72,7 @@ export type FailureCode =
   | 'reseal-invalid' // the file that was sealed anew is not the one that counted then
   | 'recording-unlogged'
   | 'erasure-invalid' // of a session that was not over, or that the log does not name
+  | 'resealed-under-hold'
   | 'erased-under-hold'
   // the journal
   | 'journal-damaged'

@@ -17,6 +17,13 @@ const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('crash' as const), torn: fc.nat(14) }) },
   { weight: 4, arbitrary: fc.constant({ kind: 'open' as const }) },
   {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('keep' as const),
+      act: fc.constantFrom('hold' as const, 'release' as const, 'erase' as const, 'erase originals' as const),
+    }),
+  },
+  {
     weight: 7,
     arbitrary: fc.record({
       kind: fc.constantFrom('close', 'kill', 'sign in', 'read', 'publish', 'later', 'rotate'),
@@ -30,7 +37,17 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 async function take(
   history: RecordedHistory,
   what: Step,
-  { session, person, people }: { session: LiveSession | undefined; person: TestLogin; people: TestLogin[] },
+  {
+    session,
+    over,
+    person,
+    people,
+  }: {
+    session: LiveSession | undefined;
+    over: LiveSession | undefined;
+    person: TestLogin;
+    people: TestLogin[];
+  },
 ): Promise<void> {
   const { fixture } = history;
   switch (what.kind) {
@@ -50,6 +67,9 @@ async function take(
       return;
     case 'rotate':
       return history.rotate();
+    case 'keep':
+      if (over !== undefined) await history.keep(what.act, over);
+      return;
     case 'crash':
       return history.crash(what.torn);
   }
@@ -72,9 +92,11 @@ async function take(
   }
 }
 
-/** @returns how many sessions there were in all of them */
-export async function checkRandomHistories(numRuns: number): Promise<number> {
-  let sessions = 0;
+/** @returns how many sessions there were in all of them, and how many segments of them were erased */
+export async function checkRandomHistories(
+  numRuns: number,
+): Promise<{ readonly sessions: number; readonly erased: number }> {
+  let [sessions, erased] = [0, 0];
   await fc.assert(
     fc.asyncProperty(steps, async (all) => {
       await using history = await RecordedHistory.create();
@@ -84,14 +106,16 @@ export async function checkRandomHistories(numRuns: number): Promise<number> {
       ];
       for (const [what, which, who] of all) {
         const session = history.live[which % Math.max(1, history.live.length)];
-        await take(history, what, { session, person: people[who % people.length]!, people });
+        const over = history.over[which % Math.max(1, history.over.length)];
+        await take(history, what, { session, over, person: people[who % people.length]!, people });
       }
       await history.finish();
       const report = await history.fixture.verify();
       assert.deepEqual(report.findings, []);
       sessions += report.counts.sessions;
+      erased += report.counts.erased.segments;
     }),
     { numRuns, endOnFailure: true },
   );
-  return sessions;
+  return { sessions, erased };
 }

@@ -12,6 +12,9 @@ import { originalsName, sessionDirectory } from '../../../src/evidence/recording
 import { SessionRecorder } from '../../../src/evidence/recording/recorder.ts';
 import { recover, recoveryEntries } from '../../../src/evidence/recording/recover.ts';
 import { Sealer } from '../../../src/evidence/recording/sealer.ts';
+import { resolveRetention, RetentionFile } from '../../../src/relay/config/retention.ts';
+import { RetentionError } from '../../../src/relay/retention/error.ts';
+import { Retention } from '../../../src/relay/retention/retention.ts';
 import { unknownFacts } from '../../../src/model/command-facts.ts';
 import type { SessionId } from '../../../src/model/ids.ts';
 import { ulid } from '../../../src/system/ulid.ts';
@@ -43,6 +46,9 @@ export type ReviewEnd = 'approve' | 'reject' | 'expire';
 export class RecordedHistory implements AsyncDisposable {
   readonly fixture: EvidenceFixture;
   readonly live: LiveSession[] = [];
+  /** Those that were closed. */
+  readonly over: LiveSession[] = [];
+  readonly #holds: string[] = [];
   #sealer: Sealer;
   /** Of the log, now. */
   #signer: NoteSigner;
@@ -163,6 +169,7 @@ export class RecordedHistory implements AsyncDisposable {
 
   async close(session: LiveSession, outcome: EntryOf<'session.closed'>['outcome'] = 'ended'): Promise<void> {
     this.live.splice(this.live.indexOf(session), 1);
+    this.over.push(session);
     session.recorder.connectionClosed(1, 'terminated');
     const closing = session.recorder.close();
     await this.#sealer.drain();
@@ -193,6 +200,32 @@ export class RecordedHistory implements AsyncDisposable {
       request: by.sign({ action: 'originals.reseal', ...said }),
     });
     await writeFile(file, after);
+  }
+
+  /** What an operator does beside a relay; what it refuses does not happen. */
+  async keep(what: 'hold' | 'release' | 'erase' | 'erase originals', { of }: LiveSession): Promise<void> {
+    const { log, directory, clock } = this.fixture;
+    const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
+    const rules = resolveRetention(RetentionFile.parse({}));
+    const retention = new Retention({
+      directory,
+      rules,
+      append: (entry) => log.append(entry),
+      log,
+      clock,
+      logger,
+    });
+    const [scope, operator] = [{ session: of.session }, { account: 'root', reason: 'case 7' }];
+    try {
+      if (what === 'hold') this.#holds.push((await retention.placeHold(scope, operator)).hold);
+      else if (what !== 'release')
+        await retention.erase(scope, what === 'erase' ? 'recording' : 'originals', operator);
+      else if (this.#holds.length > 0) await retention.releaseHold(this.#holds.shift()!, operator);
+    } catch (error) {
+      if (!(error instanceof RetentionError)) throw error;
+    } finally {
+      await retention.close();
+    }
   }
 
   async rotate(): Promise<void> {

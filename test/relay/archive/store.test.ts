@@ -211,10 +211,10 @@ const answer = (expiresMs: number, version = 1) => {
     SecretAccessKey: 'planted-4711',
     Expiration: new Date(Date.now() + expiresMs).toISOString(),
   };
+  return [process.execPath, '-e', `console.log(${JSON.stringify(JSON.stringify(said))})`];
+};
 
 test('s3: credentials of a program are asked for once, again before they expire, and never told', async () => {
-    return [process.execPath, '-e', `console.log(${JSON.stringify(JSON.stringify(said))})`];
-  };
   const lasting = credentialsOfProgram(answer(3_600_000));
   assert.equal(await lasting(), await lasting(), 'the same object');
   const short = credentialsOfProgram(answer(1000));
