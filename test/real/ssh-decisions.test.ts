@@ -113,6 +113,9 @@ test('files are decided by their paths', options, async () => {
   const batch = `get ${there}/fine ${stage.directory}/fine\n-get /etc/hostname ${stage.directory}/hostname\n`;
   const { stderr } = await run('sftp', [...at, '-b', '-', '127.0.0.1'], { env, input: batch });
   assert.match(stderr, /[Pp]ermission denied/);
+  // Who speaks is said once.
+  assert.match(stderr, /^hoop: /m);
+  assert.doesNotMatch(stderr, /hoop: hoop:/);
   assert.ok(existsSync(path.join(stage.directory, 'fine')));
   assert.ok(!existsSync(path.join(stage.directory, 'hostname')));
   const old = await run(

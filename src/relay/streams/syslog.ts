@@ -33,6 +33,7 @@ export class SyslogDestination implements Destination {
       if (socket.destroyed || socket.readableEnded) throw new Error('the connection was closed');
     } catch (cause) {
       this.close();
+      if (cause instanceof StreamError) throw cause;
       throw new StreamError('stream-unreachable', `${this.#url.host} does not take messages`, { cause });
     }
   }
@@ -60,9 +61,9 @@ export class SyslogDestination implements Destination {
         signal: AbortSignal.any([stop, AbortSignal.timeout(connectMs)]),
       });
       return socket;
-    } catch (error) {
+    } catch (cause) {
       socket.destroy();
-      throw error;
+      throw new StreamError('stream-unreachable', `${this.#url.host} cannot be reached`, { cause });
     }
   }
 }

@@ -218,7 +218,7 @@ test('a held path waits for people and then arrives', { skip }, async () => {
   whenHeld = (gate) => gate.decide(allow);
   const got = await sftp(`get held/f ${here}/held`);
   assert.equal(got.code, 0, got.stderr);
-  assert.match(got.stderr, /get .*held\/f is held for review 01R/);
+  assert.match(got.stderr, /^get \S*held\/f is held for review 01R/m);
   assert.equal(readFileSync(path.join(here, 'held'), 'utf8'), 'held');
   assert.equal(bridge.gates.at(-1)!.held.length, 1, 'people are asked once');
   const put = await program('scp', ['-O', `${here}/held`, `ana@127.0.0.1:${there}/held/g`]);

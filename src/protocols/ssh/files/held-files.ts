@@ -17,6 +17,7 @@ export interface HeldFilesOptions {
   /** Runs what happens outside of a call from the channel. */
   readonly awake: (work: () => void) => void;
   /** Takes a line for the person, without its end. */
+  /** A line for the person, without who speaks. */
   readonly tell: (line: string) => void;
 }
 
@@ -74,7 +75,7 @@ export class HeldFiles {
           if (this.#asked !== file) return;
           this.#review = review;
           tell(
-            `hoop: ${file.text.toString()} is held for review ${review}; ` +
+            `${file.text.toString()} is held for review ${review}; ` +
               `approve: hoop approve ${review}; needs ${needed.join(', ')}`,
           );
         }),

@@ -36,6 +36,7 @@ export interface RequestsOptions {
   readonly toTarget: (packet: Buffer) => void;
   readonly toClient: (packet: Buffer) => void;
   /** Takes a line for the person. */
+  /** A line for the person, without who speaks. */
   readonly tell: (line: string) => void;
 }
 
@@ -225,7 +226,7 @@ export class Requests implements PacketJudge {
   #denied({ id, command, text }: Asked, verdict: Denial, review: string | null): false {
     const why = denialText(verdict, review);
     this.#options.gate.outcome(command, blocked);
-    this.#options.tell(`hoop: ${text.toString()}: ${why}`);
+    this.#options.tell(`${text.toString()}: ${why}`);
     return this.#refuse(id, fxPermissionDenied, why);
   }
 

@@ -34,7 +34,7 @@ test('only the held request waits; approved it goes as it was', () => {
   assert.equal(played.target.all().length, 0);
   played.gate.held[0]!.listener.held(notice);
   assert.deepEqual(played.told, [
-    'hoop: get /h/x is held for review 01R; approve: hoop approve 01R; needs leads (1)',
+    'get /h/x is held for review 01R; approve: hoop approve 01R; needs leads (1)',
   ]);
   assert.ok(played.ask(open(2, '/y', 1), handle(2, 'y')));
   decide(played, allow);

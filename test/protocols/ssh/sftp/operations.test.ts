@@ -83,7 +83,7 @@ test('each operation that policy denies reaches nobody, and the client hears why
     assert.deepEqual(readable(played.client.all()), [
       'status 1 3 permission denied by policy no-secrets. Ask the keeper.',
     ]);
-    assert.deepEqual(played.told, [`hoop: ${text}: permission denied by policy no-secrets. Ask the keeper.`]);
+    assert.deepEqual(played.told, [`${text}: permission denied by policy no-secrets. Ask the keeper.`]);
     assert.deepEqual(played.gate.summary(), [`${text} → blocked null 0 SSH_FX_PERMISSION_DENIED`]);
   }
 });
