@@ -20,7 +20,7 @@ import type { EngineAnswer } from './engine.ts';
 import type { SessionResource, TargetResource } from './entities.ts';
 import { PolicyError, formatProblem } from './error.ts';
 import type { PolicyProblem } from './error.ts';
-import { decideExecute } from './execute-decision.ts';
+import { bothOf, decideExecute } from './execute-decision.ts';
 import type { ExecuteDecision } from './execute-decision.ts';
 import { cedarRequest, shapeOf } from './request.ts';
 import type { CedarRequest, Circumstances, ConnectCircumstances, ExecuteCircumstances } from './request.ts';
@@ -191,20 +191,24 @@ export class Policies {
   }
 
   /**
-   * May this command run at this target? A forwarding is an action of its own: what permits commands permits none. `review`: only policies that people can lift stand against it. Never throws. A
-   * session asks through its `ExecutePolicy`, which remembers the answers.
+   * May this command run at this target? A forwarding is an action of its own: what permits commands permits none; a command
+   * that makes one beside what else it does (`ssh -L` in a shell) needs both. `review`: only policies that people can lift
+   * stand against it. Never throws. A session asks through its `ExecutePolicy`, which remembers the answers.
    */
   execute(
     principal: Principal,
     target: TargetResource,
     circumstances: ExecuteCircumstances,
   ): ExecuteDecision {
-    const request: ExecuteRequest = {
-      action: circumstances.facts.effects.includes('forward') ? 'forward' : 'execute',
-      principal,
-      target,
-      circumstances: { ...circumstances, facts: this.#relevant(circumstances.facts) },
-    };
+    const { effects } = circumstances.facts;
+    const facts = this.#relevant(circumstances.facts);
+    const ask = (action: ExecuteRequest['action']): ExecuteDecision =>
+      this.#execute({ action, principal, target, circumstances: { ...circumstances, facts } });
+    if (!effects.includes('forward')) return ask('execute');
+    return effects.length === 1 ? ask('forward') : bothOf(ask('execute'), ask('forward'));
+  }
+
+  #execute(request: ExecuteRequest): ExecuteDecision {
     if (this.timedExecute) return this.#decideExecute(request);
     const lasting = withoutAge(request);
     const shape = shapeOf(lasting);
