@@ -34,8 +34,8 @@ export interface LoginRoutesOptions {
   /** Keeps what an entry will name by its digest; durable when it resolves (`evidence/logins/archive.ts`). */
   readonly keepProof: (digest: string, kind: KeptProofKind, text: string) => Promise<void>;
   readonly machines: MachineSignIns;
-  /** Whether an ID token of that time still speaks for its person; absent where the issuer is not ours to ask. */
-  readonly vouchesFor?: ((subject: string, issuedAtMs: number) => Promise<boolean>) | undefined;
+  /** Whether an ID token of that time, and of a sign-in of then, still speaks for its person; absent where the issuer is not ours to ask. */
+  readonly vouchesFor?: ((subject: string, sinceMs: number) => Promise<boolean>) | undefined;
   /** A login was renewed, perhaps by a fresh authentication, which its sessions have to hear of. Does not throw. */
   readonly onRenewed?: () => Promise<void>;
   /** When our own provider lets people sign in elsewhere: what it keeps of each sign-in; null or absent otherwise. */
