@@ -59,8 +59,6 @@ export class Policies {
   readonly files: readonly PolicyFileDigest[];
   /** What is no error but hardly meant; Cedar's own remarks as `file:line:column: …`. */
   readonly warnings: readonly string[];
-  /** Some policy looks at how or when the person was authenticated. */
-  readonly readsAuthentication: boolean;
 
   private constructor(
     files: readonly PolicyText[],
@@ -81,9 +79,6 @@ export class Policies {
         const mentioned = mentionedFor(action, policies);
         return mentioned === null ? [] : [[action, mentioned]];
       }),
-    );
-    this.readsAuthentication = ['authAgeSeconds', 'acr', 'amr'].some((attribute) =>
-      policies.some(({ reads }) => reads === null || reads.has(attribute)),
     );
     this.#factsRead = readToExecute(policies);
     this.warnings = nobodyExecutes(policies) ? [...warnings, connectWithoutExecute] : warnings;

@@ -401,9 +401,7 @@ async function addRoutes(
     keepProof: (...proof) => keepProof(config.evidence.directory, ...proof),
     machines,
     onRenewed: () =>
-      registry
-        .authenticateAgain()
-        .catch((error: unknown) => logger.error('trouble', { reason: 'state' }, error)),
+      registry.followLogins().catch((error: unknown) => logger.error('trouble', { reason: 'state' }, error)),
     vouchesFor: provider === null ? undefined : (...token) => provider.accounts.vouchesFor(...token),
     broker: provider?.broker ?? null,
   });

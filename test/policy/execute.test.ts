@@ -205,6 +205,17 @@ function session(policies: () => Policies, wallMs = () => noon, principal = ana)
   });
 }
 
+test('commands are decided by the groups of now', () => {
+  const policies = parse(permit);
+  const policy = session(() => policies);
+  const read = facts(['read']);
+  assert.equal(policy.decide(read).kind, 'allow');
+  policy.standing({ ...ana, groups: ['sales'] }, unknownAuthentication);
+  assert.equal(policy.decide(read).kind, 'deny');
+  policy.standing({ ...ana, groups: ['engineering', 'sales'] }, unknownAuthentication);
+  assert.equal(policy.decide(read).kind, 'allow');
+});
+
 test('a session asks once for the same facts; facts that no policy looks at make no difference', () => {
   const policies = parse(permit + forbidDelete('@review("dba")', 'held'));
   const policy = session(() => policies);

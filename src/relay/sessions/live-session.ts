@@ -14,6 +14,7 @@ import { SessionGate, type GateTally, type SessionGateOptions } from '../../gate
 import type { Authorization } from '../../gate/authorization.ts';
 import type { Authentication } from '../../model/authentication.ts';
 import type { LoginId, SessionId } from '../../model/ids.ts';
+import type { Principal } from '../../model/principal.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
 import type { ExecutePolicy } from '../../policy/execute-policy.ts';
 import type { Clock } from '../../system/clock.ts';
@@ -60,7 +61,7 @@ export interface LiveSessionOptions extends SessionFacts {
   /** Made with the session's `onFailure`. */
   readonly recorder: (onFailure: (error: Error) => void) => SessionRecorder;
   /** Policy on its commands. */
-  readonly execute: Pick<ExecutePolicy, 'decide' | 'authenticated'>;
+  readonly execute: Pick<ExecutePolicy, 'decide' | 'standing'>;
   /** Null: nothing is masked. */
   readonly masking: Masking | null;
   /** Null: nobody can be asked. */
@@ -94,11 +95,13 @@ export class LiveSession {
   #tallied = 0;
   #ending: SessionEnd | null = null;
   #ended: Promise<void> | null = null;
+  #principal: Principal;
   #authentication: Authentication;
 
   constructor(options: LiveSessionOptions, remainingMs: number) {
     this.#options = options;
     this.facts = options;
+    this.#principal = options.authorization.principal;
     this.#authentication = options.authentication;
     const onFailure = (error: Error): void => void this.end('evidence-failed', error);
     this.#recorder = options.recorder(onFailure);
@@ -135,10 +138,16 @@ export class LiveSession {
     return this.#authentication;
   }
 
-  /** The person has perhaps signed in again. */
-  authenticated(authentication: Authentication): void {
+  /** With the groups of now; it is the one that opened the session. */
+  get principal(): Principal {
+    return this.#principal;
+  }
+
+  /** The person has perhaps signed in again, or has other groups. */
+  standing(principal: Principal, authentication: Authentication): void {
+    this.#principal = principal;
     this.#authentication = authentication;
-    this.#options.execute.authenticated(authentication);
+    this.#options.execute.standing(principal, authentication);
   }
 
   get connections(): number {

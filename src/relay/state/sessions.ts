@@ -30,6 +30,12 @@ export interface StoredSession extends NewSession {
   readonly outcome: SessionEnd | null;
 }
 
+/** The person behind a session, as their login has it now. */
+export interface Standing {
+  readonly principal: Principal;
+  readonly authentication: Authentication;
+}
+
 /** Why a session must end now. `kill` carries the signed request and the login whose key signed it. */
 export type DueSession =
   | { readonly session: SessionId; readonly why: 'access-ended' }
@@ -154,16 +160,19 @@ export class Sessions {
     });
   }
 
-  /** How the people behind the live sessions of this process are authenticated now: a step-up changes it under them. */
-  async authentications(processId: string): Promise<ReadonlyMap<SessionId, Authentication>> {
-    const rows = await this.#db
-      .selectFrom('sessions')
-      .innerJoin('logins', 'logins.id', 'sessions.login_id')
-      .select(['sessions.id', 'logins.auth_time', 'logins.acr', 'logins.amr'])
+  /** How the people behind the live sessions of this process stand now: a renewal or a step-up changes it under them. */
+  async standings(processId: string): Promise<ReadonlyMap<SessionId, Standing>> {
+    const rows = await this.#withPrincipal()
+      .select(['logins.auth_time', 'logins.acr', 'logins.amr'])
       .where('process_id', '=', processId)
       .where('closed_at', 'is', null)
       .execute();
-    return new Map(rows.map((row) => [row.id as SessionId, authenticationOf(row)]));
+    return new Map(
+      rows.map((row) => [
+        row.id as SessionId,
+        { principal: principalOf(row), authentication: authenticationOf(row) },
+      ]),
+    );
   }
 
   #withPrincipal(): SelectQueryBuilder<Tables, 'sessions' | 'logins', SessionRow & PrincipalColumns> {
