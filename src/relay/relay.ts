@@ -98,7 +98,7 @@ export async function startRelay(config: RelayConfig): Promise<Relay> {
     });
     try {
       witnesses = openWitnesses(config, { log: evidence.log, logger });
-      const append = tellingLogins(evidence.append, state.logins);
+      const append = tellingLogins(evidence.append, state.logins, config.log.origin);
       const policies = new PoliciesInForce(loaded, { config, logger, append });
       return await serve({
         config,
@@ -397,6 +397,7 @@ async function addRoutes(
   }));
   loginRoutes(app, {
     ...shared,
+    origin: config.log.origin,
     state,
     keepProof: (...proof) => keepProof(config.evidence.directory, ...proof),
     machines,

@@ -12,8 +12,8 @@ export type Append = (entry: NewEntry) => Promise<Appended>;
 /** Told again when forgotten, which does no harm. */
 const remembered = 10_000;
 
-/** @param append to this process's log */
-export function tellingLogins(append: Append, logins: Pick<Logins, 'entryOf'>): Append {
+/** @param append to this process's log @param origin of that log */
+export function tellingLogins(append: Append, logins: Pick<Logins, 'entryOf'>, origin: string): Append {
   /** By login, what the log has of it that may change. */
   const told = new Map<string, string>();
   const remember = (login: string, content: string): void => {
@@ -29,7 +29,7 @@ export function tellingLogins(append: Append, logins: Pick<Logins, 'entryOf'>): 
       const telling = await logins.entryOf(login as LoginId);
       const content = changing(telling);
       // By the same way: an agent's login names that of the person for whom it acts.
-      if (telling !== null && content !== known) await tell({ ...telling, renews: login });
+      if (telling !== null && content !== known) await tell(again(telling, origin));
       remember(login, content);
     }
     const appended = await append(entry);
@@ -39,18 +39,16 @@ export function tellingLogins(append: Append, logins: Pick<Logins, 'entryOf'>): 
   return tell;
 }
 
+/** What proves it lies beside the log that told it first. */
+function again({ keptBy, ...telling }: LoginEntry, origin: string): LoginEntry {
+  const elsewhere = keptBy !== undefined && keptBy !== origin;
+  return { ...telling, renews: telling.login, ...(elsewhere && { keptBy }) };
+}
+
 const changing = (entry: LoginEntry | null): string =>
   JSON.stringify([entry?.groups ?? [], entry?.authTime ?? null, entry?.acr ?? null, entry?.amr ?? []]);
 
 function loginNamedBy(entry: NewEntry): string | null {
   if (entry.kind === 'login') return entry.delegation?.login ?? null;
-  const names = [
-    'session.opened',
-    'session.killed',
-    'review.decided',
-    'evidence.read',
-    'login.ended',
-    'agent.delegated',
-  ] as const;
-  return names.some((kind) => kind === entry.kind) && 'login' in entry ? (entry.login ?? null) : null;
+  return 'login' in entry ? (entry.login ?? null) : null;
 }
