@@ -286,7 +286,6 @@ export class Broker {
   async #renewLeased(signIn: UpstreamSignIn, holder: string): Promise<UpstreamIdentity | null> {
     const { upstream, state } = this.#options;
     const before = this.#identityOf(signIn);
-    if (upstream.renew === null) return before;
     const { id } = signIn;
     const keep = async (identity: UpstreamIdentity): Promise<void> => {
       const sealed = this.#sealedIdentity(id, identity);
