@@ -49,6 +49,7 @@ const allowed: ReadonlySet<string> = new Set<keyof LogFields>([
   'login',
   'target',
   'witness',
+  'stream',
   'connection',
   'command',
   'policies',

@@ -39,6 +39,12 @@ test('a line is JSON with time, level, event and the named fields', () => {
   );
 });
 
+test('every field that callers may name is on the list', () => {
+  const { log, lines } = memory();
+  log.warn('stream fails', { stream: 'siem', witness: 'w' });
+  assert.deepEqual(lines(), [{ ...(lines()[0] as object), stream: 'siem', witness: 'w' }]);
+});
+
 test('a field that is not on the list does not get in, whatever a caller passes', () => {
   const { log, text, lines } = memory();
   const careless: LogFields = Object.assign(
