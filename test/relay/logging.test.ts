@@ -74,7 +74,11 @@ test('errors: hoop’s own speak, others give name, code and place but never the
     },
   );
   log.error('state failed', {}, driver);
-  log.error('x', {}, new RelayError('target-unreachable', 'the target did not answer', { cause: driver }));
+  log.error(
+    'x',
+    {},
+    new RelayError('target-unreachable', 'the target did not answer', { hint: 'look there', cause: driver }),
+  );
   log.error('x', {}, Object.assign(new TypeError('hunter2'), { code: 'has spaces hunter2' }));
   log.error('x', {}, 'hunter2');
   log.error('x', {}, { message: 'hunter2' });
@@ -85,6 +89,7 @@ test('errors: hoop’s own speak, others give name, code and place but never the
   assert.ok(!/hunter2|ana@/.test(text()), text());
   assert.match(text(), /"code":"23505"/);
   assert.match(text(), /the target did not answer/);
+  assert.match(text(), /"hint":"look there"/);
   assert.match(text(), /logging\.test\.ts/);
 });
 

@@ -3,6 +3,7 @@ import { after, beforeEach, test } from 'node:test';
 import assert from 'node:assert/strict';
 import * as oidc from 'openid-client';
 import { decodeJwt, SignJWT } from 'jose';
+import { HoopError } from '../../../src/errors.ts';
 import { OidcUpstream } from '../../../src/relay/idp/upstream/oidc.ts';
 import { WebBrowser } from '../../support/web-browser.ts';
 import { accessTokenHash, scriptedClientId } from './scripted-upstream.ts';
@@ -120,6 +121,20 @@ for (const [name, claims] of Object.entries<Record<string, unknown>>({
     assert.ok(relay.errors.length > 0, 'the operator hears of it');
     assert.ok(!relay.errors.some(({ message }) => message.includes('eyJ')));
   });
+
+test('groups that the upstream left out because they are too many: the page says so, the log what to configure', async () => {
+  for (const claims of [{ _claim_names: { groups: 'src1' } }, { hasgroups: true }]) {
+    relay.errors.length = 0;
+    const it = await sent();
+    bring(it.asked, { groups: undefined, ...claims });
+    const page = await back(it);
+    await refused(it, page);
+    assert.match(page.html, /left the groups out because there are too many/);
+    const [error] = relay.errors;
+    assert.ok(error instanceof HoopError);
+    assert.match(error.hint ?? '', /assigned to this application.*identity\.upstream\.groupsClaim: roles/);
+  }
+});
 
 async function signedBy(nonce: string | null, how: 'other' | 'none' | 'hmac'): Promise<string> {
   const claims = upstream.claims(nonce);

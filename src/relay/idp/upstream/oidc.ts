@@ -271,7 +271,10 @@ function explain(error: unknown): HoopError {
       'upstream-invalid',
       `The identity provider’s answer was refused. ${error.message}`,
       {
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
+        // It names keys of `identity`, for the direct way; the same keys are in `identity.upstream`.
+        ...(error.hint === undefined
+          ? {}
+          : { hint: error.hint.replaceAll('identity.', 'identity.upstream.') }),
         cause: error,
       },
     );
