@@ -226,6 +226,16 @@ test('a state store that does not answer for as long as a revocation may take en
   await close();
 });
 
+test('a store that does not tell who is in which group is one that does not answer', async () => {
+  const { open, script, clock, ended, closed, close } = await relay();
+  await open();
+  script.standings = () => Promise.reject(new Error('gone'));
+  clock.offsetMs += 6000;
+  assert.equal(await ended, 'access-ended');
+  await closed;
+  await close();
+});
+
 test('what another process asked for is done: a kill, a login that has ended', async () => {
   const { open, script, ended, close } = await relay();
   const { session } = await open();

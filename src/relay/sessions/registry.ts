@@ -418,9 +418,9 @@ export class SessionRegistry {
     this.#polling = true;
     try {
       const due = await state.due(processId);
-      this.#seenAt = clock.monotonicMs();
       for (const each of due) this.#endDue(each);
       await this.followLogins();
+      this.#seenAt = clock.monotonicMs();
     } catch (error) {
       observe.trouble('state', error);
     } finally {
