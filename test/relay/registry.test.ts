@@ -283,7 +283,7 @@ const nowIn = async (stage: Awaited<ReturnType<typeof relay>>, groups: string[])
     new Map(
       [...registry.live].map(({ facts, authentication }) => [
         facts.id,
-        { principal: { ...facts.authorization.principal, groups }, authentication },
+        { principal: { ...facts.authorization.principal, groups }, authentication, renewedAtMs: 0 },
       ]),
     );
   await registry.followLogins();

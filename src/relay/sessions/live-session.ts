@@ -21,6 +21,7 @@ import type { Clock } from '../../system/clock.ts';
 import type { AskedFor } from '../../protocols/ssh/asked-program.ts';
 import type { RelayedProgram } from '../../protocols/ssh/exec.ts';
 import type { ClientEnd } from '../../protocols/ssh/program.ts';
+import type { Standing } from '../state/sessions.ts';
 import type { ServedConnection, SessionProtocol } from './protocol.ts';
 
 /** The tunnel as the session sees it. */
@@ -97,6 +98,7 @@ export class LiveSession {
   #ended: Promise<void> | null = null;
   #principal: Principal;
   #authentication: Authentication;
+  #standsSince: number | null = null;
 
   constructor(options: LiveSessionOptions, remainingMs: number) {
     this.#options = options;
@@ -143,10 +145,16 @@ export class LiveSession {
     return this.#principal;
   }
 
+  /** `renewedAtMs` of the standing that it was told last; null: of none yet. */
+  get standsSince(): number | null {
+    return this.#standsSince;
+  }
+
   /** The person has perhaps signed in again, or has other groups. */
-  standing(principal: Principal, authentication: Authentication): void {
+  standing({ principal, authentication, renewedAtMs }: Standing): void {
     this.#principal = principal;
     this.#authentication = authentication;
+    this.#standsSince = renewedAtMs;
     this.#options.execute.standing(principal, authentication);
   }
 

@@ -227,12 +227,13 @@ export class SessionRegistry {
   async followLogins(): Promise<void> {
     const { state, processId } = this.#options;
     if (this.#live.size === 0) return;
-    for (const [id, { principal, authentication }] of await state.standings(processId)) {
+    const known = (id: SessionId): number | null => this.#live.get(id)?.standsSince ?? null;
+    for (const [id, standing] of await state.standings(processId, known)) {
       const session = this.#live.get(id);
       if (session === undefined) continue;
       const before = session.principal;
-      session.standing(principal, authentication);
-      if (sameStanding(before, principal) || this.#mayGoOn(session)) continue;
+      session.standing(standing);
+      if (sameStanding(before, session.principal) || this.#mayGoOn(session)) continue;
       void session.end('access-ended').catch(() => undefined);
     }
   }
