@@ -2,6 +2,7 @@
  * Each log stands alone: it tells a login before the first entry that names it, also when the sign-in was at another relay
  * that shares the state, or before this process started. Without that nobody could verify whose key signed a request.
  */
+import { hash } from 'node:crypto';
 import type { NewEntry } from '../evidence/entry.ts';
 import type { Appended } from '../evidence/log/log.ts';
 import type { LoginId } from '../model/ids.ts';
@@ -14,7 +15,7 @@ const remembered = 10_000;
 
 /** @param append to this process's log @param origin of that log */
 export function tellingLogins(append: Append, logins: Pick<Logins, 'entryOf'>, origin: string): Append {
-  /** By login, what the log has of it that may change. */
+  /** By login, what the log has of it that may change, as `changing` tells it. */
   const told = new Map<string, string>();
   const remember = (login: string, content: string): void => {
     told.delete(login);
@@ -45,8 +46,13 @@ function again({ keptBy, ...telling }: LoginEntry, origin: string): LoginEntry {
   return { ...telling, renews: telling.login, ...(elsewhere && { keptBy }) };
 }
 
+/** Its digest: groups may be many. */
 const changing = (entry: LoginEntry | null): string =>
-  JSON.stringify([entry?.groups ?? [], entry?.authTime ?? null, entry?.acr ?? null, entry?.amr ?? []]);
+  hash(
+    'sha256',
+    JSON.stringify([entry?.groups ?? [], entry?.authTime ?? null, entry?.acr ?? null, entry?.amr ?? []]),
+    'base64url',
+  );
 
 function loginNamedBy(entry: NewEntry): string | null {
   if (entry.kind === 'login') return entry.delegation?.login ?? null;
