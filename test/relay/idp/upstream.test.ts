@@ -42,11 +42,21 @@ test('a step-up goes on to the upstream, which has to have done it', async () =>
   assert.deepEqual([it.asked.get('max_age'), it.asked.get('acr_values')], ['60', 'mfa']);
   assert.equal(it.asked.get('prompt'), null);
   bring(it.asked, { auth_time: Math.floor(Date.now() / 1000) - 3600 });
-  await refused(it, await back(it));
+  const old = await back(it);
+  await refused(it, old);
+  assert.match(old.html, /did not sign you in anew/);
   const anew = await sent({ max_age: '0' });
   assert.deepEqual([anew.asked.get('max_age'), anew.asked.get('prompt')], ['0', 'login']);
   bring(anew.asked, {});
-  await refused(anew, await back(anew));
+  const untold = await back(anew);
+  await refused(anew, untold);
+  assert.match(untold.html, /does not tell the time of your sign-in there \(auth_time\)/);
+  const error = relay.errors.at(-1);
+  assert.ok(error instanceof HoopError);
+  assert.match(error.hint ?? '', /optional claim/);
+  const done = await sent({ max_age: '0' });
+  bring(done.asked, { auth_time: Math.floor(Date.now() / 1000) });
+  assert.match((await back(done)).html, /signed in/);
 });
 
 test('a state that nobody was given, or none', async () => {
