@@ -338,7 +338,7 @@ function ofOAuth(code: string): HoopError {
     });
   if (code === 'temporarily_unavailable')
     return new IdentityError('issuer-unreachable', 'the identity provider cannot answer for a moment', {
-      hint: 'try again in a minute; you are still signed in',
+      hint: 'try again in a minute; you are still signed in. If it stays so, the relay’s operator finds why in its log',
     });
   const known = /^[a-z_]{1,40}$/.test(code) ? code : 'unknown error';
   const hint = operatorHints[known];

@@ -138,6 +138,8 @@ const Login = z.object({
       rule: z.string().optional(),
     })
     .optional(),
+  /** Origin of the log that told this sign-in first: its relay keeps the proof. Absent where that is this log. */
+  keptBy: z.string().optional(),
   /** Of an agent that a person has let act for them: the person's login, and what its key signed. */
   delegation: z.object({ login, request: jws }).optional(),
 });

@@ -31,9 +31,17 @@ const Groups = z
   )
   .max(2000);
 
-/** @throws IdentityError `id-token-invalid` when the groups are not in the token, or not names */
+/** As JSON: an entry of the log is 64 KiB at most, and the one of a sign-in names all groups. */
+const mostBytes = 49_152;
+
+export const areRecordable = (groups: readonly string[]): boolean =>
+  Buffer.byteLength(JSON.stringify(groups)) <= mostBytes;
+
+/** @throws IdentityError `id-token-invalid` when the groups are not in the token, not names, or too many */
 export function groupsOf(claims: PersonClaims, { groupsClaim, groupsMap }: GroupRules): readonly string[] {
-  return [...claimedGroups(claims, groupsClaim), ...mappedGroups(claims, groupsMap)];
+  const groups = [...claimedGroups(claims, groupsClaim), ...mappedGroups(claims, groupsMap)];
+  if (areRecordable(groups)) return groups;
+  throw tooMany('its groups are too many to be recorded');
 }
 
 /**
@@ -57,7 +65,8 @@ function mappedGroups(claims: PersonClaims, map: GroupsMap): readonly string[] {
 function claimedGroups(claims: PersonClaims, claim: string): readonly string[] {
   const value = valueAt(claims, claim);
   if (value === undefined || value === null) {
-    if (isElsewhere(claims, claim)) throw tooMany();
+    if (isElsewhere(claims, claim))
+      throw tooMany('the provider left the groups out because there are too many');
     return [];
   }
   const parsed = Groups.safeParse(typeof value === 'string' ? [value] : value);
@@ -82,14 +91,10 @@ function isElsewhere(claims: PersonClaims, claim: string): boolean {
   return named || (claim === 'groups' && (has === true || has === 'true'));
 }
 
-const tooMany = (): IdentityError =>
-  new IdentityError(
-    'id-token-invalid',
-    'The ID token is not valid: the provider left the groups out because there are too many.',
-    {
-      hint: 'the operator lets the provider send only the groups assigned to this application (Entra ID: token configuration, groups claim), or its app roles with identity.groupsClaim: roles',
-    },
-  );
+const tooMany = (why: string): IdentityError =>
+  new IdentityError('id-token-invalid', `The ID token is not valid: ${why}.`, {
+    hint: 'the operator lets the provider send only the groups assigned to this application (Entra ID: token configuration, groups claim), or its app roles with identity.groupsClaim: roles',
+  });
 
 /** The exact name first; then a path, each step as long a name as there is, since names hold dots as well. */
 function valueAt(value: unknown, path: string): unknown {

@@ -65,8 +65,25 @@ export const digestOfSecret = (secret: string): string => hash('sha256', secret,
 
 export const isAccountName = (text: string): boolean => accountName.test(text);
 
+/** Who signed in, and by which of the account's credentials. */
+export interface VerifiedAccount {
+  readonly account: ServiceAccount;
+  readonly credential: ServiceCredential;
+  readonly principal: VerifiedPrincipal;
+}
+
 export const isUsable = ({ disabled, expiresAtMs }: ServiceAccount, nowMs: number): boolean =>
   !disabled && (expiresAtMs === null || expiresAtMs > nowMs);
+
+/** Whether the account may sign in, and by this credential still. */
+export const isUsableBy = (account: ServiceAccount, by: ServiceCredential, clock: Clock): boolean =>
+  isUsable(account, clock.wallMs()) &&
+  validCredentials(account, clock).some((each) => sameCredential(each, by));
+
+const sameCredential = (a: ServiceCredential, b: ServiceCredential): boolean =>
+  a.kind === 'key'
+    ? b.kind === 'key' && a.publicJwk.x === b.publicJwk.x && a.publicJwk.y === b.publicJwk.y
+    : b.kind === 'secret' && a.digest === b.digest;
 
 /** An assertion for one sign-in at `relay`. */
 export function makeClientAssertion(
@@ -102,17 +119,16 @@ const Claims = z.object({
 export async function verifyClientAssertion(
   assertion: string,
   options: ServiceAccountVerification,
-): Promise<{ account: ServiceAccount; principal: VerifiedPrincipal; digest: string }> {
+): Promise<VerifiedAccount & { readonly digest: string }> {
   const { relay, accounts, clock, replay } = options;
   const name = issuerOf(assertion);
   if (name === null || !accountName.test(name))
     throw invalid('it is no JWT of a trusted issuer, nor of a service account');
   const account = await accounts.byName(name);
-  const keys = validCredentials(account, clock).flatMap((each) =>
-    each.kind === 'key' ? [each.publicJwk] : [],
-  );
+  const keys = validCredentials(account, clock).filter(isKey);
   const now = clock.wallMs();
-  const claims = Claims.safeParse(await verifyBySome(assertion, keys, now));
+  const { payload, credential } = await verifyBySome(assertion, keys, now);
+  const claims = Claims.safeParse(payload);
   if (!claims.success) throw invalid('a claim is missing or malformed');
   const { iss, sub, aud, iat, exp, jti } = claims.data;
   if (sub !== iss) throw invalid('its sub is not its iss');
@@ -127,6 +143,7 @@ export async function verifyClientAssertion(
     });
   return {
     account: usable,
+    credential,
     principal: servicePrincipal(usable, relay, null),
     digest: hash('sha256', assertion, 'hex'),
   };
@@ -136,19 +153,16 @@ export async function verifyClientAssertion(
 export async function verifyClientSecret(
   { account: name, clientSecret }: { readonly account: string; readonly clientSecret: string },
   { relay, accounts, clock }: ServiceAccountVerification,
-): Promise<{ account: ServiceAccount; principal: VerifiedPrincipal }> {
+): Promise<VerifiedAccount> {
   const account = await accounts.byName(name);
   const digest = Buffer.from(digestOfSecret(clientSecret), 'hex');
-  let right = false;
+  let credential: ServiceCredential | null = null;
   // All of them, and one that nothing matches: as long as there is an account or not.
-  const stored = validCredentials(account, clock).flatMap((each) =>
-    each.kind === 'secret' ? [each.digest] : [],
-  );
-  for (const each of [...stored, '0'.repeat(64)])
-    if (timingSafeEqual(Buffer.from(each, 'hex'), digest)) right = true;
-  if (!right) throw refused();
+  for (const each of [...validCredentials(account, clock).filter(isSecret), null])
+    if (timingSafeEqual(Buffer.from(each?.digest ?? '0'.repeat(64), 'hex'), digest)) credential = each;
+  if (credential === null) throw refused();
   const usable = requireUsable(account, clock.wallMs());
-  return { account: usable, principal: servicePrincipal(usable, relay, null) };
+  return { account: usable, credential, principal: servicePrincipal(usable, relay, null) };
 }
 
 /**
@@ -183,13 +197,18 @@ function requireUsable(account: ServiceAccount | null, nowMs: number): ServiceAc
   throw refused();
 }
 
+type KeyCredential = Extract<ServiceCredential, { kind: 'key' }>;
+type SecretCredential = Extract<ServiceCredential, { kind: 'secret' }>;
+const isKey = (each: ServiceCredential): each is KeyCredential => each.kind === 'key';
+const isSecret = (each: ServiceCredential): each is SecretCredential => each.kind === 'secret';
+
 async function verifyBySome(
   assertion: string,
-  keys: readonly PublicJwk[],
+  keys: readonly KeyCredential[],
   nowMs: number,
-): Promise<JWTPayload> {
+): Promise<{ payload: JWTPayload; credential: KeyCredential }> {
   if (headerOf(assertion).alg !== 'ES256') throw invalid('its algorithm is not ES256');
-  for (const key of keys) {
+  for (const credential of keys) {
     try {
       const options = {
         algorithms: ['ES256'],
@@ -197,7 +216,8 @@ async function verifyBySome(
         clockTolerance: clockSkewMs / 1000,
         currentDate: new Date(nowMs),
       };
-      return (await jwtVerify(assertion, await importPublicJwk(key), options)).payload;
+      const key = await importPublicJwk(credential.publicJwk);
+      return { payload: (await jwtVerify(assertion, key, options)).payload, credential };
     } catch (cause) {
       if (cause instanceof errors.JWTExpired)
         throw new IdentityError('assertion-expired', 'The assertion has expired.', {

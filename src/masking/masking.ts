@@ -34,11 +34,16 @@ export interface MaskingScope {
   readonly hashKey: Uint8Array;
 }
 
+/** A rule from which a principal is exempt, and the groups that make it so, for the record. */
+export interface Exemption {
+  readonly rule: string;
+  readonly groups: readonly string[];
+}
+
 export interface SessionRules {
   /** Null: nothing is masked. */
   readonly masking: Masking | null;
-  /** Rules from which the principal is exempt here, and the groups that make it so, for the record. */
-  readonly exemptions: readonly { readonly rule: string; readonly groups: readonly string[] }[];
+  readonly exemptions: readonly Exemption[];
 }
 
 /** What fixed text stands for a value when a rule names none. */
@@ -48,20 +53,26 @@ const lookBackBytes = 640;
 
 /** The rules that apply to one session. */
 export function compileMasking(config: CompiledConfig, scope: MaskingScope): SessionRules {
-  const exemptions: { rule: string; groups: readonly string[] }[] = [];
-  const rules: CompiledRule[] = [];
-  for (const compiled of config.rules) {
-    const { rule } = compiled;
-    if (!concerns(compiled, scope)) continue;
-    const groups = rule.exemptGroups.filter((group) => scope.groups.includes(group));
-    if (groups.length > 0) exemptions.push({ rule: rule.name, groups });
-    else rules.push(compiled);
-  }
+  const exemptions = exemptionsOf(config, scope);
+  const exempt = new Set(exemptions.map(({ rule }) => rule));
+  const rules = config.rules.filter((each) => concerns(each, scope) && !exempt.has(each.rule.name));
   const masking = rules.length === 0 ? null : new SessionMasking(config, rules, scope.hashKey);
   return { masking, exemptions };
 }
 
-function concerns({ rule }: CompiledRule, { target }: MaskingScope): boolean {
+/** Rules that would apply at the target, and do not to somebody in these groups. */
+export function exemptionsOf(
+  { rules }: CompiledConfig,
+  scope: Pick<MaskingScope, 'target' | 'groups'>,
+): readonly Exemption[] {
+  return rules.flatMap((compiled) => {
+    const { name, exemptGroups } = compiled.rule;
+    const groups = exemptGroups.filter((group) => scope.groups.includes(group));
+    return groups.length > 0 && concerns(compiled, scope) ? [{ rule: name, groups }] : [];
+  });
+}
+
+function concerns({ rule }: CompiledRule, { target }: Pick<MaskingScope, 'target'>): boolean {
   if (rule.targets.length === 0 && rule.targetGroups.length === 0) return true;
   return (
     rule.targets.includes(target.name) || rule.targetGroups.some((group) => target.groups.includes(group))

@@ -25,6 +25,17 @@ export interface ActedFor extends Identity {
   readonly groups: readonly string[];
 }
 
+/** Whether the same is known of a principal: e-mail and groups, and those of whom it acts for. */
+export const sameStanding = (a: Principal, b: Principal): boolean =>
+  JSON.stringify(standingOf(a)) === JSON.stringify(standingOf(b));
+
+const standingOf = ({ email, groups, actsFor }: Principal) => [
+  email,
+  groups,
+  actsFor?.email,
+  actsFor?.groups,
+];
+
 /** Equality of identities: issuer + subject, never e-mail, never groups. */
 export const samePrincipal = (a: Identity, b: Identity): boolean =>
   a.issuer === b.issuer && a.subject === b.subject;

@@ -1,5 +1,6 @@
 import type { StepUp } from '../model/authentication.ts';
 import type { NeededGroup } from '../model/review.ts';
+import { unionOfNeeds } from './review-rule.ts';
 
 /** Only this folder can make a decision: what holds one was answered by the policies. */
 const minted = Symbol('execute decision');
@@ -51,5 +52,20 @@ export class ExecuteDecision {
   }
 }
 
-/** Makes a decision; imported by `policies.ts` alone. */
+/** Makes a decision; for `policies.ts` alone. */
 export const decideExecute = (answer: Answer): ExecuteDecision => ExecuteDecision.mint(minted, answer);
+
+/** Of a command that is two things: allowed only as both, and held for everybody who is asked about either. */
+export function bothOf(one: ExecuteDecision, other: ExecuteDecision): ExecuteDecision {
+  const denials = [one, other].filter(({ kind }) => kind === 'deny');
+  // Of two denials that which no fresh sign-in lifts, so that nobody signs in for nothing.
+  const denial = denials.find(({ stepUp }) => stepUp === null) ?? denials[0];
+  if (denial !== undefined) return denial;
+  const held = [one, other].filter(({ kind }) => kind === 'review');
+  const speaking = held.length > 0 ? held : [one, other];
+  return decideExecute({
+    kind: held.length > 0 ? 'review' : 'allow',
+    policies: [...new Set(speaking.flatMap(({ policies }) => policies))],
+    needed: unionOfNeeds(held.map(({ needed }) => needed)),
+  });
+}

@@ -4,7 +4,7 @@
  */
 import { sameAuthentication, type Authentication } from '../model/authentication.ts';
 import type { CommandFacts } from '../model/command-facts.ts';
-import type { Principal } from '../model/principal.ts';
+import { sameStanding, type Principal } from '../model/principal.ts';
 import type { TargetResource } from './entities.ts';
 import type { ExecuteDecision } from './execute-decision.ts';
 import type { Policies } from './policies.ts';
@@ -12,6 +12,7 @@ import type { Policies } from './policies.ts';
 export interface ExecutePolicyOptions {
   /** The policies that hold now: a reload counts from the next command on. */
   readonly policies: () => Policies;
+  /** As of the opening. */
   readonly principal: Principal;
   readonly target: TargetResource;
   /** Of whoever opened the session. */
@@ -31,21 +32,25 @@ const mostNames = 2048;
 
 export class ExecutePolicy {
   readonly #options: ExecutePolicyOptions;
-  /** Given by `#policies` at `#timeMs`, for `#authentication`. */
+  /** Given by `#policies` at `#timeMs`, for `#principal` and `#authentication`. */
   readonly #answers = new Map<CommandFacts, ExecuteDecision>();
   #policies: Policies;
+  #principal: Principal;
   #authentication: Authentication;
   #timeMs = 0;
 
   constructor(options: ExecutePolicyOptions) {
     this.#options = options;
     this.#policies = options.policies();
+    this.#principal = options.principal;
     this.#authentication = options.authentication;
   }
 
-  /** The person has signed in again, in another way or at another time. */
-  authenticated(authentication: Authentication): void {
-    if (sameAuthentication(authentication, this.#authentication)) return;
+  /** The person has signed in again, in another way or at another time, or has other groups now. */
+  standing(principal: Principal, authentication: Authentication): void {
+    const same = sameAuthentication(authentication, this.#authentication);
+    if (same && sameStanding(principal, this.#principal)) return;
+    this.#principal = principal;
     this.#authentication = authentication;
     this.#answers.clear();
   }
@@ -70,10 +75,10 @@ export class ExecutePolicy {
   }
 
   #ask(facts: CommandFacts): ExecuteDecision {
-    const { principal, target, sourceAddress, reason, task } = this.#options;
+    const { target, sourceAddress, reason, task } = this.#options;
     const authentication = this.#authentication;
     const circumstances = { timeMs: this.#timeMs, sourceAddress, authentication, reason, task, facts };
-    const decision = this.#policies.execute(principal, target, circumstances);
+    const decision = this.#policies.execute(this.#principal, target, circumstances);
     if (decision.errors.length > 0 || lengthOf(facts) > mostNames) return decision;
     if (this.#answers.size >= mostAnswers) this.#answers.clear();
     this.#answers.set(facts, decision);

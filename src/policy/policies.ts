@@ -20,7 +20,7 @@ import type { EngineAnswer } from './engine.ts';
 import type { SessionResource, TargetResource } from './entities.ts';
 import { PolicyError, formatProblem } from './error.ts';
 import type { PolicyProblem } from './error.ts';
-import { decideExecute } from './execute-decision.ts';
+import { bothOf, decideExecute } from './execute-decision.ts';
 import type { ExecuteDecision } from './execute-decision.ts';
 import { cedarRequest, shapeOf } from './request.ts';
 import type { CedarRequest, Circumstances, ConnectCircumstances, ExecuteCircumstances } from './request.ts';
@@ -59,8 +59,6 @@ export class Policies {
   readonly files: readonly PolicyFileDigest[];
   /** What is no error but hardly meant; Cedar's own remarks as `file:line:column: …`. */
   readonly warnings: readonly string[];
-  /** Some policy looks at how or when the person was authenticated. */
-  readonly readsAuthentication: boolean;
 
   private constructor(
     files: readonly PolicyText[],
@@ -81,9 +79,6 @@ export class Policies {
         const mentioned = mentionedFor(action, policies);
         return mentioned === null ? [] : [[action, mentioned]];
       }),
-    );
-    this.readsAuthentication = ['authAgeSeconds', 'acr', 'amr'].some((attribute) =>
-      policies.some(({ reads }) => reads === null || reads.has(attribute)),
     );
     this.#factsRead = readToExecute(policies);
     this.warnings = nobodyExecutes(policies) ? [...warnings, connectWithoutExecute] : warnings;
@@ -191,20 +186,24 @@ export class Policies {
   }
 
   /**
-   * May this command run at this target? A forwarding is an action of its own: what permits commands permits none. `review`: only policies that people can lift stand against it. Never throws. A
-   * session asks through its `ExecutePolicy`, which remembers the answers.
+   * May this command run at this target? A forwarding is an action of its own: what permits commands permits none; a command
+   * that makes one beside what else it does (`ssh -L` in a shell) needs both. `review`: only policies that people can lift
+   * stand against it. Never throws. A session asks through its `ExecutePolicy`, which remembers the answers.
    */
   execute(
     principal: Principal,
     target: TargetResource,
     circumstances: ExecuteCircumstances,
   ): ExecuteDecision {
-    const request: ExecuteRequest = {
-      action: circumstances.facts.effects.includes('forward') ? 'forward' : 'execute',
-      principal,
-      target,
-      circumstances: { ...circumstances, facts: this.#relevant(circumstances.facts) },
-    };
+    const { effects } = circumstances.facts;
+    const facts = this.#relevant(circumstances.facts);
+    const ask = (action: ExecuteRequest['action']): ExecuteDecision =>
+      this.#execute({ action, principal, target, circumstances: { ...circumstances, facts } });
+    if (!effects.includes('forward')) return ask('execute');
+    return effects.length === 1 ? ask('forward') : bothOf(ask('execute'), ask('forward'));
+  }
+
+  #execute(request: ExecuteRequest): ExecuteDecision {
     if (this.timedExecute) return this.#decideExecute(request);
     const lasting = withoutAge(request);
     const shape = shapeOf(lasting);

@@ -147,7 +147,8 @@ function contextOf(request: PolicyRequest): Record<string, CedarValueJson> {
     functions: [...functions],
     programs: [...programs],
     paths: [...(paths ?? [])],
-    destinations: [...(destinations ?? [])],
+    // Where a program of the server leads nobody reads, and no policy shall take that for nowhere.
+    destinations: [...(destinations ?? (request.action === 'forward' ? ['unknown'] : []))],
     unbounded: effects.includes('unbounded'),
   };
 }

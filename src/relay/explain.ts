@@ -178,15 +178,21 @@ function authenticationOf({ authAge, acr, amr }: Question, timeMs: number): Auth
 
 function principalOf(config: RelayConfig, { user, as, email, group, kind }: Question): Principal {
   const groups = [...new Set(group ?? user?.groups ?? [])].toSorted();
-  const { identity } = config;
   return {
     kind,
-    issuer: identity.kind === 'embedded' ? providerIssuer(config.publicUrl) : identity.issuer,
+    issuer: issuerOf(config, kind),
     subject: user?.id ?? as ?? 'nobody',
     email: user?.email ?? email ?? null,
     groups,
     actsFor: null,
   };
+}
+
+/** Of people who sign in here, and of service accounts. That of a SAML provider stands in its metadata alone: the relay's own then. */
+function issuerOf({ identity, publicUrl }: RelayConfig, kind: Principal['kind']): string {
+  if (kind !== 'person') return publicUrl;
+  if (identity.kind === 'oidc') return identity.issuer;
+  return identity.upstream?.kind === 'oidc' ? identity.upstream.issuer : providerIssuer(publicUrl);
 }
 
 const nameOf = ({ email, subject, groups }: Principal): string =>

@@ -136,7 +136,7 @@ function safeFields(fields: LogFields = {}): Record<string, unknown> {
   return safe;
 }
 
-/** Name, code and place of an error; its text only when hoop wrote it. Causes are followed to three levels. */
+/** Name, code and place of an error; its text and hint only when hoop wrote it. Causes are followed to three levels. */
 export function safeError(error: unknown, depth = 0): { error?: Record<string, unknown> } {
   if (error === undefined || error === null || depth > 3) return {};
   if (!(error instanceof Error)) return { error: { name: typeof error } };
@@ -146,8 +146,10 @@ export function safeError(error: unknown, depth = 0): { error?: Record<string, u
     if (typeof value === 'number' || (typeof value === 'string' && /^[\w-]{1,64}$/.test(value)))
       safe[key] = value;
   }
-  if (error instanceof HoopError) safe['message'] = error.message;
-  else safe['at'] = framesOf(error);
+  if (error instanceof HoopError) {
+    safe['message'] = error.message;
+    if (error.hint !== undefined) safe['hint'] = error.hint;
+  } else safe['at'] = framesOf(error);
   const cause = safeError(error.cause, depth + 1);
   return { error: cause.error === undefined ? safe : { ...safe, cause: cause.error } };
 }

@@ -53,8 +53,8 @@ export interface LoginBroker {
 export interface IdTokenParts {
   readonly idTokens: IdTokens;
   readonly state: Pick<State, 'replay'>;
-  /** Whether an ID token of that time still speaks for its person; absent where the issuer is not ours to ask. */
-  readonly vouchesFor?: ((subject: string, issuedAtMs: number) => Promise<boolean>) | undefined;
+  /** Whether an ID token of that time, and of a sign-in of then, still speaks for its person; absent where the issuer is not ours to ask. */
+  readonly vouchesFor?: ((subject: string, sinceMs: number) => Promise<boolean>) | undefined;
   /** When our own provider lets people sign in elsewhere; null or absent otherwise. */
   readonly broker?: LoginBroker | null | undefined;
 }
@@ -88,6 +88,7 @@ function identityOf(jws: string): string {
 
 function direct({ vouchesFor }: IdTokenParts, text: string, token: VerifiedIdToken): Presented {
   const { principal, authentication, boundJkt, digest, audience, issuedAtMs } = token;
+  const sinceMs = Math.min(issuedAtMs, authentication.timeMs ?? issuedAtMs);
   return {
     principal,
     authentication,
@@ -98,8 +99,7 @@ function direct({ vouchesFor }: IdTokenParts, text: string, token: VerifiedIdTok
     scope: null,
     parent: null,
     refuseUnlessVouchedFor: async () => {
-      if (vouchesFor !== undefined && !(await vouchesFor(principal.subject, issuedAtMs)))
-        throw notVouchedFor();
+      if (vouchesFor !== undefined && !(await vouchesFor(principal.subject, sinceMs))) throw notVouchedFor();
     },
   };
 }

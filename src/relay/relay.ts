@@ -100,7 +100,7 @@ export async function startRelay(config: RelayConfig): Promise<Relay> {
     });
     try {
       witnesses = openWitnesses(config, { log: evidence.log, logger });
-      const append = tellingLogins(evidence.append, state.logins);
+      const append = tellingLogins(evidence.append, state.logins, config.log.origin);
       const policies = new PoliciesInForce(loaded, { config, logger, append });
       return await serve({
         config,
@@ -422,13 +422,12 @@ async function addRoutes(
   }));
   loginRoutes(app, {
     ...shared,
+    origin: config.log.origin,
     state,
     keepProof: (...proof) => keepProof(config.evidence.directory, ...proof),
     machines,
     onRenewed: () =>
-      registry
-        .authenticateAgain()
-        .catch((error: unknown) => logger.error('trouble', { reason: 'state' }, error)),
+      registry.followLogins().catch((error: unknown) => logger.error('trouble', { reason: 'state' }, error)),
     vouchesFor: provider === null ? undefined : (...token) => provider.accounts.vouchesFor(...token),
     broker: provider?.broker ?? null,
   });

@@ -2,6 +2,7 @@
  * Each log stands alone: it tells a login before the first entry that names it, also when the sign-in was at another relay
  * that shares the state, or before this process started. Without that nobody could verify whose key signed a request.
  */
+import { hash } from 'node:crypto';
 import type { NewEntry } from '../evidence/entry.ts';
 import type { Appended } from '../evidence/log/log.ts';
 import type { LoginId } from '../model/ids.ts';
@@ -12,9 +13,9 @@ export type Append = (entry: NewEntry) => Promise<Appended>;
 /** Told again when forgotten, which does no harm. */
 const remembered = 10_000;
 
-/** @param append to this process's log */
-export function tellingLogins(append: Append, logins: Pick<Logins, 'entryOf'>): Append {
-  /** By login, what the log has of it that may change. */
+/** @param append to this process's log @param origin of that log */
+export function tellingLogins(append: Append, logins: Pick<Logins, 'entryOf'>, origin: string): Append {
+  /** By login, what the log has of it that may change, as `changing` tells it. */
   const told = new Map<string, string>();
   const remember = (login: string, content: string): void => {
     told.delete(login);
@@ -29,7 +30,7 @@ export function tellingLogins(append: Append, logins: Pick<Logins, 'entryOf'>): 
       const telling = await logins.entryOf(login as LoginId);
       const content = changing(telling);
       // By the same way: an agent's login names that of the person for whom it acts.
-      if (telling !== null && content !== known) await tell({ ...telling, renews: login });
+      if (telling !== null && content !== known) await tell(again(telling, origin));
       remember(login, content);
     }
     const appended = await append(entry);
@@ -39,18 +40,21 @@ export function tellingLogins(append: Append, logins: Pick<Logins, 'entryOf'>): 
   return tell;
 }
 
+/** What proves it lies beside the log that told it first. */
+function again({ keptBy, ...telling }: LoginEntry, origin: string): LoginEntry {
+  const elsewhere = keptBy !== undefined && keptBy !== origin;
+  return { ...telling, renews: telling.login, ...(elsewhere && { keptBy }) };
+}
+
+/** Its digest: groups may be many. */
 const changing = (entry: LoginEntry | null): string =>
-  JSON.stringify([entry?.groups ?? [], entry?.authTime ?? null, entry?.acr ?? null, entry?.amr ?? []]);
+  hash(
+    'sha256',
+    JSON.stringify([entry?.groups ?? [], entry?.authTime ?? null, entry?.acr ?? null, entry?.amr ?? []]),
+    'base64url',
+  );
 
 function loginNamedBy(entry: NewEntry): string | null {
   if (entry.kind === 'login') return entry.delegation?.login ?? null;
-  const names = [
-    'session.opened',
-    'session.killed',
-    'review.decided',
-    'evidence.read',
-    'login.ended',
-    'agent.delegated',
-  ] as const;
-  return names.some((kind) => kind === entry.kind) && 'login' in entry ? (entry.login ?? null) : null;
+  return 'login' in entry ? (entry.login ?? null) : null;
 }

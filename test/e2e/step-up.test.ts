@@ -44,7 +44,7 @@ after(() => stage?.close());
 function age(seconds: number): void {
   const db = new DatabaseSync(path.join(stage.directory, 'relay', 'state.db'));
   db.exec('pragma busy_timeout = 5000');
-  db.exec(`update logins set auth_time = ${Date.now() - seconds * 1000}`);
+  db.exec(`update logins set auth_time = ${Date.now() - seconds * 1000}, renewed_at = renewed_at + 1`);
   db.close();
 }
 

@@ -143,6 +143,20 @@ test('a path to the groups may hold names with dots; nothing inherited is found'
   assert.throws(() => at({ hasgroups: true }, 'groups'), /too many/);
 });
 
+const names = (count: number) =>
+  Array.from({ length: count }, (_, index) => `${index}`.padStart(4, '0').repeat(9));
+
+test('more groups than an entry of the log holds are refused with what to do, never cut', () => {
+  assert.equal(at({ groups: names(1200) }, 'groups').length, 1200);
+  assert.throws(
+    () => at({ groups: names(1800) }, 'groups'),
+    (error: { code?: string; message?: string; hint?: string }) =>
+      error.code === 'id-token-invalid' &&
+      /too many to be recorded/.test(error.message ?? '') &&
+      /assigned to this application/.test(error.hint ?? ''),
+  );
+});
+
 test('when and how the person signed in, as far as the issuer says it', async () => {
   const issuer = new TestIssuer([rsa]);
   const now = Math.floor(issuer.clock.nowMs / 1000);

@@ -137,6 +137,35 @@ test('a plain forbid means never: it outweighs every review, and is named with t
   assert.deepEqual(ask(text, facts(['delete'])), ['deny', 'held,never', '', '']);
 });
 
+const permitForward = `@id("ways") permit(principal, action == Action::"forward", resource);\n`;
+
+test('a way through the server is its own action; a command that makes one beside what else it does needs both', () => {
+  const way = facts(['forward'], { destinations: ['db:5432'] });
+  const command = facts(['delete', 'forward', 'network', 'unbounded'], { programs: ['rm', 'ssh'] });
+  assert.deepEqual(ask(permitForward, way), ['allow', 'ways', '', '']);
+  assert.deepEqual(ask(permit, way), ['deny', '', '', '']);
+  assert.deepEqual(ask(permitForward, command), ['deny', '', '', '']);
+  assert.deepEqual(ask(permit, command), ['deny', '', '', '']);
+  assert.deepEqual(ask(permit + permitForward, command), ['allow', 'engineers,ways', '', '']);
+  const toTheDatabase =
+    '@id("db") permit(principal, action == Action::"forward", resource) when { ["db:5432"].containsAll(context.destinations) };\n';
+  assert.deepEqual(ask(permit + toTheDatabase, way), ['allow', 'db', '', '']);
+  assert.deepEqual(ask(permit + toTheDatabase, command), ['deny', '', '', '']);
+  const never = permit + permitForward + forbidDelete('', 'never');
+  assert.deepEqual(ask(never, command), ['deny', 'never', '', '']);
+  assert.deepEqual(ask(never, way), ['allow', 'ways', '', '']);
+  const forbidWays =
+    '@id("no-ways") @review("net:2, dba") forbid(principal, action == Action::"forward", resource);\n';
+  assert.deepEqual(ask(permit + permitForward + forbidWays, command), [
+    'review',
+    'no-ways',
+    'dba:1,net:2',
+    '',
+  ]);
+  const both = permit + permitForward + forbidWays + forbidDelete('@review("dba:3")', 'held');
+  assert.deepEqual(ask(both, command), ['review', 'held,no-ways', 'dba:3,net:2', '']);
+});
+
 test('people are not asked about what would be denied anyway: default deny', () => {
   assert.deepEqual(ask(forbidDelete('@review("dba")', 'held'), facts(['delete'])), ['deny', '', '', '']);
 });
@@ -175,6 +204,17 @@ function session(policies: () => Policies, wallMs = () => noon, principal = ana)
     wallMs,
   });
 }
+
+test('commands are decided by the groups of now', () => {
+  const policies = parse(permit);
+  const policy = session(() => policies);
+  const read = facts(['read']);
+  assert.equal(policy.decide(read).kind, 'allow');
+  policy.standing({ ...ana, groups: ['sales'] }, unknownAuthentication);
+  assert.equal(policy.decide(read).kind, 'deny');
+  policy.standing({ ...ana, groups: ['engineering', 'sales'] }, unknownAuthentication);
+  assert.equal(policy.decide(read).kind, 'allow');
+});
 
 test('a session asks once for the same facts; facts that no policy looks at make no difference', () => {
   const policies = parse(permit + forbidDelete('@review("dba")', 'held'));

@@ -93,9 +93,9 @@ test('an age is never answered from memory past the second in which it changes t
   const denied = session.decide(unknownFacts);
   assert.equal(denied.kind, 'deny');
   assert.deepEqual(denied.stepUp, { maxAgeSeconds: 600, acr: null });
-  session.authenticated({ ...aged(0), timeMs: now });
+  session.standing(ana, { ...aged(0), timeMs: now });
   assert.equal(session.decide(unknownFacts).kind, 'allow');
-  session.authenticated(aged(null));
+  session.standing(ana, aged(null));
   assert.equal(session.decide(unknownFacts).kind, 'deny');
 });
 

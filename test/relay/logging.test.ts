@@ -39,6 +39,12 @@ test('a line is JSON with time, level, event and the named fields', () => {
   );
 });
 
+test('every field that callers may name is on the list', () => {
+  const { log, lines } = memory();
+  log.warn('stream fails', { stream: 'siem', witness: 'w' });
+  assert.deepEqual(lines(), [{ ...(lines()[0] as object), stream: 'siem', witness: 'w' }]);
+});
+
 test('a field that is not on the list does not get in, whatever a caller passes', () => {
   const { log, text, lines } = memory();
   const careless: LogFields = Object.assign(
@@ -68,7 +74,11 @@ test('errors: hoop’s own speak, others give name, code and place but never the
     },
   );
   log.error('state failed', {}, driver);
-  log.error('x', {}, new RelayError('target-unreachable', 'the target did not answer', { cause: driver }));
+  log.error(
+    'x',
+    {},
+    new RelayError('target-unreachable', 'the target did not answer', { hint: 'look there', cause: driver }),
+  );
   log.error('x', {}, Object.assign(new TypeError('hunter2'), { code: 'has spaces hunter2' }));
   log.error('x', {}, 'hunter2');
   log.error('x', {}, { message: 'hunter2' });
@@ -79,6 +89,7 @@ test('errors: hoop’s own speak, others give name, code and place but never the
   assert.ok(!/hunter2|ana@/.test(text()), text());
   assert.match(text(), /"code":"23505"/);
   assert.match(text(), /the target did not answer/);
+  assert.match(text(), /"hint":"look there"/);
   assert.match(text(), /logging\.test\.ts/);
 });
 

@@ -40,6 +40,44 @@ forbid (principal in Group::"contractors", action == Action::"execute", resource
 );
 const config = await loadConfig(yaml);
 
+/** The issuer that policies see. */
+async function issuerOf(
+  name: string,
+  identity: string,
+  kind: 'person' | 'service' | 'agent',
+): Promise<string> {
+  const issuers = ['https://relay.example', 'https://relay.example/idp', 'https://idp.example'];
+  const policies = issuers.map(
+    (issuer) =>
+      `@id("${issuer}") permit (principal, action == Action::"connect", resource) when { principal.issuer == "${issuer}" };`,
+  );
+  write(`${name}.cedar`, policies.join('\n'));
+  const file = write(
+    `${name}.yaml`,
+    `dataDir: .
+publicUrl: https://relay.example
+behindProxy: { trusted: [127.0.0.1] }
+policies: [${name}.cedar]
+${identity}
+targets: { db: { protocol: postgres, host: h, database: a, user: u } }
+`,
+  );
+  const explainer = await Explainer.open(await loadConfig(file));
+  const { policies: spoke } = explainer.explain({ target: 'db', user: null, kind, from: '192.0.2.1' });
+  explainer.close();
+  return spoke.map(({ id }) => id).join();
+}
+
+test('who is asked about has the issuer that they have at this relay', async () => {
+  const upstream = 'identity: { upstream: { kind: oidc, issuer: https://idp.example, clientId: hoop } }';
+  const direct = 'identity: { issuer: https://idp.example, clientId: hoop }';
+  assert.equal(await issuerOf('embedded', '', 'person'), 'https://relay.example/idp');
+  assert.equal(await issuerOf('broker', upstream, 'person'), 'https://idp.example');
+  assert.equal(await issuerOf('direct', direct, 'person'), 'https://idp.example');
+  assert.equal(await issuerOf('service', direct, 'service'), 'https://relay.example');
+  assert.equal(await issuerOf('agent', '', 'agent'), 'https://relay.example');
+});
+
 test('a command is explained: facts of each statement, the decision on the whole, its policies and reviewers', async () => {
   const explainer = await Explainer.open(config);
   const ask = (sql: string | undefined, group = ['engineering'], target = 'db-prod') =>

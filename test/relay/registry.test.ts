@@ -13,7 +13,7 @@ import { Sealer } from '../../src/evidence/recording/sealer.ts';
 import type { Authenticated } from '../../src/identity/authenticator.ts';
 import { generateLoginKey, importLoginKey } from '../../src/identity/login-key.ts';
 import { mintPrincipal } from '../../src/identity/verified-principal.ts';
-import type { LoginId } from '../../src/model/ids.ts';
+import type { LoginId, SessionId } from '../../src/model/ids.ts';
 import type { SessionEnd } from '../../src/model/outcome.ts';
 import { Policies } from '../../src/policy/policies.ts';
 import { parseConfig } from '../../src/relay/config/config.ts';
@@ -21,7 +21,7 @@ import { RelayError } from '../../src/relay/error.ts';
 import { decimalOf, RecordedValues } from '../../src/protocols/postgres/recorded-values.ts';
 import { SessionRegistry } from '../../src/relay/sessions/registry.ts';
 import type { BreakGlassUse } from '../../src/relay/space/break-glass.ts';
-import type { DueSession } from '../../src/relay/state/sessions.ts';
+import type { DueSession, Standing } from '../../src/relay/state/sessions.ts';
 import { ulid } from '../../src/system/ulid.ts';
 
 const directories: string[] = [];
@@ -29,12 +29,13 @@ after(() => directories.forEach((directory) => rmSync(directory, { recursive: tr
 
 const policy = `@id("engineers") permit (principal in Group::"engineering", action in [Action::"connect", Action::"execute"], resource);`;
 
-async function relay(groups: string[] = ['engineering']) {
+async function relay(groups: string[] = ['engineering'], more = '') {
   const directory = mkdtempSync(path.join(tmpdir(), 'hoop-registry-'));
   directories.push(directory);
   const config = parseConfig(
     path.join(directory, 'relay.yaml'),
-    'dataDir: .\ntargets: { db: { protocol: postgres, host: 127.0.0.1, database: app, user: app, tls: { mode: disable } } }\n',
+    'dataDir: .\ntargets: { db: { protocol: postgres, host: 127.0.0.1, database: app, user: app, tls: { mode: disable } } }\n' +
+      more,
   );
   mkdirSync(config.evidence.directory, { recursive: true });
   const clock = {
@@ -51,6 +52,7 @@ async function relay(groups: string[] = ['engineering']) {
     append: (entry: NewEntry) => log.append(entry),
     admit: (): BreakGlassUse | null => null,
     open: async (): Promise<void> => void happened.push('state'),
+    standings: async (): Promise<ReadonlyMap<SessionId, Standing>> => new Map(),
   };
   const ended = Promise.withResolvers<SessionEnd>();
   const closed = Promise.withResolvers<void>();
@@ -77,7 +79,7 @@ async function relay(groups: string[] = ['engineering']) {
         return true;
       },
       due: () => script.due(),
-      authentications: async () => new Map(),
+      standings: () => script.standings(),
     },
     tally: {
       commands: { succeeded: 0, failed: 0, blocked: 0, cancelled: 0, unknown: 0 },
@@ -224,6 +226,16 @@ test('a state store that does not answer for as long as a revocation may take en
   await close();
 });
 
+test('a store that does not tell who is in which group is one that does not answer', async () => {
+  const { open, script, clock, ended, closed, close } = await relay();
+  await open();
+  script.standings = () => Promise.reject(new Error('gone'));
+  clock.offsetMs += 6000;
+  assert.equal(await ended, 'access-ended');
+  await closed;
+  await close();
+});
+
 test('what another process asked for is done: a kill, a login that has ended', async () => {
   const { open, script, ended, close } = await relay();
   const { session } = await open();
@@ -263,6 +275,41 @@ test('a session that ends before the store knows it leaves no live row, and noth
   assert.ok(!happened.includes('dial'));
   assert.equal(happened.at(-1), 'state: killed');
   await close();
+});
+
+const nowIn = async (stage: Awaited<ReturnType<typeof relay>>, groups: string[]): Promise<void> => {
+  const { registry, script } = stage;
+  script.standings = async () =>
+    new Map(
+      [...registry.live].map(({ facts, authentication }) => [
+        facts.id,
+        { principal: { ...facts.authorization.principal, groups }, authentication, renewedAtMs: 0 },
+      ]),
+    );
+  await registry.followLogins();
+};
+
+test('a person who is in other groups since: a session that they could not open any more ends', async () => {
+  const stage = await relay(['engineering', 'other']);
+  const { session } = await stage.open();
+  await nowIn(stage, ['engineering']);
+  assert.equal(session.ending, null);
+  assert.deepEqual(session.principal.groups, ['engineering']);
+  await nowIn(stage, ['other']);
+  assert.equal(session.ending, 'access-ended');
+  await stage.close();
+});
+
+test('a person who is no longer exempt from masking has no session that shows all', async () => {
+  const masking =
+    'masking: { rules: [{ name: people, detect: [email], exempt: { groups: [support] } }] }\nevidence: { seal: { discardOriginals: true } }\n';
+  const stage = await relay(['engineering', 'support'], masking);
+  const { session } = await stage.open();
+  await nowIn(stage, ['engineering', 'more', 'support']);
+  assert.equal(session.ending, null);
+  await nowIn(stage, ['engineering', 'more']);
+  assert.equal(session.ending, 'access-ended');
+  await stage.close();
 });
 
 test('while the relay drains no session opens', async () => {

@@ -35,11 +35,17 @@ const started: NewEntry = {
   configDigest: '0'.repeat(64),
 };
 
+const here = 'one.example/log';
+
 function log(known: LoginEntry | null) {
   const entries: NewEntry[] = [];
-  const append = tellingLogins(async (entry) => ({ index: entries.push(entry) - 1, time: '' }), {
-    entryOf: async () => known,
-  });
+  const append = tellingLogins(
+    async (entry) => ({ index: entries.push(entry) - 1, time: '' }),
+    {
+      entryOf: async () => known,
+    },
+    here,
+  );
   return { entries, append, kinds: () => entries.map(({ kind }) => kind) };
 }
 
@@ -50,6 +56,31 @@ test('a sign-in at another relay is told here before it is named, once', async (
   await append(ended);
   assert.deepEqual(kinds(), ['relay.started', 'login', 'session.killed', 'login.ended']);
   assert.deepEqual(entries[1], { ...telling, renews: login });
+});
+
+test('told again, it says where its proof is kept, unless that is here: after a restart', async () => {
+  const elsewhere = log({ ...telling, keptBy: 'two.example/log' });
+  await elsewhere.append(killed);
+  assert.deepEqual(elsewhere.entries[0], { ...telling, renews: login, keptBy: 'two.example/log' });
+  const restarted = log({ ...telling, keptBy: here });
+  await restarted.append(killed);
+  assert.deepEqual(restarted.entries[0], { ...telling, renews: login });
+});
+
+test('who resealed by a sign-in at another relay is told here too', async () => {
+  const { append, kinds } = log(telling);
+  await append({
+    kind: 'originals.resealed',
+    actor,
+    session: login,
+    segment: 0,
+    from: '0'.repeat(64),
+    to: '1'.repeat(64),
+    recipients: ['age1'],
+    login,
+    request: 'a.b.c',
+  });
+  assert.deepEqual(kinds(), ['login', 'originals.resealed']);
 });
 
 test('a sign-in that this log was told is not told again', async () => {
@@ -69,9 +100,13 @@ test('the login of a person is told before that of an agent who acts for them, a
   const agent = '01ARYZ6S41TSV4RRFFQ69G5FAW';
   const acting: LoginEntry = { ...telling, login: agent, delegation: { login, request: 'a.b.c' } };
   const entries: NewEntry[] = [];
-  const append = tellingLogins(async (entry) => ({ index: entries.push(entry) - 1, time: '' }), {
-    entryOf: async (id) => (id === agent ? acting : telling),
-  });
+  const append = tellingLogins(
+    async (entry) => ({ index: entries.push(entry) - 1, time: '' }),
+    {
+      entryOf: async (id) => (id === agent ? acting : telling),
+    },
+    here,
+  );
   await append({ ...killed, login: agent });
   assert.deepEqual(
     entries.map((entry) => ('login' in entry ? `${entry.kind} ${entry.login}` : entry.kind)),

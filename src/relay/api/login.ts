@@ -31,11 +31,13 @@ export interface LoginRoutesOptions {
   readonly state: State;
   readonly clock: Clock;
   readonly append: AppendEntry;
+  /** Of the log that `append` writes to. */
+  readonly origin: string;
   /** Keeps what an entry will name by its digest; durable when it resolves (`evidence/logins/archive.ts`). */
   readonly keepProof: (digest: string, kind: KeptProofKind, text: string) => Promise<void>;
   readonly machines: MachineSignIns;
-  /** Whether an ID token of that time still speaks for its person; absent where the issuer is not ours to ask. */
-  readonly vouchesFor?: ((subject: string, issuedAtMs: number) => Promise<boolean>) | undefined;
+  /** Whether an ID token of that time, and of a sign-in of then, still speaks for its person; absent where the issuer is not ours to ask. */
+  readonly vouchesFor?: ((subject: string, sinceMs: number) => Promise<boolean>) | undefined;
   /** A login was renewed, perhaps by a fresh authentication, which its sessions have to hear of. Does not throw. */
   readonly onRenewed?: () => Promise<void>;
   /** When our own provider lets people sign in elsewhere: what it keeps of each sign-in; null or absent otherwise. */
@@ -148,14 +150,18 @@ async function signIn(
 const isRefusal = (error: unknown): boolean =>
   error instanceof IdentityError && error.code !== 'issuer-unreachable' && error.code !== 'issuer-invalid';
 
-/** What proves it is kept before the entry that names it, and both before the login counts: nobody acts whose sign-in is not on record. */
+/**
+ * What proves it is kept before the entry that names it, and both before the login counts: nobody acts whose sign-in is not on record.
+ * @returns the entry as other logs are told
+ */
 async function tell(
-  { append, keepProof }: LoginRoutesOptions,
+  { append, keepProof, origin }: LoginRoutesOptions,
   entry: LoginEntry,
   { kept }: Presented,
-): Promise<void> {
+): Promise<LoginEntry> {
   for (const { digest, kind, text } of kept) await keepProof(digest, kind, text);
   await append(entry);
+  return kept.length === 0 ? entry : { ...entry, keptBy: origin };
 }
 
 async function open(
@@ -168,8 +174,7 @@ async function open(
   // Each sign-in of a person makes a key of its own; one whose login an operator ended is in the wrong hands.
   if (presented.principal.kind === 'person' && (await state.logins.isRevokedKey(proof.jkt))) throw ended();
   const id = ulid(clock.wallMs()) as LoginId;
-  const entry = loginEntry(id, null, presented, proof);
-  await tell(options, entry, presented);
+  const entry = await tell(options, loginEntry(id, null, presented, proof), presented);
   const { principal, authentication, scope, parent } = presented;
   await state.logins.open({ id, principal, authentication, scope, parent, ...proof, validUntilMs, entry });
   await presented.opened?.(id);
@@ -199,8 +204,7 @@ async function renew(options: LoginRoutesOptions, renews: string, renewal: Renew
   const sameGroups = before.principal.groups.join('\n') === principal.groups.join('\n');
   if (!sameGroups || !sameAuthentication(before.authentication, authentication)) {
     const entry = loginEntry(renews, renews, { ...presented, authentication }, proof);
-    await tell(options, entry, presented);
-    await state.logins.told(renews, entry);
+    await state.logins.told(renews, await tell(options, entry, presented));
   }
   const renewed = { principal, jkt: proof.jkt, authentication };
   if (!(await state.logins.renew(renews, renewed, validUntilMs))) throw ended();

@@ -13,7 +13,8 @@ const Email = z.email().max(254);
 const Group = z.string().regex(/^[\p{L}\p{N}][\p{L}\p{N} ._@/-]{0,127}$/u);
 
 export type SignIn =
-  | { readonly kind: 'signed-in'; readonly user: User }
+  /** `atMs`: before the password was looked at; what is revoked later revokes this. */
+  | { readonly kind: 'signed-in'; readonly user: User; readonly atMs: number }
   /** Wrong address or password, or disabled: the person is not told which. */
   | { readonly kind: 'refused' }
   | { readonly kind: 'try-later'; readonly retryAfterMs: number };
@@ -102,24 +103,26 @@ export class Accounts {
       (await this.#rateLimit.enter(limits.account, account));
     if (wait !== null) return { kind: 'try-later', retryAfterMs: wait };
     if (password.length > maxPasswordLength) return { kind: 'refused' };
+    const atMs = this.#clock.wallMs();
     const credentials = await this.#state.users.credentialsOf(account);
     const right = await this.#passwords.verify(password, credentials?.passwordHash ?? null);
     if (right === null) return { kind: 'try-later', retryAfterMs: 5000 };
     if (!right || credentials === null || credentials.user.disabled) return { kind: 'refused' };
     await this.#rateLimit.forgive(limits.address, from);
     await this.#rateLimit.clear(limits.account, account);
-    return { kind: 'signed-in', user: credentials.user };
+    return { kind: 'signed-in', user: credentials.user, atMs };
   }
 
   /**
-   * Whether an ID token of that time still speaks for the person: not of one who was removed or disabled since, nor from
-   * before a new password. A token lives for minutes, and whoever kept one unspent must not come back with it.
+   * Whether an ID token still speaks for the person: not of one who was removed or disabled since, nor from before a new
+   * password. A token lives for minutes, and whoever kept one unspent must not come back with it.
+   * @param sinceMs when it was issued, or the password given that it came of, whichever was earlier
    */
-  async vouchesFor(subject: string, issuedAtMs: number): Promise<boolean> {
+  async vouchesFor(subject: string, sinceMs: number): Promise<boolean> {
     const user = await this.#state.users.byId(subject);
     if (user === null || user.disabled) return false;
     const revokedAtMs = Number((await this.#state.settings.get(revokedAt(subject))) ?? 0);
-    return issuedAtMs >= Math.floor(revokedAtMs / 1000) * 1000;
+    return sinceMs >= Math.floor(revokedAtMs / 1000) * 1000;
   }
 
   /** Live ones. */

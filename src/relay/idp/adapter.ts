@@ -5,6 +5,7 @@
  */
 import { hash } from 'node:crypto';
 import { errors, type Adapter, type AdapterPayload } from 'oidc-provider';
+import { z } from 'zod';
 import type { Clock } from '../../system/clock.ts';
 import type { Artefacts, StoredArtefact } from '../state/artefacts.ts';
 
@@ -40,7 +41,7 @@ class StateAdapter implements Adapter {
       id: this.#key(id),
       payload: bearers.has(this.#model) ? rest : { jti, ...rest },
       grantId: text(payload.grantId),
-      accountId: text(payload.accountId),
+      accountId: text(payload.accountId) ?? signedIn(payload),
       userCode: text(payload.userCode),
       uid: text(payload.uid),
       expiresAtMs: this.#clock.wallMs() + lifetimeMs,
@@ -80,6 +81,14 @@ class StateAdapter implements Adapter {
     return bearers.has(this.#model) ? hash('sha256', id, 'base64url') : id;
   }
 }
+
+/** Of an interaction: whose password was given. It goes with everything else of theirs when they are revoked. */
+function signedIn({ result }: AdapterPayload): string | null {
+  const parsed = Result.safeParse(result);
+  return parsed.success ? parsed.data.login.accountId : null;
+}
+
+const Result = z.object({ login: z.object({ accountId: z.string() }) });
 
 const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);
 

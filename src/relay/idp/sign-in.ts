@@ -33,7 +33,9 @@ export async function signIn(
   const outcome = await accounts.signIn(email, form.get('password') ?? '', context.ip);
   switch (outcome.kind) {
     case 'signed-in': {
-      const result = { login: { accountId: outcome.user.id, amr: ['pwd'], remember: false } };
+      // Told: else the provider takes the moment at which the browser goes on, and that may be after a revocation.
+      const ts = Math.floor(outcome.atMs / 1000);
+      const result = { login: { accountId: outcome.user.id, amr: ['pwd'], ts, remember: false } };
       context.status = 303;
       context.redirect(await provider.interactionResult(context.req, context.res, result));
       return;

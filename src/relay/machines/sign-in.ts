@@ -8,11 +8,13 @@ import type { MachineTokens } from '../../identity/machine-token.ts';
 import {
   delegatedPrincipal,
   isUsable,
+  isUsableBy,
   verifyClientAssertion,
   verifyClientSecret,
   type ServiceAccountVerification,
+  type ServiceCredential,
+  type VerifiedAccount,
 } from '../../identity/service-account.ts';
-import type { VerifiedPrincipal } from '../../identity/verified-principal.ts';
 import { unknownAuthentication, type Authentication } from '../../model/authentication.ts';
 import type { Policies } from '../../policy/policies.ts';
 import type { Clock } from '../../system/clock.ts';
@@ -54,9 +56,9 @@ export class MachineSignIns {
     if ('clientSecret' in body) return this.#bySecret(body, address);
     if (body.assertion.startsWith(delegationPrefix)) return this.#byDelegation(body.assertion, address);
     if (this.#options.tokens.claims(body.assertion)) return this.#byIssuer(body.assertion);
-    const { account, principal, digest } = await verifyClientAssertion(body.assertion, this.#verification);
-    const proof = { kind: 'client-assertion', digest } as const;
-    return this.#asAccount(account, principal, { method: 'private-key-jwt', proof });
+    const verified = await verifyClientAssertion(body.assertion, this.#verification);
+    const proof = { kind: 'client-assertion', digest: verified.digest } as const;
+    return this.#asAccount(verified, { method: 'private-key-jwt', proof });
   }
 
   async #byIssuer(token: string): Promise<Presented> {
@@ -79,11 +81,11 @@ export class MachineSignIns {
       (await this.#rateLimit.enter(limits.machineAddress, network)) ??
       (await this.#rateLimit.enter(limits.serviceAccount, who));
     if (wait !== null) throw tooMany(wait);
-    const { account, principal } = await verifyClientSecret(body, this.#verification);
+    const verified = await verifyClientSecret(body, this.#verification);
     await this.#rateLimit.forgive(limits.machineAddress, network);
     await this.#rateLimit.clear(limits.serviceAccount, who);
     const proof = { kind: 'client-secret', digest: null } as const;
-    return this.#asAccount(account, principal, { method: 'client-secret', proof });
+    return this.#asAccount(verified, { method: 'client-secret', proof });
   }
 
   async #byDelegation(token: string, address: string): Promise<Presented> {
@@ -113,7 +115,8 @@ export class MachineSignIns {
       scope: delegation.scope,
       parent: delegation.login,
       refuseUnlessVouchedFor: async () => {
-        await this.#refuseUnlessUsable(delegation.account);
+        await this.#refuseUnlessUsable(delegation.account, null);
+        if ((await state.delegations.byDigest(digest)) === null) throw delegationEnded();
         // One that was merely not renewed still stands behind its word, which ends within the hour.
         const standing = (await state.logins.find(delegation.login))?.standing ?? 'ended';
         const left = (delegation.expiresAtMs - clock.wallMs()) / 1000;
@@ -131,21 +134,20 @@ export class MachineSignIns {
     };
   }
 
-  #asAccount(
-    { id, expiresAtMs }: { readonly id: string; readonly expiresAtMs: number | null },
-    principal: VerifiedPrincipal,
-    told: Presented['told'],
-  ): Presented {
-    const refuseUnlessVouchedFor = () => this.#refuseUnlessUsable(id);
+  #asAccount({ account, credential, principal }: VerifiedAccount, told: Presented['told']): Presented {
+    const { id, expiresAtMs } = account;
+    const refuseUnlessVouchedFor = () => this.#refuseUnlessUsable(id, credential);
     const nobody = { scope: null, parent: null };
     const proven = { principal, authentication: unknownAuthentication, boundJkt: null, told, kept: [] };
     return { ...proven, endsAtMs: expiresAtMs, ...nobody, refuseUnlessVouchedFor };
   }
 
-  async #refuseUnlessUsable(id: string): Promise<void> {
+  /** @param by null: it acts by what a person said, and needs no credential of its own */
+  async #refuseUnlessUsable(id: string, by: ServiceCredential | null): Promise<void> {
     const { state, clock } = this.#options;
     const account = await state.serviceAccounts.byId(id);
-    if (account !== null && isUsable(account, clock.wallMs())) return;
+    const usable = account !== null && isUsable(account, clock.wallMs());
+    if (usable && (by === null || isUsableBy(account, by, clock))) return;
     throw new IdentityError('service-account-refused', 'The service account may not sign in any more.');
   }
 }

@@ -14,12 +14,14 @@ import { SessionGate, type GateTally, type SessionGateOptions } from '../../gate
 import type { Authorization } from '../../gate/authorization.ts';
 import type { Authentication } from '../../model/authentication.ts';
 import type { LoginId, SessionId } from '../../model/ids.ts';
+import type { Principal } from '../../model/principal.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
 import type { ExecutePolicy } from '../../policy/execute-policy.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { AskedFor } from '../../protocols/ssh/asked-program.ts';
 import type { RelayedProgram } from '../../protocols/ssh/exec.ts';
 import type { ClientEnd } from '../../protocols/ssh/program.ts';
+import type { Standing } from '../state/sessions.ts';
 import type { ServedConnection, SessionProtocol } from './protocol.ts';
 
 /** The tunnel as the session sees it. */
@@ -60,7 +62,7 @@ export interface LiveSessionOptions extends SessionFacts {
   /** Made with the session's `onFailure`. */
   readonly recorder: (onFailure: (error: Error) => void) => SessionRecorder;
   /** Policy on its commands. */
-  readonly execute: Pick<ExecutePolicy, 'decide' | 'authenticated'>;
+  readonly execute: Pick<ExecutePolicy, 'decide' | 'standing'>;
   /** Null: nothing is masked. */
   readonly masking: Masking | null;
   /** Null: nobody can be asked. */
@@ -94,11 +96,14 @@ export class LiveSession {
   #tallied = 0;
   #ending: SessionEnd | null = null;
   #ended: Promise<void> | null = null;
+  #principal: Principal;
   #authentication: Authentication;
+  #standsSince: number | null = null;
 
   constructor(options: LiveSessionOptions, remainingMs: number) {
     this.#options = options;
     this.facts = options;
+    this.#principal = options.authorization.principal;
     this.#authentication = options.authentication;
     const onFailure = (error: Error): void => void this.end('evidence-failed', error);
     this.#recorder = options.recorder(onFailure);
@@ -135,10 +140,22 @@ export class LiveSession {
     return this.#authentication;
   }
 
-  /** The person has perhaps signed in again. */
-  authenticated(authentication: Authentication): void {
+  /** With the groups of now; it is the one that opened the session. */
+  get principal(): Principal {
+    return this.#principal;
+  }
+
+  /** `renewedAtMs` of the standing that it was told last; null: of none yet. */
+  get standsSince(): number | null {
+    return this.#standsSince;
+  }
+
+  /** The person has perhaps signed in again, or has other groups. */
+  standing({ principal, authentication, renewedAtMs }: Standing): void {
+    this.#principal = principal;
     this.#authentication = authentication;
-    this.#options.execute.authenticated(authentication);
+    this.#standsSince = renewedAtMs;
+    this.#options.execute.standing(principal, authentication);
   }
 
   get connections(): number {

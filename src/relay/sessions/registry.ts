@@ -21,6 +21,7 @@ import type { Authenticated, LoginScope } from '../../identity/authenticator.ts'
 import { compileMasking, type SessionRules } from '../../masking/masking.ts';
 import type { Authentication } from '../../model/authentication.ts';
 import type { SessionId } from '../../model/ids.ts';
+import { sameStanding } from '../../model/principal.ts';
 import type { SessionEnd } from '../../model/outcome.ts';
 import { ExecutePolicy } from '../../policy/execute-policy.ts';
 import type { Policies } from '../../policy/policies.ts';
@@ -34,6 +35,7 @@ import type { BreakGlass } from '../space/break-glass.ts';
 import type { ReviewedSession } from '../reviews/held-review.ts';
 import type { DueSession, Sessions } from '../state/sessions.ts';
 import { blockedEntry } from './blocked-entry.ts';
+import { keepsGrants } from './grants.ts';
 import { LiveSession, type SessionFacts } from './live-session.ts';
 import type { SessionProtocol } from './protocol.ts';
 
@@ -45,7 +47,7 @@ export interface RegistryOptions {
   readonly sealer: Sealer;
   /** Who may open a session, as far as room for its record goes. */
   readonly room: Pick<BreakGlass, 'admit' | 'used'>;
-  readonly state: Pick<Sessions, 'open' | 'close' | 'due' | 'authentications'>;
+  readonly state: Pick<Sessions, 'open' | 'close' | 'due' | 'standings'>;
   readonly processId: string;
   readonly clock: Clock;
   readonly protocol: (authorization: Authorization, target: TargetConfig) => SessionProtocol;
@@ -209,16 +211,9 @@ export class SessionRegistry {
    * @returns how many it ended
    */
   endUnauthorized(): number {
-    const { config, policies, clock } = this.#options;
     let ended = 0;
     for (const session of this.#live.values()) {
-      const { authorization, sourceAddress, reason, task, openedAtMs, deadlineMs } = session.facts;
-      const target = config.targets.get(authorization.target);
-      const durationSeconds = Math.ceil((deadlineMs - openedAtMs) / 1000);
-      const authentication = asWhenOpened(session, clock.wallMs());
-      const now = { timeMs: clock.wallMs(), sourceAddress, authentication, durationSeconds, reason, task };
-      const { principal } = authorization;
-      if (target !== undefined && !Authorization.connect(policies(), principal, target, now).denied) continue;
+      if (this.#couldOpen(session)) continue;
       ended++;
       void session.end('access-ended').catch(() => undefined);
     }
@@ -226,14 +221,40 @@ export class SessionRegistry {
   }
 
   /**
-   * Looks how the people behind live sessions are authenticated now: a step-up counts in the sessions that they have open.
-   * Does nothing while no policy asks.
+   * Looks how the people behind live sessions stand now: a step-up counts in the sessions that they have open, and so does a
+   * change of groups. A session that they could not open any more, or not as it is, ends (`access-ended`).
    */
-  async authenticateAgain(): Promise<void> {
-    const { policies, state, processId } = this.#options;
-    if (this.#live.size === 0 || !policies().readsAuthentication) return;
-    for (const [id, authentication] of await state.authentications(processId))
-      this.#live.get(id)?.authenticated(authentication);
+  async followLogins(): Promise<void> {
+    const { state, processId } = this.#options;
+    if (this.#live.size === 0) return;
+    const known = (id: SessionId): number | null => this.#live.get(id)?.standsSince ?? null;
+    for (const [id, standing] of await state.standings(processId, known)) {
+      const session = this.#live.get(id);
+      if (session === undefined) continue;
+      const before = session.principal;
+      session.standing(standing);
+      if (sameStanding(before, session.principal) || this.#mayGoOn(session)) continue;
+      void session.end('access-ended').catch(() => undefined);
+    }
+  }
+
+  /** Whether policy still lets its person in, with what the session has of their groups: a login at the target, exemptions. */
+  #mayGoOn(session: LiveSession): boolean {
+    const { config } = this.#options;
+    const { principal: opened, target: name } = session.facts.authorization;
+    const target = config.targets.get(name);
+    if (target === undefined || !this.#couldOpen(session)) return false;
+    return keepsGrants(config, target, opened, session.principal);
+  }
+
+  #couldOpen(session: LiveSession): boolean {
+    const { config, policies, clock } = this.#options;
+    const { authorization, sourceAddress, reason, task, openedAtMs, deadlineMs } = session.facts;
+    const target = config.targets.get(authorization.target);
+    const durationSeconds = Math.ceil((deadlineMs - openedAtMs) / 1000);
+    const authentication = asWhenOpened(session, clock.wallMs());
+    const now = { timeMs: clock.wallMs(), sourceAddress, authentication, durationSeconds, reason, task };
+    return target !== undefined && policies().connect(session.principal, target, now).decision === 'allow';
   }
 
   /** Ends what is live; the relay goes on. */
@@ -398,9 +419,9 @@ export class SessionRegistry {
     this.#polling = true;
     try {
       const due = await state.due(processId);
-      this.#seenAt = clock.monotonicMs();
       for (const each of due) this.#endDue(each);
-      await this.authenticateAgain();
+      await this.followLogins();
+      this.#seenAt = clock.monotonicMs();
     } catch (error) {
       observe.trouble('state', error);
     } finally {

@@ -3,7 +3,6 @@ import ssh2 from 'ssh2';
 import type { ByteChannel } from '../../bytes/channel.ts';
 import type { Authorization } from '../../gate/authorization.ts';
 import type { ConnectionGate } from '../../gate/gate.ts';
-import type { Principal } from '../../model/principal.ts';
 import { SshError } from '../../protocols/ssh/error.ts';
 import type { AskedProgram } from '../../protocols/ssh/asked-program.ts';
 import { relayProgram } from '../../protocols/ssh/exec.ts';
@@ -19,6 +18,7 @@ import { RelayError } from '../error.ts';
 import { pinnedKeys } from '../host-keys.ts';
 import type { RelayLogger } from '../logging.ts';
 import type { RelayMetrics } from '../metrics.ts';
+import { loginOf } from './grants.ts';
 import { hopOf } from './ssh-hops.ts';
 import type { ServedConnection, SessionProtocol } from './protocol.ts';
 
@@ -146,17 +146,6 @@ async function connectThere(
       return (await dialTarget(authorization, there)).channel;
     },
   });
-}
-
-/** Null: nobody said who this person is at the target. */
-function loginOf({ logins }: SshTargetConfig, { email, subject, groups }: Principal): string | null {
-  const login = logins.find(
-    (each) =>
-      (each.email === null || each.email === email) &&
-      (each.subject === null || each.subject === subject) &&
-      (each.group === null || groups.includes(each.group)),
-  );
-  return login === undefined ? null : settingValue(login.user);
 }
 
 function publicOf(hostKey: string): string {

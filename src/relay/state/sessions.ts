@@ -30,6 +30,14 @@ export interface StoredSession extends NewSession {
   readonly outcome: SessionEnd | null;
 }
 
+/** The person behind a session, as their login has it now. */
+export interface Standing {
+  readonly principal: Principal;
+  readonly authentication: Authentication;
+  /** When the login was renewed last, by the clock of whichever relay did it: changes with everything else here. */
+  readonly renewedAtMs: number;
+}
+
 /** Why a session must end now. `kill` carries the signed request and the login whose key signed it. */
 export type DueSession =
   | { readonly session: SessionId; readonly why: 'access-ended' }
@@ -154,16 +162,36 @@ export class Sessions {
     });
   }
 
-  /** How the people behind the live sessions of this process are authenticated now: a step-up changes it under them. */
-  async authentications(processId: string): Promise<ReadonlyMap<SessionId, Authentication>> {
-    const rows = await this.#db
+  /**
+   * How the people behind the live sessions of this process stand now: a renewal or a step-up changes it under them.
+   * @param known `renewedAtMs` of what the caller has of each session; what has not changed since is left out
+   */
+  async standings(
+    processId: string,
+    known: (session: SessionId) => number | null,
+  ): Promise<ReadonlyMap<SessionId, Standing>> {
+    const live = await this.#db
       .selectFrom('sessions')
       .innerJoin('logins', 'logins.id', 'sessions.login_id')
-      .select(['sessions.id', 'logins.auth_time', 'logins.acr', 'logins.amr'])
+      .select(['sessions.id', 'logins.renewed_at'])
       .where('process_id', '=', processId)
       .where('closed_at', 'is', null)
       .execute();
-    return new Map(rows.map((row) => [row.id as SessionId, authenticationOf(row)]));
+    const standings = new Map<SessionId, Standing>();
+    for (const { id, renewed_at: renewedAtMs } of live) {
+      if (known(id as SessionId) === renewedAtMs) continue;
+      const row = await this.#withPrincipal()
+        .select(['logins.auth_time', 'logins.acr', 'logins.amr', 'logins.renewed_at'])
+        .where('sessions.id', '=', id)
+        .executeTakeFirst();
+      if (row === undefined) continue;
+      standings.set(id as SessionId, {
+        principal: principalOf(row),
+        authentication: authenticationOf(row),
+        renewedAtMs: row.renewed_at,
+      });
+    }
+    return standings;
   }
 
   #withPrincipal(): SelectQueryBuilder<Tables, 'sessions' | 'logins', SessionRow & PrincipalColumns> {

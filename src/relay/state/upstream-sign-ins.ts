@@ -73,9 +73,28 @@ export class UpstreamSignIns {
     return rows.map(signInOf);
   }
 
-  /** The sign-in has this login from now on; nothing when the sign-in has ended. */
-  async hasLogin(id: string, login: LoginId): Promise<void> {
-    await this.#db.updateTable('upstream_sign_ins').set({ login_id: login }).where('id', '=', id).execute();
+  /**
+   * The sign-in has this login from now on; nothing when the sign-in has ended.
+   * @returns the login that it had; of two that come at once each takes the place of another
+   */
+  async hasLogin(id: string, login: LoginId): Promise<LoginId | null> {
+    for (;;) {
+      const row = await this.#db
+        .selectFrom('upstream_sign_ins')
+        .select('login_id')
+        .where('id', '=', id)
+        .executeTakeFirst();
+      if (row === undefined) return null;
+      const { numUpdatedRows } = await this.#db
+        .updateTable('upstream_sign_ins')
+        .set({ login_id: login })
+        .where('id', '=', id)
+        .where((where) =>
+          row.login_id === null ? where('login_id', 'is', null) : where('login_id', '=', row.login_id),
+        )
+        .executeTakeFirstOrThrow();
+      if (numUpdatedRows > 0n) return loginOf(row.login_id);
+    }
   }
 
   /** True for one holder at a time, until it gives the lease back or the time is over. */

@@ -132,6 +132,29 @@ test('a login told again after a restart, its keys rotated away: proven by what 
   assert.deepEqual(codes(await verified(fixture)), []);
 });
 
+test('a sign-in of another relay: the log says whose relay keeps the proof, and with it the chain is whole', async () => {
+  await using fixture = await EvidenceFixture.create();
+  const issuer = new TestIssuer();
+  await issuer.publish(fixture);
+  const proving = issuer.proving(fixture);
+  const ana = await fixture.signIn('ana', [], async (login) => ({
+    ...(await proving(login)),
+    keptBy: 'two.example/log',
+  }));
+  await act(fixture, ana);
+  const [file] = await keptFiles(fixture);
+  const text = await readFile(file!);
+  await rm(file!);
+  const { findings } = await verified(fixture);
+  assert.deepEqual(
+    findings.map(({ code }) => code),
+    ['attribution-token-missing'],
+  );
+  assert.match(findings[0]!.message, /kept by the relay of the log two\.example\/log, whose logins\//);
+  await writeFile(file!, text);
+  assert.deepEqual(codes(await verified(fixture)), []);
+});
+
 interface Forgery {
   readonly name: string;
   readonly token?: TokenChanges;

@@ -7,7 +7,19 @@ import { makeProof } from '../../../src/identity/dpop.ts';
 import type { LoginKey } from '../../../src/identity/login-key.ts';
 import type { LoginId } from '../../../src/model/ids.ts';
 import { LoginAnswer, MeAnswer, Problem } from '../../../src/wire/api.ts';
-import { call, codeOf, grant, logIn, newKey, startRelay, type TestRelay } from '../idp/relay.ts';
+import { Browser } from '../idp/browser.ts';
+import {
+  call,
+  client,
+  codeOf,
+  grant,
+  logIn,
+  newKey,
+  signInBy,
+  startDevice,
+  startRelay,
+  type TestRelay,
+} from '../idp/relay.ts';
 
 const ana: [string, string] = ['ana@example.com', 'correct horse battery'];
 let relay: TestRelay;
@@ -274,7 +286,6 @@ test('whoever is disabled, removed or gets a new password is out at once', async
 
 test('an ID token kept unspent does not bring back whoever is disabled, removed or has a new password', async () => {
   const { accounts } = relay.provider;
-  type User = NonNullable<Awaited<ReturnType<typeof accounts.add>>>;
   const changes = [
     (user: User) => accounts.setDisabled(user, true),
     async (user: User) => {
@@ -303,6 +314,61 @@ test('an ID token kept unspent does not bring back whoever is disabled, removed 
     }
   }
 });
+
+type User = NonNullable<Awaited<ReturnType<TestRelay['provider']['accounts']['add']>>>;
+const revocations: Readonly<Record<string, (user: User) => Promise<unknown>>> = {
+  'a new password': (user) => relay.provider.accounts.setPassword(user, 'a new password'),
+  'disabled for a moment': async (user) => {
+    await relay.provider.accounts.setDisabled(user, true);
+    await relay.provider.accounts.setDisabled(user, false);
+  },
+};
+
+/** The relay's clock is behind meanwhile; the provider's tokens are by the system's. */
+async function secondsAgo<T>(seconds: number, work: () => Promise<T>): Promise<T> {
+  relay.clock.offsetMs -= seconds * 1000;
+  try {
+    return await work();
+  } finally {
+    relay.clock.offsetMs += seconds * 1000;
+  }
+}
+
+for (const [name, revoke] of Object.entries(revocations)) {
+  test(`a password that was given and kept back until afterwards signs nobody in: ${name}`, async () => {
+    const person: [string, string] = [`${name.replaceAll(' ', '-')}@example.com`, 'the old password'];
+    const user = await relay.provider.accounts.add(person[0], [], person[1]);
+    const device = await client(relay, key);
+    const started = await startDevice(device);
+    const browser = new Browser();
+    browser.stopsBefore = ({ pathname }) => /\/device\/.+/.test(pathname);
+    const parked = await secondsAgo(10, () =>
+      signInBy(browser, started.verification_uri, started.user_code, person),
+    );
+    assert.equal(parked.status, 303);
+    await secondsAgo(5, () => revoke(user!));
+    browser.stopsBefore = () => false;
+    const done = await browser.open(new URL(parked.headers.get('location') ?? '', parked.url));
+    assert.doesNotMatch(done.html, /signed in/);
+    await assert.rejects(
+      oidc.genericGrantRequest(
+        device.config,
+        'urn:ietf:params:oauth:grant-type:device_code',
+        { device_code: started.device_code },
+        { DPoP: device.DPoP },
+      ),
+      { error: 'authorization_pending' },
+    );
+  });
+
+  test(`a token that came of a password from before, however late, is worth nothing: ${name}`, async () => {
+    const person: [string, string] = [`late-${name.replaceAll(' ', '-')}@example.com`, 'the old password'];
+    const user = await relay.provider.accounts.add(person[0], [], person[1]);
+    const { tokens } = await secondsAgo(10, () => grant(relay, key, person));
+    await secondsAgo(5, () => revoke(user!));
+    assert.equal(await codeOf(await post(tokens.id_token!, key)), 'id-token-invalid');
+  });
+}
 
 test('whoever is disabled while a sign-in is under way is not left with a login', async () => {
   const { accounts } = relay.provider;

@@ -23,6 +23,8 @@ interface Cookie {
 export class Browser {
   readonly cookies = new Map<string, Cookie>();
   readonly headers: Record<string, string>;
+  /** Where it does not go when it is sent on; that answer is the page then. */
+  stopsBefore: (url: URL) => boolean = () => false;
 
   constructor(headers: Record<string, string> = {}) {
     this.headers = { accept: 'text/html', ...headers };
@@ -42,8 +44,10 @@ export class Browser {
       for (const line of answer.headers.getSetCookie()) this.#keep(line, url);
       const location = answer.headers.get('location');
       const html = await answer.text();
-      if (location === null) return { url, status: answer.status, headers: answer.headers, html };
-      url = new URL(location, url);
+      const next = location === null ? null : new URL(location, url);
+      if (next === null || this.stopsBefore(next))
+        return { url, status: answer.status, headers: answer.headers, html };
+      url = next;
       init = {};
     }
     throw new Error('too many redirects');

@@ -133,6 +133,7 @@ export async function startRelay(options: TestRelayOptions = {}) {
     state,
     clock,
     append,
+    origin: 'relay.test/log',
     keepProof: (...proof) => keepProof(directory, ...proof),
     machines,
     vouchesFor: (...token) => provider.accounts.vouchesFor(...token),

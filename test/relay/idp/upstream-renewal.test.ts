@@ -144,6 +144,21 @@ test('a logout token ends the sign-ins of its session, or all of its person, and
   assert.equal((await me(other)).status, 200);
 });
 
+test('a sign-in has one login: another by the same takes its place, so that none outlives the session upstream', async () => {
+  const first = await logIn({ sub: 'u-9', sid: 's-9' });
+  const again = await refresh(first);
+  const body = { idToken: again.id_token };
+  const answer = await call(relay, first.key, '/v1/login', { method: 'POST', body });
+  const second = { ...first, ...((await answer.json()) as { login: string; accessToken: string }) };
+  assert.notEqual(second.login, first.login);
+  assert.equal((await me(second)).status, 200);
+  assert.equal(await codeOf(await me(first)), 'login-ended');
+  const told = relay.entries.findLast(({ kind }) => kind === 'login.ended');
+  assert.ok(told?.kind === 'login.ended' && told.login === first.login);
+  assert.equal((await sendLogout(await logoutToken({ sid: 's-9' }))).status, 200);
+  assert.equal(await codeOf(await me(second)), 'login-ended');
+});
+
 test('a step-up hands the login to the new sign-in: it ends with that one’s session, and logout forgets both', async () => {
   const ways = ['session', 'logout'] as const;
   for (const way of ways) {

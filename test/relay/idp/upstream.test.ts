@@ -3,6 +3,7 @@ import { after, beforeEach, test } from 'node:test';
 import assert from 'node:assert/strict';
 import * as oidc from 'openid-client';
 import { decodeJwt, SignJWT } from 'jose';
+import { HoopError } from '../../../src/errors.ts';
 import { OidcUpstream } from '../../../src/relay/idp/upstream/oidc.ts';
 import { WebBrowser } from '../../support/web-browser.ts';
 import { accessTokenHash, scriptedClientId } from './scripted-upstream.ts';
@@ -41,11 +42,21 @@ test('a step-up goes on to the upstream, which has to have done it', async () =>
   assert.deepEqual([it.asked.get('max_age'), it.asked.get('acr_values')], ['60', 'mfa']);
   assert.equal(it.asked.get('prompt'), null);
   bring(it.asked, { auth_time: Math.floor(Date.now() / 1000) - 3600 });
-  await refused(it, await back(it));
+  const old = await back(it);
+  await refused(it, old);
+  assert.match(old.html, /did not sign you in anew/);
   const anew = await sent({ max_age: '0' });
   assert.deepEqual([anew.asked.get('max_age'), anew.asked.get('prompt')], ['0', 'login']);
   bring(anew.asked, {});
-  await refused(anew, await back(anew));
+  const untold = await back(anew);
+  await refused(anew, untold);
+  assert.match(untold.html, /does not tell the time of your sign-in there \(auth_time\)/);
+  const error = relay.errors.at(-1);
+  assert.ok(error instanceof HoopError);
+  assert.match(error.hint ?? '', /optional claim/);
+  const done = await sent({ max_age: '0' });
+  bring(done.asked, { auth_time: Math.floor(Date.now() / 1000) });
+  assert.match((await back(done)).html, /signed in/);
 });
 
 test('a state that nobody was given, or none', async () => {
@@ -120,6 +131,20 @@ for (const [name, claims] of Object.entries<Record<string, unknown>>({
     assert.ok(relay.errors.length > 0, 'the operator hears of it');
     assert.ok(!relay.errors.some(({ message }) => message.includes('eyJ')));
   });
+
+test('groups that the upstream left out because they are too many: the page says so, the log what to configure', async () => {
+  for (const claims of [{ _claim_names: { groups: 'src1' } }, { hasgroups: true }]) {
+    relay.errors.length = 0;
+    const it = await sent();
+    bring(it.asked, { groups: undefined, ...claims });
+    const page = await back(it);
+    await refused(it, page);
+    assert.match(page.html, /left the groups out because there are too many/);
+    const [error] = relay.errors;
+    assert.ok(error instanceof HoopError);
+    assert.match(error.hint ?? '', /assigned to this application.*identity\.upstream\.groupsClaim: roles/);
+  }
+});
 
 async function signedBy(nonce: string | null, how: 'other' | 'none' | 'hmac'): Promise<string> {
   const claims = upstream.claims(nonce);

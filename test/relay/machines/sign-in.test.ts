@@ -5,6 +5,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { importPKCS8, SignJWT } from 'jose';
 import { makeClientAssertion } from '../../../src/identity/service-account.ts';
 import type { MachineRule } from '../../../src/identity/machine-token.ts';
+import type { LoginId } from '../../../src/model/ids.ts';
 import { parsePattern } from '../../../src/identity/pattern.ts';
 import { newSecret, publicKeyOf, ServiceAccountAdmin } from '../../../src/relay/machines/service-accounts.ts';
 import type { UpstreamConfig } from '../../../src/relay/config/upstream.ts';
@@ -235,6 +236,54 @@ test('by its secret: two while it is rotated, then one; who is disabled or remov
   } finally {
     relay.clock.offsetMs -= 61_000;
   }
+});
+
+/** Runs `meanwhile` when who signs in was verified, and the login is not stored yet. */
+async function whileSigningIn(body: unknown, meanwhile: () => Promise<unknown>): Promise<string> {
+  const { logins } = relay.state;
+  const open = logins.open.bind(logins);
+  const opened: LoginId[] = [];
+  logins.open = async (login) => {
+    await meanwhile();
+    await open(login);
+    opened.push(login.id);
+  };
+  try {
+    const code = await codeOf(await post(body));
+    assert.equal(opened.length, 1);
+    assert.equal(await logins.findLive(opened[0]!), null);
+    return code;
+  } finally {
+    logins.open = open;
+  }
+}
+
+test('a credential that is replaced for good while a sign-in by it is under way leaves no login', async () => {
+  const [first, second] = [newSecret(), newSecret()];
+  const bySecret = await admin.add(account('replaced-secret'), first.credential);
+  const body = { account: 'replaced-secret', clientSecret: first.secret };
+  const rotated = await whileSigningIn(body, () => admin.rotate(bySecret!, second.credential, 0));
+  assert.equal(rotated, 'service-account-refused');
+  const [key, other] = [keyPair(), keyPair()];
+  const byKey = await admin.add(account('replaced-key'), key.credential);
+  const assertion = await assertionOf(key, 'replaced-key');
+  const refused = await whileSigningIn({ assertion }, () => admin.rotate(byKey!, other.credential, 0));
+  assert.equal(refused, 'service-account-refused');
+});
+
+test('a delegation that is taken back while its agent signs in leaves no login', async () => {
+  const agent = await admin.add(
+    { name: 'taken-back', kind: 'agent', groups: ['assistants'], expiresAtMs: null },
+    null,
+  );
+  const key = await newKey();
+  const { answer } = await logIn(relay, key, password);
+  const delegated = await delegates('taken-back', key, answer.accessToken);
+  const { token } = (await delegated.json()) as { token: string };
+  const code = await whileSigningIn({ assertion: token }, () =>
+    relay.state.delegations.removeOf(answer.login as LoginId, agent!.id),
+  );
+  assert.equal(code, 'delegation-ended');
 });
 
 test('guessing secrets is counted by account and network', async () => {

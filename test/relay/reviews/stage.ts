@@ -76,7 +76,7 @@ export async function startStage(options: StageOptions = {}) {
   const signer = await createSigner(path.join(directory, 'log.key'), 'relay.example/log');
   const log = await Log.open({ directory: path.join(evidence, 'log'), signer, clock, checkpointMs: 20 });
   const script = { append: (entry: NewEntry) => log.append(entry) };
-  const append = tellingLogins((entry) => script.append(entry), state.logins);
+  const append = tellingLogins((entry) => script.append(entry), state.logins, 'relay.example/log');
   await append({
     kind: 'relay.started',
     actor: { kind: 'relay' },

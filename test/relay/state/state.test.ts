@@ -278,6 +278,25 @@ function contract(locate: () => string): void {
     assert.ok((await state.sessions.live()).some(({ id }) => id === elsewhere.id));
   });
 
+  test('a process is told how the people of its sessions stand, when that has changed', async () => {
+    const login = newLogin(clock);
+    await state.logins.open(login);
+    const process = `process-${ulid(clock.nowMs)}`;
+    const session = newSession(clock, login.id, process);
+    await state.sessions.open(session);
+    const first = (await twin.sessions.standings(process, () => null)).get(session.id);
+    assert.deepEqual([first?.principal, first?.authentication], [ana, login.authentication]);
+    const since = first!.renewedAtMs;
+    assert.equal((await state.sessions.standings(process, () => since)).size, 0);
+    clock.nowMs += 1;
+    const principal = { ...ana, groups: ['other'] };
+    assert.ok(await twin.logins.renew(login.id, { ...login, principal }, login.validUntilMs + 1000));
+    const second = (await state.sessions.standings(process, () => since)).get(session.id);
+    assert.deepEqual(second?.principal.groups, ['other']);
+    await state.sessions.close(session.id, 'ended');
+    assert.equal((await state.sessions.standings(process, () => null)).size, 0);
+  });
+
   test('what an operator ends is over at once, told by one process, and told again when that one died', async () => {
     const operator = { account: 'root', reason: 'laptop stolen' };
     const [one, other] = [newLogin(clock), newLogin(clock)];

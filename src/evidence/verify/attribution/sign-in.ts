@@ -81,8 +81,7 @@ export async function followSignIn(
   });
 
   const stored = file === null ? null : await readIfThere(within(evidence, file), proofBytes);
-  if (stored === null)
-    return broken('attribution-token-missing', 'what the identity provider signed is not kept here');
+  if (stored === null) return broken('attribution-token-missing', missing(entry));
   if (hash('sha256', stored, 'hex') !== named.digest)
     return broken('attribution-token-mismatch', 'what is kept is not what the sign-in was proven by');
   if (named.kind !== 'id-token') {
@@ -118,6 +117,11 @@ export async function followSignIn(
   const message = `the issuer signed who it is; that the key is theirs is the relay's word (login ${entry.login})`;
   return { ...told, issuerKey, attributed: 'relay', link: { code: 'attribution-unbound', message } };
 }
+
+const missing = ({ keptBy }: EntryOf<'login'>): string =>
+  keptBy === undefined
+    ? 'what the identity provider signed is not kept here'
+    : `what the identity provider signed is kept by the relay of the log ${keptBy}, whose logins/ has to be copied here`;
 
 /** A machine's: what it shows may be shown again, so that it is not kept. */
 function unkept({ login, proof, method }: EntryOf<'login'>): SignInChain {

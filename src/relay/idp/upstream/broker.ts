@@ -188,11 +188,14 @@ export class Broker {
   }
 
   /**
-   * A login was opened by it, and ends with it. When the sign-in is over already, whoever opened the login finds out by
-   * `vouchesFor`, asked after this.
+   * A login was opened by it, and ends with it. One that it had before ends now: nothing would end that with the sign-in. When
+   * the sign-in is over already, whoever opened the login finds out by `vouchesFor`, asked after this.
    */
   async opened(signIn: string, login: LoginId): Promise<void> {
-    await this.#options.state.upstreamSignIns.hasLogin(signIn, login);
+    const { state } = this.#options;
+    const before = await state.upstreamSignIns.hasLogin(signIn, login);
+    if (before === null || before === login) return;
+    if ((await state.logins.findLive(before)) !== null) await this.#endLogin(before);
   }
 
   /** The person signed out: what the upstream gave for them is forgotten. */
@@ -283,7 +286,6 @@ export class Broker {
   async #renewLeased(signIn: UpstreamSignIn, holder: string): Promise<UpstreamIdentity | null> {
     const { upstream, state } = this.#options;
     const before = this.#identityOf(signIn);
-    if (upstream.renew === null) return before;
     const { id } = signIn;
     const keep = async (identity: UpstreamIdentity): Promise<void> => {
       const sealed = this.#sealedIdentity(id, identity);
@@ -319,10 +321,15 @@ export class Broker {
 
   /** Refresh tokens of ours first, so that nothing comes after; the login's sessions see it within seconds. */
   async #end({ id }: UpstreamSignIn): Promise<void> {
-    const { state, onEnded } = this.#options;
+    const { state } = this.#options;
     await state.artefacts.removeAccount(id);
     const login = await state.upstreamSignIns.remove(id);
-    if (login !== null && (await state.logins.end(login, 'revoked'))) await onEnded(login);
+    if (login !== null) await this.#endLogin(login);
+  }
+
+  async #endLogin(login: LoginId): Promise<void> {
+    const { state, onEnded } = this.#options;
+    if (await state.logins.end(login, 'revoked')) await onEnded(login);
   }
 
   #problem(context: Context, status: number, text: string): void {

@@ -113,9 +113,9 @@ export class OidcUpstream implements Upstream {
         expectedState: url.searchParams.get('state') ?? '',
         expectedNonce: nonce,
         idTokenExpected: true,
-        ...(maxAge === null ? {} : { maxAge }),
       });
       const identity = await this.#identity(tokens.id_token ?? '', nonce, tokens.access_token);
+      if (maxAge !== null) this.#requireFresh(identity.authTimeMs, maxAge);
       return { ...identity, kept: keptOf(tokens.refresh_token, nonce) };
     });
   }
@@ -145,6 +145,24 @@ export class OidcUpstream implements Upstream {
       issuer,
       ...(await verifyLogoutToken(form.get('logout_token') ?? '', options)),
     }));
+  }
+
+  /** §3.1.2.1: who asked for `max_age` needs `auth_time`, and checks it. */
+  #requireFresh(authTimeMs: number | null, maxAgeSeconds: number): void {
+    const { clock, clockSkewSeconds } = this.#options;
+    if (authTimeMs === null)
+      throw new ProviderError(
+        'upstream-invalid',
+        'The identity provider does not tell the time of your sign-in there (auth_time), which is needed now.',
+        {
+          hint: 'the operator lets the provider put auth_time into its ID tokens (Entra ID: an optional claim; Google has none), or no policy asks for a fresh sign-in',
+        },
+      );
+    if (clock.wallMs() - authTimeMs > (maxAgeSeconds + clockSkewSeconds) * 1000)
+      throw new ProviderError(
+        'upstream-invalid',
+        'The identity provider did not sign you in anew, as was asked for.',
+      );
   }
 
   /** @param sameIfAny a renewed ID token need not have the nonce, but no other (§12.2) */
@@ -271,7 +289,10 @@ function explain(error: unknown): HoopError {
       'upstream-invalid',
       `The identity provider’s answer was refused. ${error.message}`,
       {
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
+        // It names keys of `identity`, for the direct way; the same keys are in `identity.upstream`.
+        ...(error.hint === undefined
+          ? {}
+          : { hint: error.hint.replaceAll('identity.', 'identity.upstream.') }),
         cause: error,
       },
     );

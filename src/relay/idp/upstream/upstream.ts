@@ -22,11 +22,11 @@ export interface Upstream {
    */
   finish(answer: UpstreamAnswer): Promise<UpstreamIdentity>;
   /**
-   * Whether the person still is one there; called at each renewal of the sign-in. Null: there is no such thing (SAML), and
-   * the sign-in ends after `tokens.signInLifetime`.
+   * Whether the person still is one there, as far as it can be asked; called at each renewal of the sign-in, which ends after
+   * `tokens.signInLifetime` in any case.
    * @throws ProviderError `upstream-denied`: no longer, the sign-in ends; any other error may pass, and nothing is lost
    */
-  readonly renew: UpstreamRenewal | null;
+  readonly renew: UpstreamRenewal;
   /**
    * A message of the upstream itself that somebody's session has ended there; null where there is no such thing.
    * @throws ProviderError `upstream-invalid`, `upstream-unreachable`

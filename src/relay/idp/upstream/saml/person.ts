@@ -1,4 +1,5 @@
 /** Who an assertion speaks of: subject, e-mail, groups, by the names that the configuration gives. */
+import { areRecordable } from '../../../../identity/groups.ts';
 import { shortText, type ReadAssertion } from './assertion.ts';
 import { Malformed } from '../../../../system/xml.ts';
 
@@ -22,6 +23,7 @@ export function personOf(
   const emails = names.email === null ? [] : textsOf(assertion, names.email);
   const groups = names.groups === null ? [] : textsOf(assertion, names.groups);
   if (groups.length > maxGroups) throw new Malformed(`it names more than ${maxGroups} groups`);
+  if (!areRecordable(groups)) throw new Malformed('its groups are too many to be recorded');
   return {
     subject: subjectOf(assertion, names.subject),
     // Of several none is the person's own for sure.

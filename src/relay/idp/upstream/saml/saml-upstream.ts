@@ -58,7 +58,6 @@ type Kept = z.infer<typeof Kept>;
 export class SamlUpstream implements Upstream {
   readonly kind = 'saml';
   readonly id: string;
-  readonly renew = null;
   readonly endedSession = null;
   readonly #options: SamlUpstreamOptions;
   readonly #source: MetadataSource;
@@ -136,6 +135,19 @@ export class SamlUpstream implements Upstream {
       proof: { kind: 'saml-response', text: response.xml },
       kept: null,
     };
+  }
+
+  /**
+   * Nobody can be asked about the person without the browser; but a sign-in at another provider than the one that is configured
+   * now is over. While its metadata cannot be read, nothing says that it is another.
+   */
+  async renew(before: UpstreamIdentity): Promise<UpstreamIdentity> {
+    const metadata = await this.#source.get().catch(() => null);
+    if (metadata === null || metadata.entityId === before.issuer) return before;
+    throw new ProviderError(
+      'upstream-denied',
+      'The sign-in was at another identity provider than there is now.',
+    );
   }
 
   async describe(): Promise<string> {

@@ -33,9 +33,9 @@ export const serviceProvider = (issuer: string, entityId: string | null): Servic
 });
 
 /** @returns a file's text: the private key (PKCS #8) and the certificate, PEM, one after the other */
-export async function generateServiceProviderKey(): Promise<string> {
+export async function generateServiceProviderKey(now = new Date()): Promise<string> {
   const { privateKey } = await promisify(generateKeyPair)('rsa', { modulusLength: 3072 });
-  return `${privateKey.export({ type: 'pkcs8', format: 'pem' })}${selfSigned(privateKey)}`;
+  return `${privateKey.export({ type: 'pkcs8', format: 'pem' })}${selfSigned(privateKey, now)}`;
 }
 
 /** Null when the text is not what `generateServiceProviderKey` makes. */
@@ -76,12 +76,11 @@ export function serviceProviderMetadata(
 }
 
 /** X.509 v3 (RFC 5280 §4.1), as little of it as there can be. */
-function selfSigned(privateKey: KeyObject): string {
+function selfSigned(privateKey: KeyObject, now: Date): string {
   const algorithm = der(0x30, oid('2a864886f70d01010b'), der(0x05)); // sha256WithRSAEncryption
   const name = der(0x30, der(0x31, der(0x30, oid('550403'), der(0x0c, Buffer.from('hoop relay')))));
   const serial = randomBytes(16);
   serial[0] = (serial[0]! & 0x7f) | 0x40;
-  const now = new Date();
   const end = new Date(Date.UTC(now.getUTCFullYear() + 20, 0, 1));
   const body = der(
     0x30,
@@ -89,7 +88,7 @@ function selfSigned(privateKey: KeyObject): string {
     der(0x02, serial),
     algorithm,
     name,
-    der(0x30, utcTime(now), utcTime(end)),
+    der(0x30, timeOf(now), timeOf(end)),
     name,
     createPublicKey(privateKey).export({ type: 'spki', format: 'der' }),
   );
@@ -99,17 +98,11 @@ function selfSigned(privateKey: KeyObject): string {
 
 const oid = (hex: string): Buffer => der(0x06, Buffer.from(hex, 'hex'));
 
-/** RFC 5280 §4.1.2.5.1: good until 2049. */
-const utcTime = (date: Date): Buffer =>
-  der(
-    0x17,
-    Buffer.from(
-      `${date
-        .toISOString()
-        .replaceAll(/[-:T]|\.\d+/g, '')
-        .slice(2)}`,
-    ),
-  );
+/** RFC 5280 §4.1.2.5: UTCTime, whose years have two digits, through 2049, and GeneralizedTime from then on. */
+function timeOf(date: Date): Buffer {
+  const text = date.toISOString().replaceAll(/[-:T]|\.\d+/g, '');
+  return date.getUTCFullYear() < 2050 ? der(0x17, Buffer.from(text.slice(2))) : der(0x18, Buffer.from(text));
+}
 
 /** ITU-T X.690 §8.1: tag, length, content. */
 function der(tag: number, ...content: readonly Buffer[]): Buffer {

@@ -88,6 +88,14 @@ test('our key carries its own certificate, and nothing else passes for it', asyn
     assert.equal(parseServiceProviderKey(wrong), null);
 });
 
+test('our certificate still has a future where years no longer fit into two digits', async () => {
+  for (const year of [2029, 2030, 2049, 2050]) {
+    const made = parseServiceProviderKey(await generateServiceProviderKey(new Date(Date.UTC(year, 5, 1))))!;
+    const { validFromDate, validToDate } = new X509Certificate(made.certificate);
+    assert.deepEqual([validFromDate.getUTCFullYear(), validToDate.getUTCFullYear()], [year, year + 20]);
+  }
+});
+
 test('our metadata can be read by others, and says what we want', async () => {
   const ours = serviceProvider('https://relay.example.com/idp', null);
   const text = serviceProviderMetadata(ours, key, true);

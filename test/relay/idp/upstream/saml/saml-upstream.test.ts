@@ -252,3 +252,12 @@ test('keys that could not be told to the log are not used', async () => {
   });
   await assert.rejects(begin(upstream), /disk is full/);
 });
+
+test('a sign-in at another provider than the metadata is of now is not renewed; while there is none, nobody knows', async () => {
+  const identity = await signIn(open());
+  assert.deepEqual(await open().renew(identity), identity);
+  writeFileSync(file, metadataOf([keys[1]!], { entity: 'https://other.example.com' }));
+  await assert.rejects(open().renew(identity), { code: 'upstream-denied' });
+  rmSync(file);
+  assert.deepEqual(await open().renew(identity), identity);
+});
