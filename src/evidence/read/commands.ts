@@ -3,13 +3,14 @@
  * their outcomes.
  */
 import type { OutcomeKind } from '../../model/outcome.ts';
-import type { RecordedFacts, SegmentRecord } from '../recording/records.ts';
+import { readRecords, type RecordedFacts, type SegmentRecord } from '../recording/records.ts';
+import { endOfStreamRecord } from '../recording/stream-records.ts';
 import { EvidenceError } from '../error.ts';
 import type { Location } from '../location.ts';
 import { LargeContents } from './large-contents.ts';
 import { decodeParameters } from './parameters.ts';
 import { decodeText } from './postgres-content.ts';
-import { SegmentCursor } from './segment-cursor.ts';
+import { loadOnce, SegmentCursor } from './segment-cursor.ts';
 
 /** A command as the client sent it. */
 export interface Command {
@@ -208,33 +209,90 @@ export class EndedCommands {
   }
 }
 
+type EndedCommand = Command & { readonly outcome: CommandOutcome };
+
+/** As `readCommandBatches`, one by one. */
+export async function* readCommands(directory: Location): AsyncGenerator<EndedCommand> {
+  for await (const commands of readCommandBatches(directory)) yield* commands;
+}
+
+/** Of a batch, at most; and characters, but for the command that passes them. */
+const batchLength = 256;
+const batchCharacters = 128 * 1024;
+
 /**
- * A session's commands in the order in which they began, each with its outcome. A second cursor runs ahead for the
+ * A session's commands in the order in which they began, each with its outcome, some at a time. A second cursor runs ahead for the
  * outcomes, so that a long command holds back no others in memory: only their outcomes wait.
  * @param directory the session's
+ * @throws EvidenceError `recording-damaged`, when what came before it has been given
  */
-export async function* readCommands(
-  directory: Location,
-): AsyncGenerator<Command & { outcome: CommandOutcome }> {
+export async function* readCommandBatches(directory: Location): AsyncGenerator<readonly EndedCommand[]> {
+  const load = loadOnce();
   const assembler = new CommandAssembler();
-  const ahead = new SegmentCursor(directory).records();
-  const outcomes = new Map<number, CommandOutcome>();
-  const ends = new OutcomeAssembler();
-  const outcomeFor = async (command: number): Promise<CommandOutcome> => {
+  const outcomes = new OutcomesAhead(new SegmentCursor(directory, load));
+  let failure: { readonly error: unknown } | null = null;
+  for await (const segment of new SegmentCursor(directory, load).segments()) {
+    let batch: EndedCommand[] = [];
+    let characters = 0;
+    try {
+      for (const record of readRecords(segment, endOfStreamRecord)) {
+        const command = assembler.take(record);
+        if (command === null) continue;
+        const outcome = outcomes.here(command.command) ?? (await outcomes.of(command.command));
+        batch.push({ ...command, outcome });
+        characters += charactersOf(command);
+        if (batch.length < batchLength && characters < batchCharacters) continue;
+        yield batch;
+        [batch, characters] = [[], 0];
+      }
+    } catch (error) {
+      failure = { error };
+    }
+    if (batch.length > 0) yield batch;
+    if (failure !== null) throw failure.error;
+  }
+}
+
+function charactersOf({ text, parameters }: Command): number {
+  let sum = text.length;
+  if (parameters !== null) for (const value of parameters) sum += value?.length ?? 0;
+  return sum;
+}
+
+/** Reads no further than to the outcome that is asked for. */
+class OutcomesAhead {
+  readonly #segments: AsyncIterator<Buffer>;
+  #records: Iterator<SegmentRecord> = [].values();
+  readonly #ends = new OutcomeAssembler();
+  /** That nobody asked for yet, by command. */
+  readonly #outcomes = new Map<number, CommandOutcome>();
+
+  constructor(cursor: SegmentCursor) {
+    this.#segments = cursor.segments();
+  }
+
+  /** Null: not in the segment at hand. */
+  here(command: number): CommandOutcome | null {
     for (;;) {
-      const outcome = outcomes.get(command);
+      const outcome = this.#outcomes.get(command);
       if (outcome !== undefined) {
-        outcomes.delete(command);
+        this.#outcomes.delete(command);
         return outcome;
       }
-      const next = await ahead.next();
-      if (next.done === true) return { ...unfinished, redactions: ends.redactions(command) };
-      const ended = ends.take(next.value);
-      if (ended !== null && next.value.kind === 'outcome') outcomes.set(next.value.command, ended);
+      const next = this.#records.next();
+      if (next.done === true) return null;
+      const ended = this.#ends.take(next.value);
+      if (ended !== null && next.value.kind === 'outcome') this.#outcomes.set(next.value.command, ended);
     }
-  };
-  for await (const record of new SegmentCursor(directory).records()) {
-    const command = assembler.take(record);
-    if (command !== null) yield { ...command, outcome: await outcomeFor(command.command) };
+  }
+
+  async of(command: number): Promise<CommandOutcome> {
+    for (;;) {
+      const outcome = this.here(command);
+      if (outcome !== null) return outcome;
+      const next = await this.#segments.next();
+      if (next.done === true) return { ...unfinished, redactions: this.#ends.redactions(command) };
+      this.#records = readRecords(next.value, endOfStreamRecord);
+    }
   }
 }

@@ -2,19 +2,11 @@
  * Reads a session's recording record by record, from sealed and open segments alike, and can go on later when more has
  * been written. Holds one segment in memory.
  */
-import { promisify } from 'node:util';
-import { zstdDecompress } from 'node:zlib';
 import { listIfThere, within, type Location } from '../location.ts';
 import { openName, parseName, sealedName } from '../recording/layout.ts';
 import { measureSegment, readRecords, type SegmentRecord } from '../recording/records.ts';
 import { readIfThere } from '../regular-file.ts';
-
-/** No segment is near this; a file that claims to be is not one of ours. */
-export const largestSegmentBytes = 64 * 1024 * 1024;
-
-export type Decompress = (stored: Buffer) => Buffer | Promise<Buffer>;
-const inThreadPool = promisify(zstdDecompress);
-const decompress: Decompress = (stored) => inThreadPool(stored, { maxOutputLength: largestSegmentBytes });
+import { decompress, largestSegmentBytes, type Decompress } from './decompress.ts';
 
 export interface LoadedSegment {
   readonly bytes: Buffer;
@@ -44,15 +36,19 @@ export async function segmentsIn(directory: Location): Promise<number[]> {
   return [...new Set(files.map((file) => file!.index))].toSorted((a, b) => a - b);
 }
 
+export type Load = (directory: Location, index: number) => Promise<LoadedSegment | null>;
+
 export class SegmentCursor {
   readonly #directory: Location;
+  readonly #load: Load;
   #index = 0;
   /** Bytes of segment `#index` that were read already. */
   #offset = 0;
 
   /** @param directory the session's */
-  constructor(directory: Location) {
+  constructor(directory: Location, load: Load = loadSegment) {
     this.#directory = directory;
+    this.#load = load;
   }
 
   /**
@@ -60,16 +56,30 @@ export class SegmentCursor {
    * @throws EvidenceError `recording-damaged`; Error of zlib
    */
   async *records(): AsyncGenerator<SegmentRecord> {
+    for await (const segment of this.segments()) yield* readRecords(segment);
+  }
+
+  /** The same as bytes, segment by segment, all records of each whole. */
+  async *segments(): AsyncGenerator<Buffer> {
     const present = await segmentsIn(this.#directory);
     for (const index of present) {
       if (index < this.#index) continue;
       if (index > this.#index) [this.#index, this.#offset] = [index, 0];
-      const segment = await loadSegment(this.#directory, index);
+      const segment = await this.#load(this.#directory, index);
       if (segment === null) continue;
       const fresh = segment.bytes.subarray(this.#offset);
       this.#offset = segment.bytes.length;
-      yield* readRecords(fresh);
+      yield fresh;
       if (segment.sealed) [this.#index, this.#offset] = [index + 1, 0];
     }
   }
+}
+
+/** Loads a segment once for several that read the same, one not far behind the other. */
+export function loadOnce(): Load {
+  let last: { readonly index: number; readonly segment: Promise<LoadedSegment | null> } | null = null;
+  return (directory, index) => {
+    if (last?.index !== index) last = { index, segment: loadSegment(directory, index) };
+    return last.segment;
+  };
 }

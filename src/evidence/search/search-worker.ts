@@ -2,36 +2,12 @@
 import os from 'node:os';
 import { once } from 'node:events';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import { zstdDecompressSync } from 'node:zlib';
 import { EvidenceError } from '../error.ts';
-import { largestSegmentBytes, loadSegment, segmentsIn } from '../read/segment-cursor.ts';
+import { decompressHere } from '../read/decompress.ts';
+import { loadSegment, segmentsIn } from '../read/segment-cursor.ts';
 import { compileMatcher, type Matcher } from './matcher.ts';
 import type { SearchAnswer, SearchJob, SearchQuestion, SearchRequest } from './search-thread.ts';
 import { SessionSearch } from './session-search.ts';
-
-/** In this thread: the pool's are the data path's. A segment is of this size or less, so that one piece is enough. */
-const inflate = (stored: Buffer): Buffer =>
-  zstdDecompressSync(stored, { maxOutputLength: largestSegmentBytes, chunkSize: chunkOf(stored) });
-
-/** Room for what a frame says that it holds, within reason (RFC 8878, 3.1.1.1). */
-function chunkOf(stored: Buffer): number {
-  const [least, most] = [64 * 1024, 2 * 1024 * 1024];
-  if (stored.length < 14) return least;
-  const descriptor = stored[4]!;
-  const flag = descriptor >>> 6;
-  const single = (descriptor & 0x20) !== 0;
-  const at = 5 + (single ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]!;
-  if (flag === 0 && !single) return least;
-  const size =
-    flag === 0
-      ? stored[at]!
-      : flag === 1
-        ? stored.readUInt16LE(at) + 256
-        : flag === 2
-          ? stored.readUInt32LE(at)
-          : most;
-  return Math.min(most, Math.max(least, size + 1));
-}
 
 /** Of this thread alone (Linux). A process that may not lower itself searches all the same. */
 function yieldToOthers(): void {
@@ -60,7 +36,8 @@ async function search(port: MessagePort, matcher: Matcher, job: SearchJob): Prom
   let failure: string | null = null;
   try {
     for (const index of present) {
-      const segment = await loadSegment(job.directory, index, inflate);
+      // Here: the pool's threads are the data path's.
+      const segment = await loadSegment(job.directory, index, decompressHere);
       if (segment === null) {
         missing++;
         continue;
