@@ -43,6 +43,18 @@ export async function* readEventBatches(
   for await (const events of commands.before(filter.to ?? afterAllTimes)) yield events.filter(ofFilter);
 }
 
+/** Those of the log's entries alone, in order. @throws EvidenceError `evidence-not-found` */
+export async function* readEntryEvents(
+  evidence: Location,
+  filter: EventFilter,
+): AsyncGenerator<EvidenceEvent> {
+  const entryEvents = new EntryEvents(filter);
+  for await (const logged of readEntries(evidence)) {
+    const event = entryEvents.take(logged);
+    if (event !== null && wanted(filter, event)) yield event;
+  }
+}
+
 const afterAllTimes = '~';
 
 /** Time and outcome; the rest was asked of the session or the person. */

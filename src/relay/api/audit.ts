@@ -11,7 +11,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { actorOf, type NewEntry } from '../../evidence/entry.ts';
 import { formatStatement } from '../../evidence/bundle/manifest.ts';
 import { EvidenceError } from '../../evidence/error.ts';
-import { readEvents } from '../../evidence/read/events.ts';
+import { format } from '../../evidence/export/formats.ts';
+import { readEventBatches } from '../../evidence/read/events.ts';
 import { readChannels } from '../../evidence/read/channels.ts';
 import { evidenceFiles, parseEvidencePath } from '../../evidence/read/files.ts';
 import { publishedSize } from '../../evidence/log/read.ts';
@@ -149,7 +150,7 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
   app.get('/v1/audit/events', async (request, reply) => {
     const [reader, query] = await range(options, request);
     await reads.append(reader, 'export', query);
-    return sendLines(reply, readEvents(directory, query));
+    return sendText(reply, format(readEventBatches(directory, query), 'jsonl'));
   });
 
   app.get('/v1/audit/manifest', async (request) => {
