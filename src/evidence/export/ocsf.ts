@@ -6,8 +6,8 @@ import { version } from '../../system/version.ts';
 import type { EvidenceEvent } from '../read/event.ts';
 import type { Who } from '../read/sessions.ts';
 import { eventId } from './event-id.ts';
-import { gravities, gravityOf } from './gravity.ts';
-import { classOf, type OcsfClass } from './ocsf-classes.ts';
+import { gravities, gravityOf, type Gravity } from './gravity.ts';
+import { classOf } from './ocsf-classes.ts';
 
 export const ocsfVersion = '1.6.0';
 
@@ -17,11 +17,18 @@ const relay = { svc_name: 'hoop relay' };
 
 const userTypes = { person: { type_id: 1, type: 'User' }, service: { type_id: 4, type: 'Service' }, agent: { type_id: 99, type: 'Agent' } }; // prettier-ignore
 
-/** One object of class `class_uid`, without a newline. */
+/**
+ * One object of class `class_uid`, without a newline. What is undefined is left out of JSON; that every object has all members, in the
+ * same order, makes it quick.
+ */
 export function ocsfEvent(event: EvidenceEvent): string {
-  const found = classOf(event);
-  const { class: of, activity } = found;
+  const { class: of, activity } = classOf(event);
   const attributes = of.attributes(event, common);
+  const isCommand = event.kind === 'command';
+  const timeMs = Date.parse(event.time);
+  const gravity = gravityOf(event);
+  const status = statusOf(event);
+  const control = controlOf(event);
   return JSON.stringify({
     class_uid: of.uid,
     class_name: of.name,
@@ -31,49 +38,48 @@ export function ocsfEvent(event: EvidenceEvent): string {
     activity_name: activity.name,
     type_uid: of.uid * 100 + activity.id,
     type_name: `${of.name}: ${activity.name}`,
-    time: Date.parse(event.time),
-    severity_id: gravities.indexOf(gravityOf(event)) + 1,
-    severity: capital(gravityOf(event)),
+    time: timeMs,
+    severity_id: gravities.indexOf(gravity) + 1,
+    severity: severities[gravity],
     message: messageOf(event),
-    ...timesOf(event),
-    ...statusOf(event),
-    ...dispositionOf(event),
-    metadata: metadataOf(event, of),
-    ...attributes,
-    unmapped: {
-      ...unmappedOf(event),
-      ...('actor' in attributes || 'user' in attributes ? {} : { principal: event.principal }),
+    start_time: isCommand ? timeMs : undefined,
+    end_time: isCommand && event.endedAt !== null ? Date.parse(event.endedAt) : undefined,
+    duration: isCommand && event.durationMs !== null ? Math.round(event.durationMs) : undefined,
+    status_id: status.id,
+    status: status.name,
+    status_code: event.errorCode ?? undefined,
+    status_detail: event.reason ?? event.tag ?? event.outcome ?? undefined,
+    action_id: control?.action_id,
+    action: control?.action,
+    disposition_id: control?.disposition_id,
+    disposition: control?.disposition,
+    metadata: {
+      version: ocsfVersion,
+      product,
+      profiles: control === null ? of.profiles : ['security_control', ...of.profiles],
+      uid: eventId(event),
+      event_code: event.kind,
+      log_name: 'hoop',
+      original_time: event.time,
+      correlation_uid: event.task ?? undefined,
     },
+    ...attributes,
+    unmapped: unmappedOf(event, !('actor' in attributes || 'user' in attributes)),
   });
 }
 
-const capital = (text: string): string => `${text[0]!.toUpperCase()}${text.slice(1)}`;
+const severities: Readonly<Record<Gravity, string>> = {
+  informational: 'Informational',
+  low: 'Low',
+  medium: 'Medium',
+  high: 'High',
+  critical: 'Critical',
+};
 
-function metadataOf(event: EvidenceEvent, of: OcsfClass) {
-  const { kind, task, time } = event;
-  return {
-    version: ocsfVersion,
-    product,
-    profiles: [...(controlled(event) === null ? [] : ['security_control']), ...of.profiles],
-    uid: eventId(event),
-    event_code: kind,
-    log_name: 'hoop',
-    original_time: time,
-    ...(task !== null && { correlation_uid: task }),
-  };
+function messageOf({ kind, outcome, target }: EvidenceEvent): string {
+  const what = outcome === null ? kind : `${kind} ${outcome}`;
+  return target === null ? what : `${what} at ${target}`;
 }
-
-const messageOf = ({ kind, outcome, target }: EvidenceEvent): string =>
-  [kind, outcome, target === null ? null : `at ${target}`].filter((part) => part !== null).join(' ');
-
-const timesOf = ({ kind, time, endedAt, durationMs }: EvidenceEvent) =>
-  kind !== 'command'
-    ? {}
-    : {
-        start_time: Date.parse(time),
-        ...(endedAt !== null && { end_time: Date.parse(endedAt) }),
-        ...(durationMs !== null && { duration: Math.round(durationMs) }),
-      };
 
 const failures: ReadonlySet<string> = new Set([
   'failed',
@@ -84,41 +90,54 @@ const failures: ReadonlySet<string> = new Set([
 ]);
 const failedKinds: ReadonlySet<string> = new Set(['command.blocked', 'review.refused', 'gap', 'unreadable']);
 
-function statusOf({ kind, outcome, errorCode, reason, tag }: EvidenceEvent) {
-  const detail = reason ?? tag ?? outcome;
-  const other = kind === 'command.held' || outcome === 'unfinished';
+function statusOf({ kind, outcome }: EvidenceEvent): { readonly id: number; readonly name: string } {
+  if (kind === 'command.held' || outcome === 'unfinished') return { id: 99, name: outcome ?? 'held' };
   const failed = failedKinds.has(kind) || (outcome !== null && failures.has(outcome));
-  return {
-    status_id: other ? 99 : failed ? 2 : 1,
-    status: other ? (outcome ?? 'held') : failed ? 'Failure' : 'Success',
-    ...(errorCode !== null && { status_code: errorCode }),
-    ...(detail !== null && { status_detail: detail }),
-  };
+  return failed ? { id: 2, name: 'Failure' } : { id: 1, name: 'Success' };
 }
+
+const denied = { action_id: 2, action: 'Denied', disposition_id: 2, disposition: 'Blocked' };
+const held = { action_id: 99, action: 'held', disposition_id: 14, disposition: 'Delayed' };
+const allowed = { action_id: 1, action: 'Allowed', disposition_id: 1, disposition: 'Allowed' };
+const approved = { action_id: 1, action: 'Allowed', disposition_id: 8, disposition: 'Approved' };
 
 /** What the relay did about a command; null: the event is about none. */
-function controlled({ kind, outcome, review }: EvidenceEvent) {
-  if (kind === 'command.blocked' || (kind === 'command' && outcome === 'blocked'))
-    return { action_id: 2, action: 'Denied', disposition_id: 2, disposition: 'Blocked' };
-  if (kind === 'command.held')
-    return { action_id: 99, action: 'held', disposition_id: 14, disposition: 'Delayed' };
+function controlOf({ kind, outcome, review }: EvidenceEvent) {
+  if (kind === 'command.blocked' || (kind === 'command' && outcome === 'blocked')) return denied;
+  if (kind === 'command.held') return held;
   if (kind !== 'command') return null;
-  return review === null
-    ? { action_id: 1, action: 'Allowed', disposition_id: 1, disposition: 'Allowed' }
-    : { action_id: 1, action: 'Allowed', disposition_id: 8, disposition: 'Approved' };
+  return review === null ? allowed : approved;
 }
-
-const dispositionOf = (event: EvidenceEvent) => controlled(event) ?? {};
-
-const own: ReadonlySet<string> = new Set(['time', 'kind', 'principal', 'endedAt', 'durationMs', 'outcome', 'errorCode', 'text']); // prettier-ignore
 
 /** Everything that was given and has no place of its own; texts also in full, since a class may not take one. */
-function unmappedOf(event: EvidenceEvent): Record<string, unknown> {
-  const given = Object.entries(event).filter(([name, value]) => value !== null && !own.has(name));
-  const { text, principal } = event;
-  const { actsFor } = principal ?? {};
-  return { ...Object.fromEntries(given), ...(text !== null && { text }), ...(actsFor && { actsFor }) };
-}
+const unmappedOf = (event: EvidenceEvent, withPrincipal: boolean) => ({
+  logIndex: event.logIndex ?? undefined,
+  session: event.session ?? undefined,
+  target: event.target ?? undefined,
+  task: event.task ?? undefined,
+  reason: event.reason ?? undefined,
+  connection: event.connection ?? undefined,
+  command: event.command ?? undefined,
+  textBytes: event.textBytes ?? undefined,
+  parameters: event.parameters ?? undefined,
+  tag: event.tag ?? undefined,
+  rows: event.rows ?? undefined,
+  effects: event.effects ?? undefined,
+  relations: event.relations ?? undefined,
+  functions: event.functions ?? undefined,
+  review: event.review ?? undefined,
+  redactions: event.redactions ?? undefined,
+  details: event.details ?? undefined,
+  programs: event.programs ?? undefined,
+  paths: event.paths ?? undefined,
+  destinations: event.destinations ?? undefined,
+  parent: event.parent ?? undefined,
+  how: event.how ?? undefined,
+  protocol: event.protocol ?? undefined,
+  text: event.text ?? undefined,
+  actsFor: event.principal?.actsFor ?? undefined,
+  principal: withPrincipal ? event.principal : undefined,
+});
 
 /** Objects that classes share. */
 export const common = {
@@ -140,4 +159,3 @@ export const common = {
   target: ({ target }: EvidenceEvent): string => target ?? 'unknown',
 };
 export type Common = typeof common;
-export type { OcsfClass };

@@ -10,7 +10,7 @@ import type { Location } from '../location.ts';
 import { LargeContents } from './large-contents.ts';
 import { decodeParameters } from './parameters.ts';
 import { decodeText } from './postgres-content.ts';
-import { loadOnce, SegmentCursor } from './segment-cursor.ts';
+import { loadSegment, releaseSegment, segmentsIn, type LoadedSegment } from './segment-cursor.ts';
 
 /** A command as the client sent it. */
 export interface Command {
@@ -221,21 +221,24 @@ const batchLength = 256;
 const batchCharacters = 128 * 1024;
 
 /**
- * A session's commands in the order in which they began, each with its outcome, some at a time. A second cursor runs ahead for the
- * outcomes, so that a long command holds back no others in memory: only their outcomes wait.
+ * A session's commands in the order in which they began, each with its outcome, some at a time. Outcomes are read ahead, so that a
+ * long command holds back no others in memory: only their outcomes wait.
  * @param directory the session's
  * @throws EvidenceError `recording-damaged`, when what came before it has been given
  */
 export async function* readCommandBatches(directory: Location): AsyncGenerator<readonly EndedCommand[]> {
-  const load = loadOnce();
+  const present = await segmentsIn(directory);
   const assembler = new CommandAssembler();
-  const outcomes = new OutcomesAhead(new SegmentCursor(directory, load));
+  const outcomes = new OutcomesAhead(directory, present);
   let failure: { readonly error: unknown } | null = null;
-  for await (const segment of new SegmentCursor(directory, load).segments()) {
+  for (const index of present) {
+    const segment = await loadSegment(directory, index);
+    if (segment === null) continue;
+    outcomes.enter(index, segment);
     let batch: EndedCommand[] = [];
     let characters = 0;
     try {
-      for (const record of readRecords(segment, endOfStreamRecord)) {
+      for (const record of readRecords(segment.bytes, endOfStreamRecord)) {
         const command = assembler.take(record);
         if (command === null) continue;
         const outcome = outcomes.here(command.command) ?? (await outcomes.of(command.command));
@@ -250,6 +253,8 @@ export async function* readCommandBatches(directory: Location): AsyncGenerator<r
     }
     if (batch.length > 0) yield batch;
     if (failure !== null) throw failure.error;
+    outcomes.leave(index);
+    releaseSegment(segment);
   }
 }
 
@@ -259,16 +264,41 @@ function charactersOf({ text, parameters }: Command): number {
   return sum;
 }
 
-/** Reads no further than to the outcome that is asked for. */
+/** Reads no further than to the outcome that is asked for: in the segment whose commands are read, or in those behind it. */
 class OutcomesAhead {
-  readonly #segments: AsyncIterator<Buffer>;
-  #records: Iterator<SegmentRecord> = [].values();
+  readonly #directory: Location;
+  readonly #present: readonly number[];
   readonly #ends = new OutcomeAssembler();
   /** That nobody asked for yet, by command. */
   readonly #outcomes = new Map<number, CommandOutcome>();
+  /** The segment at hand; its own where it is ahead. */
+  #index = -1;
+  #own: LoadedSegment | null = null;
+  #records: Iterator<SegmentRecord> = [].values();
+  #failure: { readonly error: unknown } | null = null;
 
-  constructor(cursor: SegmentCursor) {
-    this.#segments = cursor.segments();
+  /** @param present numbers of the segments */
+  constructor(directory: Location, present: readonly number[]) {
+    this.#directory = directory;
+    this.#present = present;
+  }
+
+  /** Commands of this segment are read from now on. */
+  enter(index: number, segment: LoadedSegment): void {
+    if (this.#index >= index) return;
+    this.#index = index;
+    this.#records = readRecords(segment.bytes, endOfStreamRecord);
+  }
+
+  /** They have been; what is left of it is read, since its memory goes. */
+  leave(index: number): void {
+    if (this.#index !== index) return;
+    try {
+      while (this.#read());
+    } catch (error) {
+      this.#failure = { error };
+    }
+    this.#release();
   }
 
   /** Null: not in the segment at hand. */
@@ -279,10 +309,7 @@ class OutcomesAhead {
         this.#outcomes.delete(command);
         return outcome;
       }
-      const next = this.#records.next();
-      if (next.done === true) return null;
-      const ended = this.#ends.take(next.value);
-      if (ended !== null && next.value.kind === 'outcome') this.#outcomes.set(next.value.command, ended);
+      if (!this.#read()) return null;
     }
   }
 
@@ -290,9 +317,27 @@ class OutcomesAhead {
     for (;;) {
       const outcome = this.here(command);
       if (outcome !== null) return outcome;
-      const next = await this.#segments.next();
-      if (next.done === true) return { ...unfinished, redactions: this.#ends.redactions(command) };
-      this.#records = readRecords(next.value, endOfStreamRecord);
+      const next = this.#present.find((index) => index > this.#index);
+      if (next === undefined) return { ...unfinished, redactions: this.#ends.redactions(command) };
+      this.#release();
+      this.#own = await loadSegment(this.#directory, next);
+      this.#index = next;
+      this.#records = this.#own === null ? [].values() : readRecords(this.#own.bytes, endOfStreamRecord);
     }
+  }
+
+  #release(): void {
+    if (this.#own !== null) releaseSegment(this.#own);
+    this.#own = null;
+  }
+
+  /** One record more; false: there is none in the segment at hand. */
+  #read(): boolean {
+    if (this.#failure !== null) throw this.#failure.error;
+    const { done, value } = this.#records.next();
+    if (done === true) return false;
+    const ended = this.#ends.take(value);
+    if (ended !== null && value.kind === 'outcome') this.#outcomes.set(value.command, ended);
+    return true;
   }
 }

@@ -29,6 +29,17 @@ export async function loadSegment(
   return null;
 }
 
+/** Smaller memory may be part of one that others share. */
+const leastReleased = 128 * 1024;
+
+/**
+ * Gives the memory back at once; nothing may be read there any more. V8 counts such memory, and collects the whole heap whenever a
+ * few dozen megabytes of it have gone by.
+ */
+export function releaseSegment({ bytes: { buffer } }: LoadedSegment): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength >= leastReleased) buffer.transfer(0);
+}
+
 /** Numbers of the segments that are there, ascending. */
 export async function segmentsIn(directory: Location): Promise<number[]> {
   const names = (await listIfThere(directory)).map(({ name }) => name);
@@ -36,19 +47,15 @@ export async function segmentsIn(directory: Location): Promise<number[]> {
   return [...new Set(files.map((file) => file!.index))].toSorted((a, b) => a - b);
 }
 
-export type Load = (directory: Location, index: number) => Promise<LoadedSegment | null>;
-
 export class SegmentCursor {
   readonly #directory: Location;
-  readonly #load: Load;
   #index = 0;
   /** Bytes of segment `#index` that were read already. */
   #offset = 0;
 
   /** @param directory the session's */
-  constructor(directory: Location, load: Load = loadSegment) {
+  constructor(directory: Location) {
     this.#directory = directory;
-    this.#load = load;
   }
 
   /**
@@ -56,30 +63,16 @@ export class SegmentCursor {
    * @throws EvidenceError `recording-damaged`; Error of zlib
    */
   async *records(): AsyncGenerator<SegmentRecord> {
-    for await (const segment of this.segments()) yield* readRecords(segment);
-  }
-
-  /** The same as bytes, segment by segment, all records of each whole. */
-  async *segments(): AsyncGenerator<Buffer> {
     const present = await segmentsIn(this.#directory);
     for (const index of present) {
       if (index < this.#index) continue;
       if (index > this.#index) [this.#index, this.#offset] = [index, 0];
-      const segment = await this.#load(this.#directory, index);
+      const segment = await loadSegment(this.#directory, index);
       if (segment === null) continue;
       const fresh = segment.bytes.subarray(this.#offset);
       this.#offset = segment.bytes.length;
-      yield fresh;
+      yield* readRecords(fresh);
       if (segment.sealed) [this.#index, this.#offset] = [index + 1, 0];
     }
   }
-}
-
-/** Loads a segment once for several that read the same, one not far behind the other. */
-export function loadOnce(): Load {
-  let last: { readonly index: number; readonly segment: Promise<LoadedSegment | null> } | null = null;
-  return (directory, index) => {
-    if (last?.index !== index) last = { index, segment: loadSegment(directory, index) };
-    return last.segment;
-  };
 }
