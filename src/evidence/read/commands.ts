@@ -217,7 +217,7 @@ export async function* readCommands(directory: Location): AsyncGenerator<EndedCo
 }
 
 /** Of a batch, at most; and characters, but for the command that passes them. */
-const batchLength = 256;
+const batchLength = 64;
 const batchCharacters = 128 * 1024;
 
 /**

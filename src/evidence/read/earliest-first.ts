@@ -8,7 +8,7 @@ interface Stream<T> {
   time: string;
 }
 
-const batchLength = 256;
+const batchLength = 64;
 
 export class EarliestFirst<T extends object> {
   readonly #timeOf: (item: T) => string;
