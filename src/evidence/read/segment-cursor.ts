@@ -36,8 +36,9 @@ const leastReleased = 128 * 1024;
  * Gives the memory back at once; nothing may be read there any more. V8 counts such memory, and collects the whole heap whenever a
  * few dozen megabytes of it have gone by.
  */
-export function releaseSegment({ bytes: { buffer } }: LoadedSegment): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength >= leastReleased) buffer.transfer(0);
+export function releaseSegment({ bytes: { buffer }, sealed }: LoadedSegment): void {
+  // Of an open one it is the file's, and whoever gave that may keep it.
+  if (sealed && buffer instanceof ArrayBuffer && buffer.byteLength >= leastReleased) buffer.transfer(0);
 }
 
 /** Numbers of the segments that are there, ascending. */
