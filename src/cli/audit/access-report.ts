@@ -17,7 +17,7 @@ export async function makeReport(
   verified: Verified | null,
 ): Promise<AuditReport> {
   const builder = new ReportBuilder();
-  for await (const event of source.events(query)) builder.take(event);
+  for await (const events of source.events(query)) for (const event of events) builder.take(event);
   return builder.report(query, verified?.report ?? null);
 }
 

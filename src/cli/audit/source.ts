@@ -7,7 +7,7 @@ import { EvidenceClient, type EvidenceAccount, type EvidenceCall } from '../../a
 import type { Account } from '../../agent/account.ts';
 import { keepSignedIn } from '../../agent/keep-signed-in.ts';
 import { hasErrno, HoopError } from '../../errors.ts';
-import { readEvents } from '../../evidence/read/events.ts';
+import { readEventBatches } from '../../evidence/read/events.ts';
 import { followLeaves, LeafReader } from '../../evidence/read/leaf-events.ts';
 import { followEvents } from '../../evidence/read/follow.ts';
 import { readSealed } from '../../evidence/read/originals.ts';
@@ -90,7 +90,8 @@ export async function writeNew(file: string, content: string): Promise<void> {
 export interface AuditSource {
   sessions(query: AuditQuery): Promise<SessionSummaryView[]>;
   session(id: string): Promise<SessionSummaryView>;
-  events(query: AuditQuery): AsyncIterable<EventView>;
+  /** Some at a time. */
+  events(query: AuditQuery): AsyncIterable<readonly EventView[]>;
   /** From now on, until `signal`. A null says that it has begun, and later that nothing happens. */
   tail(query: AuditQuery, signal: AbortSignal): AsyncIterable<EventView | null>;
   /** By the log's own order, from this leaf on, until `signal`. A null says that there is nothing more for now. */
@@ -157,8 +158,8 @@ export class LocalSource implements AuditSource {
     });
   }
 
-  async *events(query: AuditQuery): AsyncGenerator<EventView> {
-    for await (const event of readEvents(this.#evidence, query)) yield view(event);
+  async *events(query: AuditQuery): AsyncGenerator<readonly EventView[]> {
+    for await (const events of readEventBatches(this.#evidence, query)) yield events.map(view);
   }
 
   async *tail(query: AuditQuery, signal: AbortSignal): AsyncGenerator<EventView | null> {
@@ -246,8 +247,8 @@ export class RelaySource implements AuditSource {
     });
   }
 
-  events(query: AuditQuery): AsyncGenerator<EventView> {
-    return this.#lines(call('export', '/v1/audit/events', query), EventView);
+  events(query: AuditQuery): AsyncGenerator<readonly EventView[]> {
+    return this.#batches(call('export', '/v1/audit/events', query), EventView);
   }
 
   tail(query: AuditQuery, signal: AbortSignal): AsyncGenerator<EventView | null> {
@@ -326,8 +327,18 @@ export class RelaySource implements AuditSource {
   }
 
   async *#lines<T>(asked: EvidenceCall, schema: z.ZodType<T>, signal?: AbortSignal): AsyncGenerator<T> {
+    for await (const values of this.#batches(asked, schema, signal)) yield* values;
+  }
+
+  /** What came together. */
+  async *#batches<T>(
+    asked: EvidenceCall,
+    schema: z.ZodType<T>,
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly T[]> {
     const body = await this.#evidence.stream(asked, signal);
-    for await (const line of textLines(body)) yield parseLine(line === '' ? 'null' : line, schema);
+    for await (const lines of textLines(body))
+      yield lines.map((line) => parseLine(line === '' ? 'null' : line, schema));
   }
 }
 
@@ -350,17 +361,19 @@ const ofSession = (
 });
 
 /** @throws AuditError `audit-line-invalid` when the answer was cut: half a history must not pass for a whole one */
-async function* textLines(body: Readable): AsyncGenerator<string> {
+async function* textLines(body: Readable): AsyncGenerator<readonly string[]> {
   const decoder = new TextDecoder();
   let unfinished: string[] = [];
   try {
     for await (const chunk of body) {
-      const [first, ...rest] = decoder.decode(chunk as Buffer, { stream: true }).split('\n');
-      unfinished.push(first!);
-      for (const next of rest) {
-        yield unfinished.join('');
-        unfinished = [next];
+      const lines = decoder.decode(chunk as Buffer, { stream: true }).split('\n');
+      const last = lines.pop()!;
+      if (lines.length > 0) {
+        lines[0] = unfinished.join('') + lines[0]!;
+        unfinished = [];
+        yield lines;
       }
+      unfinished.push(last);
     }
   } catch {
     throw cut();

@@ -29,8 +29,8 @@ export default class AuditShow extends AuditCommand {
       };
       this.printTable(['session', session.session], Object.entries(about));
       const commands: EventView[] = [];
-      for await (const event of source.events({ session: session.session }))
-        if (event.kind === 'command') commands.push(event);
+      for await (const events of source.events({ session: session.session }))
+        commands.push(...events.filter(({ kind }) => kind === 'command'));
       this.print('');
       this.printTable(...commandTable(session.protocol, commands));
       return { ...session, recorded: commands };

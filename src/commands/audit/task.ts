@@ -20,7 +20,8 @@ export default class AuditTask extends AuditCommand {
     const { task } = args;
     return this.withSource(flags, async (source) => {
       const reading = new TaskReading(this.jsonEnabled() ? Infinity : shownSteps);
-      for await (const event of source.events({ ...queryOf(flags), task })) reading.take(event);
+      for await (const events of source.events({ ...queryOf(flags), task }))
+        for (const event of events) reading.take(event);
       const node = reading.history.find(task);
       if (node === undefined)
         throw new AuditError('task-not-recorded', `nothing is recorded of a task "${task}"`, {

@@ -10,15 +10,12 @@
  */
 import { createHash } from 'node:crypto';
 import { EvidenceError } from '../error.ts';
-import { format } from '../export/formats.ts';
 import { StoredAt } from '../location.ts';
 import { parseCheckpoint, type Checkpoint } from '../log/checkpoint.ts';
 import { parseNote } from '../log/note.ts';
 import { parseTilePath, splitTile, TreeEdge } from '../log/tile.ts';
 import type { Hash } from '../log/tlog.ts';
 import { readEntries } from '../read/entries.ts';
-import type { EvidenceEvent } from '../read/event.ts';
-import { readEvents } from '../read/events.ts';
 import { tilesOf } from '../read/files.ts';
 import { readSessions } from '../read/sessions.ts';
 import { noteBytes } from '../regular-file.ts';
@@ -33,8 +30,7 @@ import {
   scopeName,
   type ManifestStatement,
 } from './manifest.ts';
-import { parts } from './parts.ts';
-import { deflated } from './zip-format.ts';
+import { writeParts } from './parts.ts';
 import type { ZipWriter } from './zip-writer.ts';
 
 export type BundlePhase = 'log' | 'recordings' | 'sign-ins' | 'events' | 'summaries';
@@ -62,8 +58,6 @@ export interface WrittenBundle {
   readonly sessions: readonly string[] | null;
 }
 
-const eventsName = 'events.jsonl';
-
 /**
  * @throws EvidenceError `bundle-interrupted` when what is there is of another export, `evidence-not-found`, `note-malformed`;
  * what `source` and `sign` throw
@@ -83,14 +77,7 @@ export async function writeBundle(options: BundleOptions): Promise<WrittenBundle
   await storeAll(options, proofsOfActors(evidence, sessions), () => progress.advanced(1));
 
   progress.phase('events', events);
-  if (!zip.has(eventsName)) {
-    const told = counted(readEvents(evidence, info.filter), () => progress.advanced(1));
-    await zip.add(eventsName, encoded(format(told, 'jsonl')), deflated);
-  }
-  progress.phase('summaries', null);
-  const context = { info, sessions, evidence, events: () => storedEvents(zip) };
-  for (const part of parts)
-    if (!zip.has(part.name)) await zip.add(part.name, encoded(part.write(context)), deflated);
+  await writeParts({ zip, info, sessions, evidence, progress });
   await storeManifest(options);
   const segments = [...zip.written].filter(({ name }) => name.endsWith('.cbor.zst')).length;
   return { entries: checkpoint.size, segments, sessions: sessions === null ? null : [...sessions] };
@@ -224,7 +211,7 @@ async function extentOf(
 }
 
 async function storeManifest({ zip, sign }: BundleOptions): Promise<void> {
-  if (!zip.has(manifestName)) await zip.add(manifestName, encoded(manifestText(zip)), deflated);
+  if (!zip.has(manifestName)) await zip.addText(manifestName, manifestText(zip));
   if (sign === null || zip.has(manifestNoteName)) return;
   const digest = createHash('sha256');
   for await (const piece of zip.files.content(manifestName)) digest.update(piece);
@@ -240,17 +227,6 @@ function* manifestText(zip: ZipWriter): Generator<string> {
   yield '\n]}\n';
 }
 
-/** The events as they were written, without reading the recordings again. */
-async function* storedEvents(zip: ZipWriter): AsyncGenerator<EvidenceEvent> {
-  const decoder = new TextDecoder();
-  let unfinished = '';
-  for await (const piece of zip.files.content(eventsName)) {
-    const lines = (unfinished + decoder.decode(piece, { stream: true })).split('\n');
-    unfinished = lines.pop()!;
-    for (const line of lines) yield JSON.parse(line) as EvidenceEvent;
-  }
-}
-
 const json = (value: unknown): Buffer => Buffer.from(`${JSON.stringify(value)}\n`);
 
 function parsed(bytes: Buffer | null): unknown {
@@ -258,27 +234,6 @@ function parsed(bytes: Buffer | null): unknown {
     return JSON.parse(String(bytes));
   } catch {
     return null;
-  }
-}
-
-const textChunk = 64 * 1024;
-
-/** Text as bytes, in pieces that are worth compressing. */
-async function* encoded(text: AsyncIterable<string> | Iterable<string>): AsyncGenerator<Buffer> {
-  let waiting = '';
-  for await (const piece of text) {
-    waiting += piece;
-    if (waiting.length < textChunk) continue;
-    yield Buffer.from(waiting);
-    waiting = '';
-  }
-  yield Buffer.from(waiting);
-}
-
-async function* counted<T>(items: AsyncIterable<T>, count: () => void): AsyncGenerator<T> {
-  for await (const item of items) {
-    count();
-    yield item;
   }
 }
 

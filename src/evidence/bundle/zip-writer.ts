@@ -15,8 +15,7 @@ import {
   renameSync,
   writeSync,
 } from 'node:fs';
-import { crc32, createDeflateRaw } from 'node:zlib';
-import { Readable } from 'node:stream';
+import { crc32 } from 'node:zlib';
 import { EvidenceError } from '../error.ts';
 import {
   decodeLocal,
@@ -30,6 +29,8 @@ import {
   type ZipEntry,
   type ZipMethod,
 } from './zip-format.ts';
+import { ZipAside } from './zip-aside.ts';
+import { ZipContent } from './zip-content.ts';
 import { ZipFiles } from './zip-reader.ts';
 
 /** What is in the ZIP, for the manifest. */
@@ -42,8 +43,6 @@ export interface Written {
 
 type Content = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-/** Text that repeats itself: more effort hardly makes it smaller. */
-const deflateLevel = 3;
 const directoryBatchBytes = 1024 * 1024;
 
 export const partialOf = (file: string): string => `${file}.partial`;
@@ -55,6 +54,7 @@ export class ZipWriter {
   readonly #written = new Map<string, Written>();
   /** What was written, to be read. */
   readonly files: ZipFiles;
+  readonly #asides: ZipAside[] = [];
   #position = 0;
 
   private constructor(file: string, fd: number, timeMs: number) {
@@ -116,24 +116,43 @@ export class ZipWriter {
     const unfinished = { name, method, crc32: 0, compressedBytes: unfinishedBytes, bytes: 0, offset };
     const header = encodeLocal(unfinished, this.#timeMs);
     this.#write(header, offset);
-    const digest = createHash('sha256');
-    let [sum, bytes, compressedBytes] = [0, 0, 0];
-    const measured = async function* () {
-      for await (const piece of content) {
-        digest.update(piece);
-        sum = crc32(piece, sum);
-        bytes += piece.length;
-        yield piece;
-      }
-    };
-    const pieces = method === deflated ? deflate(measured()) : measured();
-    for await (const piece of pieces) {
-      this.#write(piece, offset + header.length + compressedBytes);
-      compressedBytes += piece.length;
-    }
-    const entry = { name, method, crc32: sum, compressedBytes, bytes, offset };
+    let end = offset + header.length;
+    const into = new ZipContent(method, (bytes) => {
+      this.#write(bytes, end);
+      end += bytes.length;
+    });
+    for await (const piece of content) await into.put(piece);
+    const { sha256, ...measured } = await into.end();
+    const entry = { ...measured, name, offset };
     this.#write(encodeLocal(entry, this.#timeMs), offset);
-    this.#added(entry, header.length, digest.digest('hex'));
+    this.#added(entry, header.length, sha256);
+  }
+
+  /** Text of any length, compressed. */
+  addText(name: string, text: Iterable<string>): Promise<void> {
+    return this.add(name, encoded(text), deflated);
+  }
+
+  /** A text that is written before its turn; `close` ends it. */
+  aside(): ZipAside {
+    const aside = new ZipAside(`${partialOf(this.#file)}.aside`);
+    this.#asides.push(aside);
+    return aside;
+  }
+
+  /** Its turn has come. */
+  async addAside(name: string, aside: ZipAside): Promise<void> {
+    const { sha256, ...measured } = await aside.end();
+    const entry = { ...measured, name, offset: this.#position };
+    const header = encodeLocal(entry, this.#timeMs);
+    let end = entry.offset + header.length;
+    for (const bytes of aside.compressed()) {
+      this.#write(bytes, end);
+      end += bytes.length;
+    }
+    // Last, so that what was interrupted is not taken for whole.
+    this.#write(header, entry.offset);
+    this.#added(entry, header.length, sha256);
   }
 
   /** Writes the directory, brings all of it to disk and gives the file its name. Nothing is added after it. */
@@ -162,6 +181,7 @@ export class ZipWriter {
   }
 
   close(): void {
+    for (const aside of this.#asides) aside.close();
     closeSync(this.#fd);
   }
 
@@ -217,13 +237,19 @@ export class ZipWriter {
   }
 }
 
+const textChunk = 64 * 1024;
+
+/** Text as bytes, in pieces that are worth compressing. */
+function* encoded(text: Iterable<string>): Generator<Buffer> {
+  let waiting = '';
+  for (const piece of text) {
+    waiting += piece;
+    if (waiting.length < textChunk) continue;
+    yield Buffer.from(waiting);
+    waiting = '';
+  }
+  yield Buffer.from(waiting);
+}
+
 /** No file ends there: what was interrupted is not taken for whole. */
 const unfinishedBytes = Number.MAX_SAFE_INTEGER;
-
-async function* deflate(content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const source = Readable.from(content, { objectMode: false });
-  const compressed = createDeflateRaw({ level: deflateLevel, chunkSize: 64 * 1024 });
-  // `pipe` passes no errors on.
-  source.once('error', (error) => compressed.destroy(error));
-  for await (const piece of source.pipe(compressed)) yield piece as Buffer;
-}

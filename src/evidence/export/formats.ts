@@ -26,18 +26,25 @@ const lines: Readonly<Record<LineFormat, (event: EvidenceEvent) => string>> = {
 /** One event, without a newline. */
 export const lineOf = (event: EvidenceEvent, form: LineFormat): string => lines[form](event);
 
-/** The text of an export, piece by piece. */
+/**
+ * The text of an export, piece by piece.
+ * @param batches as `readEventBatches` gives them; or all events
+ */
 export async function* format(
-  events: AsyncIterable<EvidenceEvent> | Iterable<EvidenceEvent>,
+  batches: AsyncIterable<readonly EvidenceEvent[]> | readonly EvidenceEvent[],
   form: ExportFormat,
 ): AsyncGenerator<string> {
-  if (form === 'csv') yield csvLine(csvColumns.map(([name]) => name));
+  if (form === 'csv') yield csvHead;
   let before = form === 'json' ? '[\n' : '';
-  for await (const event of events) {
-    if (form === 'csv') yield csvLine(csvColumns.map(([, cell]) => cell(event)));
-    else if (form === 'json') yield `${before}${JSON.stringify(event)}`;
-    else yield `${lineOf(event, form)}\n`;
-    before = ',\n';
+  for await (const events of Symbol.asyncIterator in batches ? batches : [batches]) {
+    let text = '';
+    for (const event of events) {
+      if (form === 'csv') text += csvLine(event);
+      else if (form === 'json') text += `${before}${JSON.stringify(event)}`;
+      else text += `${lineOf(event, form)}\n`;
+      before = ',\n';
+    }
+    yield text;
   }
   if (form === 'json') yield before === '[\n' ? '[]\n' : '\n]\n';
 }
@@ -86,8 +93,17 @@ const csvColumns: readonly (readonly [string, (event: EvidenceEvent) => Cell])[]
   ['protocol', (event) => event.protocol],
 ];
 
-/** RFC 4180: CRLF, quotes doubled. */
-const csvLine = (cells: readonly Cell[]): string => `${cells.map(csvCell).join(',')}\r\n`;
+export const csvHead = `${csvColumns.map(([name]) => name).join(',')}\r\n`;
+
+/** One event (RFC 4180): CRLF, quotes doubled. */
+export function csvLine(event: EvidenceEvent): string {
+  let line = '';
+  for (let i = 0; i < csvColumns.length; i++) {
+    if (i > 0) line += ',';
+    line += csvCell(csvColumns[i]![1](event));
+  }
+  return `${line}\r\n`;
+}
 
 function csvCell(cell: Cell): string {
   if (cell === null) return '';

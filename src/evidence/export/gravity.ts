@@ -27,5 +27,5 @@ export function gravityOf({ kind, outcome }: EvidenceEvent): Gravity {
   if (kind === 'command')
     return outcome === 'blocked' ? 'medium' : outcome === 'failed' ? 'low' : 'informational';
   if (kind === 'session.closed') return outcome === 'evidence-failed' ? 'critical' : 'informational';
-  return byKind[kind] ?? 'informational';
+  return Object.hasOwn(byKind, kind) ? byKind[kind]! : 'informational';
 }

@@ -10,6 +10,8 @@ export interface OcsfClass {
   readonly activities: Readonly<Record<string, number>>;
   /** That its attributes are of. */
   readonly profiles: readonly string[];
+  /** It has an `actor`, before its attributes. */
+  readonly hasActor: boolean;
   /** Those that the class requires, and those that tell most. */
   attributes(event: EvidenceEvent, common: Common): object;
 }
@@ -48,11 +50,11 @@ export const classes = {
       ...other,
     },
     profiles: [],
+    hasActor: true,
     attributes: (event, common) => {
       const path = event.paths?.findLast((given) => !given.endsWith('/')) ?? event.paths?.at(-1) ?? '/';
       const name = path.split('/').findLast((part) => part !== '') ?? '/';
       return {
-        actor: common.actor(event),
         device: deviceOf(event, common),
         file: { type_id: 0, name, path },
       };
@@ -64,8 +66,8 @@ export const classes = {
     category: system,
     activities: { Launch: 1, ...other },
     profiles: [],
+    hasActor: true,
     attributes: (event, common) => ({
-      actor: common.actor(event),
       device: deviceOf(event, common),
       process: {
         // The server's own number is not known: it is the command's in the record.
@@ -81,7 +83,8 @@ export const classes = {
     category: system,
     activities: { Delete: 2, Export: 3, Rotate: 5, ...other },
     profiles: [],
-    attributes: (event, common) => ({ actor: common.actor(event), log_name: 'hoop', log_type_id: 2, log_type: 'Application' }), // prettier-ignore
+    hasActor: true,
+    attributes: () => ({ log_name: 'hoop', log_type_id: 2, log_type: 'Application' }),
   },
   authentication: {
     uid: 3002,
@@ -89,6 +92,7 @@ export const classes = {
     category: iam,
     activities: { Logon: 1, Logoff: 2 },
     profiles: [],
+    hasActor: false,
     attributes: (event, common) => ({
       // Who the sign-in was of stands in the entry that began it.
       user:
@@ -109,7 +113,8 @@ export const classes = {
     category: iam,
     activities: { Create: 1, Update: 3, Activate: 10, Deactivate: 11, ...other },
     profiles: [],
-    attributes: (event, common) => ({ actor: common.actor(event), entity: entityOf(event) }),
+    hasActor: true,
+    attributes: (event) => ({ entity: entityOf(event) }),
   },
   userAccess: {
     uid: 3005,
@@ -117,12 +122,12 @@ export const classes = {
     category: iam,
     activities: { 'Assign Privileges': 1 },
     profiles: [],
-    attributes: (event, common) => {
+    hasActor: true,
+    attributes: (event) => {
       const agent = event.details?.['agent'] as
         { readonly subject?: string; readonly issuer?: string } | undefined;
       const targets = event.details?.['targets'];
       return {
-        actor: common.actor(event),
         user: { type_id: 99, type: 'Agent', uid: agent?.subject ?? 'unknown', domain: agent?.issuer },
         privileges: Array.isArray(targets) ? targets.map(String) : ['every target of the person'],
       };
@@ -134,8 +139,8 @@ export const classes = {
     category: 'Network Activity',
     activities: { Open: 1, Close: 2, Reset: 3 },
     profiles: ['host'],
+    hasActor: true,
     attributes: (event, common) => ({
-      actor: common.actor(event),
       src_endpoint: common.relay,
       dst_endpoint: destinationOf(event) ?? { name: common.target(event) },
       connection_info: { direction_id: 2, direction: 'Outbound', protocol_num: 6, protocol_name: 'tcp' },
@@ -148,6 +153,7 @@ export const classes = {
     category: application,
     activities: { Start: 3, Restart: 5, Update: 8, ...other },
     profiles: [],
+    hasActor: false,
     attributes: (_event, common) => ({ app: common.product }),
   },
   datastoreActivity: {
@@ -156,8 +162,8 @@ export const classes = {
     category: application,
     activities: { Query: 4 },
     profiles: [],
+    hasActor: true,
     attributes: (event, common) => ({
-      actor: common.actor(event),
       src_endpoint: common.relay,
       dst_endpoint: { name: common.target(event) },
       type_id: 1,
@@ -175,6 +181,7 @@ export const classes = {
     category: application,
     activities: { 'General Error': 1 },
     profiles: [],
+    hasActor: false,
     attributes: () => ({}),
   },
   base: {
@@ -183,6 +190,7 @@ export const classes = {
     category: 'Uncategorized',
     activities: other,
     profiles: [],
+    hasActor: false,
     attributes: () => ({}),
   },
 } as const satisfies Readonly<Record<string, OcsfClass>>;
@@ -200,9 +208,14 @@ function entityOf(event: EvidenceEvent) {
   return { type_id: 99, type: 'review', uid: review ?? 'unknown' };
 }
 
+export interface OcsfActivity {
+  readonly name: string;
+  readonly id: number;
+}
+
 interface Found {
   readonly class: OcsfClass;
-  readonly activity: { readonly name: string; readonly id: number };
+  readonly activity: OcsfActivity;
 }
 
 type ClassName = keyof typeof classes;

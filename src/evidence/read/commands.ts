@@ -3,13 +3,14 @@
  * their outcomes.
  */
 import type { OutcomeKind } from '../../model/outcome.ts';
-import type { RecordedFacts, SegmentRecord } from '../recording/records.ts';
+import { readRecords, type RecordedFacts, type SegmentRecord } from '../recording/records.ts';
+import { endOfStreamRecord } from '../recording/stream-records.ts';
 import { EvidenceError } from '../error.ts';
 import type { Location } from '../location.ts';
 import { LargeContents } from './large-contents.ts';
 import { decodeParameters } from './parameters.ts';
 import { decodeText } from './postgres-content.ts';
-import { SegmentCursor } from './segment-cursor.ts';
+import { loadSegment, releaseSegment, segmentsIn, type LoadedSegment } from './segment-cursor.ts';
 
 /** A command as the client sent it. */
 export interface Command {
@@ -208,33 +209,135 @@ export class EndedCommands {
   }
 }
 
+type EndedCommand = Command & { readonly outcome: CommandOutcome };
+
+/** As `readCommandBatches`, one by one. */
+export async function* readCommands(directory: Location): AsyncGenerator<EndedCommand> {
+  for await (const commands of readCommandBatches(directory)) yield* commands;
+}
+
+/** Of a batch, at most; and characters, but for the command that passes them. */
+const batchLength = 64;
+const batchCharacters = 128 * 1024;
+
 /**
- * A session's commands in the order in which they began, each with its outcome. A second cursor runs ahead for the
- * outcomes, so that a long command holds back no others in memory: only their outcomes wait.
+ * A session's commands in the order in which they began, each with its outcome, some at a time. Outcomes are read ahead, so that a
+ * long command holds back no others in memory: only their outcomes wait.
  * @param directory the session's
+ * @throws EvidenceError `recording-damaged`, when what came before it has been given
  */
-export async function* readCommands(
-  directory: Location,
-): AsyncGenerator<Command & { outcome: CommandOutcome }> {
+export async function* readCommandBatches(directory: Location): AsyncGenerator<readonly EndedCommand[]> {
+  const present = await segmentsIn(directory);
   const assembler = new CommandAssembler();
-  const ahead = new SegmentCursor(directory).records();
-  const outcomes = new Map<number, CommandOutcome>();
-  const ends = new OutcomeAssembler();
-  const outcomeFor = async (command: number): Promise<CommandOutcome> => {
+  const outcomes = new OutcomesAhead(directory, present);
+  let failure: { readonly error: unknown } | null = null;
+  for (const index of present) {
+    const segment = await loadSegment(directory, index);
+    if (segment === null) continue;
+    outcomes.enter(index, segment);
+    let batch: EndedCommand[] = [];
+    let characters = 0;
+    try {
+      for (const record of readRecords(segment.bytes, endOfStreamRecord)) {
+        const command = assembler.take(record);
+        if (command === null) continue;
+        const outcome = outcomes.here(command.command) ?? (await outcomes.of(command.command));
+        batch.push({ ...command, outcome });
+        characters += charactersOf(command);
+        if (batch.length < batchLength && characters < batchCharacters) continue;
+        yield batch;
+        [batch, characters] = [[], 0];
+      }
+    } catch (error) {
+      failure = { error };
+    }
+    if (batch.length > 0) yield batch;
+    if (failure !== null) throw failure.error;
+    outcomes.leave(index);
+    releaseSegment(segment);
+  }
+}
+
+function charactersOf({ text, parameters }: Command): number {
+  let sum = text.length;
+  if (parameters !== null) for (const value of parameters) sum += value?.length ?? 0;
+  return sum;
+}
+
+/** Reads no further than to the outcome that is asked for: in the segment whose commands are read, or in those behind it. */
+class OutcomesAhead {
+  readonly #directory: Location;
+  readonly #present: readonly number[];
+  readonly #ends = new OutcomeAssembler();
+  /** That nobody asked for yet, by command. */
+  readonly #outcomes = new Map<number, CommandOutcome>();
+  /** The segment at hand; its own where it is ahead. */
+  #index = -1;
+  #own: LoadedSegment | null = null;
+  #records: Iterator<SegmentRecord> = [].values();
+  #failure: { readonly error: unknown } | null = null;
+
+  /** @param present numbers of the segments */
+  constructor(directory: Location, present: readonly number[]) {
+    this.#directory = directory;
+    this.#present = present;
+  }
+
+  /** Commands of this segment are read from now on. */
+  enter(index: number, segment: LoadedSegment): void {
+    if (this.#index >= index) return;
+    this.#index = index;
+    this.#records = readRecords(segment.bytes, endOfStreamRecord);
+  }
+
+  /** They have been; what is left of it is read, since its memory goes. */
+  leave(index: number): void {
+    if (this.#index !== index) return;
+    try {
+      while (this.#read());
+    } catch (error) {
+      this.#failure = { error };
+    }
+    this.#release();
+  }
+
+  /** Null: not in the segment at hand. */
+  here(command: number): CommandOutcome | null {
     for (;;) {
-      const outcome = outcomes.get(command);
+      const outcome = this.#outcomes.get(command);
       if (outcome !== undefined) {
-        outcomes.delete(command);
+        this.#outcomes.delete(command);
         return outcome;
       }
-      const next = await ahead.next();
-      if (next.done === true) return { ...unfinished, redactions: ends.redactions(command) };
-      const ended = ends.take(next.value);
-      if (ended !== null && next.value.kind === 'outcome') outcomes.set(next.value.command, ended);
+      if (!this.#read()) return null;
     }
-  };
-  for await (const record of new SegmentCursor(directory).records()) {
-    const command = assembler.take(record);
-    if (command !== null) yield { ...command, outcome: await outcomeFor(command.command) };
+  }
+
+  async of(command: number): Promise<CommandOutcome> {
+    for (;;) {
+      const outcome = this.here(command);
+      if (outcome !== null) return outcome;
+      const next = this.#present.find((index) => index > this.#index);
+      if (next === undefined) return { ...unfinished, redactions: this.#ends.redactions(command) };
+      this.#release();
+      this.#own = await loadSegment(this.#directory, next);
+      this.#index = next;
+      this.#records = this.#own === null ? [].values() : readRecords(this.#own.bytes, endOfStreamRecord);
+    }
+  }
+
+  #release(): void {
+    if (this.#own !== null) releaseSegment(this.#own);
+    this.#own = null;
+  }
+
+  /** One record more; false: there is none in the segment at hand. */
+  #read(): boolean {
+    if (this.#failure !== null) throw this.#failure.error;
+    const { done, value } = this.#records.next();
+    if (done === true) return false;
+    const ended = this.#ends.take(value);
+    if (ended !== null && value.kind === 'outcome') this.#outcomes.set(value.command, ended);
+    return true;
   }
 }

@@ -1,12 +1,16 @@
 /** Merges streams that are each in order of time: a binary heap of streams, by the time of the item that each holds. */
 
 interface Stream<T> {
-  readonly source: AsyncIterator<T>;
-  item: T;
+  readonly source: AsyncIterator<readonly T[]>;
+  /** Those at hand, and which of them is next. */
+  items: readonly T[];
+  at: number;
   time: string;
 }
 
-export class EarliestFirst<T> {
+const batchLength = 64;
+
+export class EarliestFirst<T extends object> {
   readonly #timeOf: (item: T) => string;
   readonly #heap: Stream<T>[] = [];
 
@@ -15,30 +19,48 @@ export class EarliestFirst<T> {
     this.#timeOf = timeOf;
   }
 
-  /** Takes a stream in; reads its first item. */
-  async add(items: AsyncIterable<T>): Promise<void> {
-    const source = items[Symbol.asyncIterator]();
-    const first = await source.next();
-    if (first.done === true) return;
-    this.#heap.push({ source, item: first.value, time: this.#timeOf(first.value) });
+  /** Takes a stream in; reads its first items. */
+  async add(batches: AsyncIterable<readonly T[]>): Promise<void> {
+    const stream: Stream<T> = { source: batches[Symbol.asyncIterator](), items: [], at: 0, time: '' };
+    if (!(await this.#refill(stream))) return;
+    this.#heap.push(stream);
     this.#rise(this.#heap.length - 1);
   }
 
-  /** Gives the items of all streams up to, and without, this time. */
-  async *before(time: string): AsyncGenerator<T> {
+  /** Gives the items of all streams up to, and without, this time: some at a time, and none of what it has to wait for. */
+  async *before(time: string): AsyncGenerator<readonly T[]> {
+    let batch: T[] = [];
     for (;;) {
       const first = this.#heap[0];
-      if (first === undefined || first.time >= time) return;
-      const { item } = first;
-      const next = await first.source.next();
-      if (next.done === true) this.#removeFirst();
-      else {
-        first.item = next.value;
-        first.time = this.#timeOf(next.value);
+      if (first === undefined || first.time >= time) break;
+      batch.push(first.items[first.at]!);
+      const more = this.#advance(first);
+      if (!more || batch.length === batchLength) {
+        yield batch;
+        batch = [];
       }
+      if (!more && !(await this.#refill(first))) this.#removeFirst();
       this.#sink();
-      yield item;
     }
+    if (batch.length > 0) yield batch;
+  }
+
+  /** To the next item at hand; false: there is none. */
+  #advance(stream: Stream<T>): boolean {
+    const item = stream.items[++stream.at];
+    if (item === undefined) return false;
+    stream.time = this.#timeOf(item);
+    return true;
+  }
+
+  /** False: the stream is over. */
+  async #refill(stream: Stream<T>): Promise<boolean> {
+    do {
+      const next = await stream.source.next();
+      if (next.done === true) return false;
+      [stream.items, stream.at] = [next.value, -1];
+    } while (!this.#advance(stream));
+    return true;
   }
 
   #removeFirst(): void {

@@ -1,6 +1,7 @@
 /** What an export says of one thing that happened. */
 import type { Command, CommandOutcome } from './commands.ts';
 import type { LogEntry } from './entries.ts';
+import { formatMoment } from './moment.ts';
 import { whoOf, type SessionSummary, type Who } from './sessions.ts';
 
 /** What a line of an export says; null: does not apply, or was not given. */
@@ -87,44 +88,48 @@ const nothing = {
   protocol: null,
 } satisfies Omit<EvidenceEvent, 'time' | 'kind'>;
 
-const at = (session: SessionSummary, micros: number): string =>
-  new Date(Date.parse(session.openedAt) + Math.floor(micros / 1000)).toISOString();
-
-/** The event of one command. */
+/** The event of one command. Its members stand in the order of every event's: an export writes them so. */
 export function commandEvent(
   session: SessionSummary,
   command: Command,
   outcome: CommandOutcome,
 ): EvidenceEvent {
-  const { endedMicros, kind, tag, rows, errorCode, redactions } = outcome;
-  const { facts, review, origin } = command;
+  const { startedMicros, facts, origin } = command;
+  const { endedMicros } = outcome;
+  const openedMs = Date.parse(session.openedAt);
+  const at = (micros: number): string => formatMoment(openedMs + Math.floor(micros / 1000));
   return {
-    ...nothing,
-    ...about(session),
-    kind: 'command',
-    time: at(session, command.startedMicros),
+    logIndex: null,
     principal: session.principal,
+    session: session.session,
+    target: session.target,
+    task: session.task,
+    reason: session.reason,
     connection: command.connection,
     command: command.command,
-    endedAt: endedMicros === null ? null : at(session, endedMicros),
-    durationMs: endedMicros === null ? null : (endedMicros - command.startedMicros) / 1000,
+    endedAt: endedMicros === null ? null : at(endedMicros),
+    durationMs: endedMicros === null ? null : (endedMicros - startedMicros) / 1000,
     text: command.text,
     textBytes: command.textBytes?.toString('base64') ?? null,
     parameters: command.parameters,
-    outcome: kind,
-    tag,
-    rows,
-    errorCode,
+    outcome: outcome.kind,
+    tag: outcome.tag,
+    rows: outcome.rows,
+    errorCode: outcome.errorCode,
     effects: facts?.effects ?? null,
     relations: facts?.relations ?? null,
     functions: facts?.functions ?? null,
-    review,
-    redactions,
+    review: command.review,
+    redactions: outcome.redactions,
+    details: null,
     programs: facts?.programs ?? null,
     paths: facts?.paths ?? null,
     destinations: facts?.destinations ?? null,
     parent: origin?.parent ?? null,
     how: origin?.how ?? null,
+    protocol: session.protocol,
+    kind: 'command',
+    time: at(startedMicros),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { EvidenceError } from '../error.ts';
 import type { Location } from '../location.ts';
-import { readCommands } from './commands.ts';
+import { readCommandBatches } from './commands.ts';
 import { EarliestFirst } from './earliest-first.ts';
 import { EntryEvents } from './entry-events.ts';
 import { readEntries } from './entries.ts';
@@ -12,26 +12,47 @@ import { commandEvent, unreadableEvent, type EvidenceEvent } from './event.ts';
 import { inRange, type EventFilter } from './filter.ts';
 import { recordingOf, type SessionSummary } from './sessions.ts';
 
+/** As `readEventBatches`, one by one. */
+export async function* readEvents(evidence: Location, filter: EventFilter): AsyncGenerator<EvidenceEvent> {
+  for await (const events of readEventBatches(evidence, filter)) yield* events;
+}
+
 /**
- * Events in order of time (a command's time is when it began).
+ * Events in order of time (a command's time is when it began), some at a time: to wait for each of very many costs more than to
+ * read it.
  * @throws EvidenceError `evidence-not-found`
  */
-export async function* readEvents(evidence: Location, filter: EventFilter): AsyncGenerator<EvidenceEvent> {
+export async function* readEventBatches(
+  evidence: Location,
+  filter: EventFilter,
+): AsyncGenerator<readonly EvidenceEvent[]> {
   const over = filter.from === undefined ? new Set<string>() : await closedBefore(evidence, filter.from);
   const entryEvents = new EntryEvents(filter);
   const commands = new EarliestFirst<EvidenceEvent>((event) => event.time);
+  const ofFilter = (event: EvidenceEvent): boolean => wanted(filter, event);
   for await (const logged of readEntries(evidence)) {
     const { entry } = logged;
     if (filter.to !== undefined && entry.time >= filter.to) break;
-    for await (const event of commands.before(entry.time)) if (wanted(filter, event)) yield event;
+    for await (const events of commands.before(entry.time)) yield events.filter(ofFilter);
     const event = entryEvents.take(logged);
-    if (event !== null && wanted(filter, event)) yield event;
+    if (event !== null && wanted(filter, event)) yield [event];
     if (entry.kind !== 'session.opened' || over.has(entry.session)) continue;
     const opened = entryEvents.session(entry.session);
     if (opened !== undefined) await commands.add(sessionEvents(evidence, opened));
   }
-  for await (const event of commands.before(filter.to ?? afterAllTimes))
-    if (wanted(filter, event)) yield event;
+  for await (const events of commands.before(filter.to ?? afterAllTimes)) yield events.filter(ofFilter);
+}
+
+/** Those of the log's entries alone, in order. @throws EvidenceError `evidence-not-found` */
+export async function* readEntryEvents(
+  evidence: Location,
+  filter: EventFilter,
+): AsyncGenerator<EvidenceEvent> {
+  const entryEvents = new EntryEvents(filter);
+  for await (const logged of readEntries(evidence)) {
+    const event = entryEvents.take(logged);
+    if (event !== null && wanted(filter, event)) yield event;
+  }
 }
 
 const afterAllTimes = '~';
@@ -42,16 +63,20 @@ export function wanted(filter: EventFilter, event: EvidenceEvent): boolean {
   return filter.outcome === undefined || filter.outcome === event.outcome;
 }
 
-async function* sessionEvents(evidence: Location, session: SessionSummary): AsyncGenerator<EvidenceEvent> {
+async function* sessionEvents(
+  evidence: Location,
+  session: SessionSummary,
+): AsyncGenerator<readonly EvidenceEvent[]> {
   let time = session.openedAt;
   try {
-    for await (const command of readCommands(recordingOf(evidence, session))) {
-      const event = commandEvent(session, command, command.outcome);
-      time = event.time;
-      yield event;
+    for await (const commands of readCommandBatches(recordingOf(evidence, session))) {
+      const events = commands.map((command) => commandEvent(session, command, command.outcome));
+      time = events.at(-1)!.time;
+      yield events;
     }
   } catch (error) {
-    yield unreadableEvent(session, time, error instanceof EvidenceError ? error.code : 'recording-damaged');
+    const code = error instanceof EvidenceError ? error.code : 'recording-damaged';
+    yield [unreadableEvent(session, time, code)];
   }
 }
 

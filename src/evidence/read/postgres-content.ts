@@ -33,12 +33,23 @@ const encodings: Readonly<Record<string, string>> = {
 export const encodingLabel = (clientEncoding: string): string | null =>
   encodings[clientEncoding.toUpperCase().replaceAll('-', '_')] ?? null;
 
+/** The last one that was used: nearly always the next one's too. */
+let last = { clientEncoding: 'UTF8', decoder: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }) };
+
+function decoderOf(clientEncoding: string): InstanceType<typeof TextDecoder> {
+  if (last.clientEncoding !== clientEncoding) {
+    const label = encodingLabel(clientEncoding) ?? 'utf-8';
+    last = { clientEncoding, decoder: new TextDecoder(label, { fatal: true, ignoreBOM: true }) };
+  }
+  return last.decoder;
+}
+
 /** `exact` is false when the text does not say what all bytes were. */
 export function decodeText(bytes: Buffer, clientEncoding: string): { text: string; exact: boolean } {
-  const label = encodingLabel(clientEncoding) ?? 'utf-8';
   try {
-    return { text: new TextDecoder(label, { fatal: true, ignoreBOM: true }).decode(bytes), exact: true };
+    return { text: decoderOf(clientEncoding).decode(bytes), exact: true };
   } catch {
+    last = { ...last, clientEncoding: '' }; // what it may have kept of these bytes, the next ones must not meet
     return { text: bytes.toString('utf8'), exact: false };
   }
 }

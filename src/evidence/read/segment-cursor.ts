@@ -2,19 +2,11 @@
  * Reads a session's recording record by record, from sealed and open segments alike, and can go on later when more has
  * been written. Holds one segment in memory.
  */
-import { promisify } from 'node:util';
-import { zstdDecompress } from 'node:zlib';
 import { listIfThere, within, type Location } from '../location.ts';
 import { openName, parseName, sealedName } from '../recording/layout.ts';
 import { measureSegment, readRecords, type SegmentRecord } from '../recording/records.ts';
 import { readIfThere } from '../regular-file.ts';
-
-/** No segment is near this; a file that claims to be is not one of ours. */
-export const largestSegmentBytes = 64 * 1024 * 1024;
-
-export type Decompress = (stored: Buffer) => Buffer | Promise<Buffer>;
-const inThreadPool = promisify(zstdDecompress);
-const decompress: Decompress = (stored) => inThreadPool(stored, { maxOutputLength: largestSegmentBytes });
+import { decompress, largestSegmentBytes, type Decompress } from './decompress.ts';
 
 export interface LoadedSegment {
   readonly bytes: Buffer;
@@ -35,6 +27,18 @@ export async function loadSegment(
     return { bytes: await inflate(stored), sealed: true };
   }
   return null;
+}
+
+/** Smaller memory may be part of one that others share. */
+const leastReleased = 128 * 1024;
+
+/**
+ * Gives the memory back at once; nothing may be read there any more. V8 counts such memory, and collects the whole heap whenever a
+ * few dozen megabytes of it have gone by.
+ */
+export function releaseSegment({ bytes: { buffer }, sealed }: LoadedSegment): void {
+  // Of an open one it is the file's, and whoever gave that may keep it.
+  if (sealed && buffer instanceof ArrayBuffer && buffer.byteLength >= leastReleased) buffer.transfer(0);
 }
 
 /** Numbers of the segments that are there, ascending. */

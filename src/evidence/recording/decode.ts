@@ -89,16 +89,10 @@ class Reader {
 
   #text(length: number): string {
     const start = this.#skip(length);
-    if (length < 24) {
-      let text = '';
-      for (let i = start; i < this.at; i++) {
-        const byte = this.#bytes[i]!;
-        if (byte > 0x7f) return decodeUtf8(this.#bytes.subarray(start, this.at));
-        text += String.fromCharCode(byte);
-      }
-      return text;
-    }
-    return decodeUtf8(this.#bytes.subarray(start, this.at));
+    return (
+      (length < 24 ? shortText(this.#bytes, start, this.at) : null) ??
+      decodeUtf8(this.#bytes.subarray(start, this.at))
+    );
   }
 
   #array(items: number, depth: number): Cbor[] {
@@ -130,6 +124,27 @@ class Reader {
 function count(value: number | bigint): number {
   if (typeof value === 'bigint') throw damaged('length out of range');
   return value;
+}
+
+/** By their bytes: the same few words stand in every record. */
+const shortTexts = Array.from({ length: 1024 }, () => '');
+
+/** Null: it is not ASCII. */
+function shortText(bytes: Buffer, start: number, end: number): string | null {
+  let sum = 0;
+  let all = 0;
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]!;
+    sum = (sum * 31 + byte) | 0;
+    all |= byte;
+  }
+  if (all > 0x7f) return null;
+  const place = sum & (shortTexts.length - 1);
+  const known = shortTexts[place]!;
+  let same = known.length === end - start ? 0 : -1;
+  while (same >= 0 && same < known.length)
+    same = known.charCodeAt(same) === bytes[start + same] ? same + 1 : -1;
+  return same >= 0 ? known : (shortTexts[place] = bytes.toString('latin1', start, end));
 }
 
 function decodeUtf8(bytes: Buffer): string {

@@ -120,11 +120,20 @@ const damaged = (what: string): EvidenceError =>
 
 /**
  * All records of a whole segment.
+ * @param endOfUnwanted where a record ends that is passed over; -1: it is wanted
  * @throws EvidenceError `recording-damaged` at the first bytes that are none
  */
-export function* readRecords(segment: Buffer): Generator<SegmentRecord> {
+export function* readRecords(
+  segment: Buffer,
+  endOfUnwanted: (segment: Buffer, at: number) => number = () => -1,
+): Generator<SegmentRecord> {
   let at = 0;
   while (at < segment.length) {
+    const end = endOfUnwanted(segment, at);
+    if (end !== -1) {
+      at = end;
+      continue;
+    }
     const item = decodeItem(segment, at);
     if (item === null) throw damaged('it ends inside a record');
     const record = parseRecord(item.value);

@@ -62,8 +62,8 @@ export class TaskHistory {
   readonly #reviews = new ReviewHistory();
 
   take(event: EvidenceEvent): void {
+    if (!isOfTask(event)) return;
     const { task, session, kind } = event;
-    if (task === null || session === null) return;
     this.#reviews.take(event);
     const of = this.#session(task, session, event);
     of.killed = killOf(event) ?? of.killed;
@@ -89,37 +89,9 @@ export class TaskHistory {
     return this.#tree.find(task);
   }
 
-  /** The event of a command as a step of its task; null when it is none. Reviews as far as they were told. */
+  /** As `stepOf`, with reviews as far as they were told. */
   step(event: EvidenceEvent): TaskStep | null {
-    const { task, session, kind, principal } = event;
-    if (kind !== 'command' || task === null || session === null) return null;
-    const { target, connection, command, parent, how, time, endedAt, durationMs, text, outcome } = event;
-    return {
-      task,
-      session,
-      target,
-      connection,
-      command,
-      parent,
-      how,
-      time,
-      endedAt,
-      durationMs,
-      text,
-      outcome,
-      by: principal && namedOf(principal),
-      result: event.errorCode ?? event.tag,
-      effects: event.effects ?? [],
-      redactions: event.redactions ?? 0,
-      review: this.#reviewOf(event.review),
-    };
-  }
-
-  #reviewOf(id: string | null): TaskStep['review'] {
-    const found = id === null ? undefined : this.#reviews.get(id);
-    if (found === undefined) return null;
-    const { review, outcome, requestedAt, endedAt, decisions } = found;
-    return { review, outcome, requestedAt, endedAt, decisions };
+    return stepOf(event, this.#reviews);
   }
 
   #session(task: string, session: string, { target }: EvidenceEvent): Growing {
@@ -134,22 +106,56 @@ export class TaskHistory {
   }
 }
 
+type OfTask = EvidenceEvent & { readonly task: string; readonly session: string };
+
+/** Other events are no task's business. */
+export const isOfTask = (event: EvidenceEvent): event is OfTask =>
+  event.task !== null && event.session !== null;
+
+/** The event of a command as a step of its task; null when it is none. */
+export function stepOf(event: EvidenceEvent, reviews: ReviewHistory): TaskStep | null {
+  if (event.kind !== 'command' || !isOfTask(event)) return null;
+  const { task, session, principal } = event;
+  const { target, connection, command, parent, how, time, endedAt, durationMs, text, outcome } = event;
+  return {
+    task,
+    session,
+    target,
+    connection,
+    command,
+    parent,
+    how,
+    time,
+    endedAt,
+    durationMs,
+    text,
+    outcome,
+    by: principal && namedOf(principal),
+    result: event.errorCode ?? event.tag,
+    effects: event.effects ?? [],
+    redactions: event.redactions ?? 0,
+    review: reviewOf(event.review, reviews),
+  };
+}
+
+function reviewOf(id: string | null, reviews: ReviewHistory): TaskStep['review'] {
+  const found = id === null ? undefined : reviews.get(id);
+  if (found === undefined) return null;
+  const { review, outcome, requestedAt, endedAt, decisions } = found;
+  return { review, outcome, requestedAt, endedAt, decisions };
+}
+
 /**
  * `tasks.json`: `{"v":1,"tasks":[TaskNode of TaskSession],"steps":[TaskStep]}`, steps in order of time; empty when nothing has
- * a task. The events are asked for twice, so that memory stays flat and a step comes with the review that followed it.
+ * a task.
+ * @param history has taken all events
+ * @param steps a line each, a comma and a newline between them, a newline before the first
  */
 export async function* tasksJson(
-  events: () => AsyncIterable<EvidenceEvent> | Iterable<EvidenceEvent>,
-): AsyncGenerator<string> {
-  const history = new TaskHistory();
-  for await (const event of events()) history.take(event);
-  yield `{"v":1,"tasks":${JSON.stringify(history.tree)},"steps":[`;
-  let before = '\n';
-  for await (const event of events()) {
-    const step = history.step(event);
-    if (step === null) continue;
-    yield `${before}${JSON.stringify(step)}`;
-    before = ',\n';
-  }
-  yield '\n]}\n';
+  history: TaskHistory,
+  steps: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(`{"v":1,"tasks":${JSON.stringify(history.tree)},"steps":[`);
+  yield* steps;
+  yield Buffer.from('\n]}\n');
 }

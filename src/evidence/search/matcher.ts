@@ -130,6 +130,9 @@ export class Matcher {
       return -1;
     }
     for (let at = from; at < end; at++) {
+      // Where no match has begun, and none begins: nothing depends on the byte before.
+      if (state === automaton.idle) while (at < end && table[256 + bytes[at]!] === automaton.idle) at++;
+      if (at === end) break;
       const byte = bytes[at]!;
       let reached = table[(state << 9) + 256 + byte]!;
       if (reached < 0) reached = automaton.step(state, byte, true);
@@ -173,7 +176,18 @@ export class Matcher {
   #lowered(bytes: Buffer, start: number, end: number): Buffer {
     if (this.#folded.length < end) this.#folded = Buffer.allocUnsafeSlow(Math.max(end, 65_536));
     const folded = this.#folded;
-    for (let at = start; at < end; at++) folded[at] = lowerCase[bytes[at]!]!;
+    let at = start;
+    // Four bytes at a time, where both lie on the boundaries of words.
+    const whole = (start + 3) & ~3;
+    if (bytes.byteOffset % 4 === 0 && whole < end) {
+      for (; at < whole; at++) folded[at] = lowerCase[bytes[at]!]!;
+      const words = (end - at) >> 2;
+      const from = new Int32Array(bytes.buffer, bytes.byteOffset + at, words);
+      const into = new Int32Array(folded.buffer, folded.byteOffset + at, words);
+      for (let i = 0; i < words; i++) into[i] = lowerCaseWord(from[i]!);
+      at += 4 * words;
+    }
+    for (; at < end; at++) folded[at] = lowerCase[bytes[at]!]!;
     return folded.subarray(0, end);
   }
 }
@@ -181,6 +195,13 @@ export class Matcher {
 const lowerCase = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte >= 65 && byte <= 90 ? byte | 0x20 : byte,
 );
+
+/** The same for each of four bytes: bit 7 tells of the lower seven whether they are over `@`, and whether over `Z`. */
+function lowerCaseWord(word: number): number {
+  const seven = word & 0x7f7f_7f7f;
+  const isUpper = (seven + 0x3f3f_3f3f) & ~(seven + 0x2525_2525) & ~word & 0x8080_8080;
+  return word | (isUpper >>> 2);
+}
 
 function placeOf(text: Buffer, literal: Buffer, from: number): number {
   const at = text.indexOf(literal, from);

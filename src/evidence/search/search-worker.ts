@@ -2,9 +2,9 @@
 import os from 'node:os';
 import { once } from 'node:events';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
-import { zstdDecompressSync } from 'node:zlib';
 import { EvidenceError } from '../error.ts';
-import { largestSegmentBytes, loadSegment, segmentsIn } from '../read/segment-cursor.ts';
+import { decompressHere } from '../read/decompress.ts';
+import { loadSegment, segmentsIn } from '../read/segment-cursor.ts';
 import { compileMatcher, type Matcher } from './matcher.ts';
 import type {
   GivenSegment,
@@ -14,30 +14,6 @@ import type {
   SearchRequest,
 } from './search-thread.ts';
 import { SessionSearch } from './session-search.ts';
-
-/** In this thread: the pool's are the data path's. A segment is of this size or less, so that one piece is enough. */
-const inflate = (stored: Buffer): Buffer =>
-  zstdDecompressSync(stored, { maxOutputLength: largestSegmentBytes, chunkSize: chunkOf(stored) });
-
-/** Room for what a frame says that it holds, within reason (RFC 8878, 3.1.1.1). */
-function chunkOf(stored: Buffer): number {
-  const [least, most] = [64 * 1024, 2 * 1024 * 1024];
-  if (stored.length < 14) return least;
-  const descriptor = stored[4]!;
-  const flag = descriptor >>> 6;
-  const single = (descriptor & 0x20) !== 0;
-  const at = 5 + (single ? 0 : 1) + [0, 1, 2, 4][descriptor & 3]!;
-  if (flag === 0 && !single) return least;
-  const size =
-    flag === 0
-      ? stored[at]!
-      : flag === 1
-        ? stored.readUInt16LE(at) + 256
-        : flag === 2
-          ? stored.readUInt32LE(at)
-          : most;
-  return Math.min(most, Math.max(least, size + 1));
-}
 
 /** Of this thread alone (Linux). A process that may not lower itself searches all the same. */
 function yieldToOthers(): void {
@@ -65,15 +41,19 @@ async function search(port: MessagePort, matcher: Matcher, job: SearchJob): Prom
     const given = once(port, 'message');
     tell({ kind: 'wanted', segment });
     const [{ stored }] = (await given) as [GivenSegment];
-    return stored === null ? null : inflate(Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength));
+    return stored === null
+      ? null
+      : decompressHere(Buffer.from(stored.buffer, stored.byteOffset, stored.byteLength));
   };
   const present = await segmentsIn(job.directory);
   const expected = Array.from({ length: job.segments }, (_, index) => index);
   let missing = 0;
   let failure: string | null = null;
   try {
+    // Decompressed here: the pool's threads are the data path's.
     for (const index of [...new Set([...present, ...expected])].toSorted((a, b) => a - b)) {
-      const bytes = (await loadSegment(job.directory, index, inflate))?.bytes ?? (await elsewhere(index));
+      const bytes =
+        (await loadSegment(job.directory, index, decompressHere))?.bytes ?? (await elsewhere(index));
       if (bytes === null) {
         missing++;
         continue;

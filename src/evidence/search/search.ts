@@ -8,7 +8,7 @@ import type { EventFilter } from '../read/filter.ts';
 import { within, type Location } from '../location.ts';
 import { sealedName } from '../recording/layout.ts';
 import { readIfThere } from '../regular-file.ts';
-import { largestSegmentBytes } from '../read/segment-cursor.ts';
+import { largestSegmentBytes } from '../read/decompress.ts';
 import { recordingOf, type SessionSummary, type Who } from '../read/sessions.ts';
 import { compileMatcher } from './matcher.ts';
 import { SearchThread, type SearchDone, type SearchRequest } from './search-thread.ts';

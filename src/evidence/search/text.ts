@@ -79,7 +79,7 @@ export class SearchText {
     const into = this.#bytes;
     let at = this.#length;
     // A few bytes go one by one: that costs less than the call.
-    if (size <= 32) for (let i = start; i < end; i++) into[at++] = bytes[i]!;
+    if (size <= 96) for (let i = start; i < end; i++) into[at++] = bytes[i]!;
     else into.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), at);
     this.#length += size;
   }

@@ -107,7 +107,9 @@ async function checkOriginals(
 function decompress(stored: Buffer, rawBytes: number): Buffer | null {
   if (rawBytes > maxRawBytes) return null;
   try {
-    return zstdDecompressSync(stored, { maxOutputLength: Math.max(rawBytes, 1) });
+    // In one piece; what says that it is longer, piece by piece.
+    const chunkSize = Math.min(Math.max(rawBytes + 1, 64 * 1024), 2 * 1024 * 1024);
+    return zstdDecompressSync(stored, { maxOutputLength: Math.max(rawBytes, 1), chunkSize });
   } catch {
     return null;
   }

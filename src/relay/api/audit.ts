@@ -12,7 +12,8 @@ import { formatStatement } from '../../evidence/bundle/manifest.ts';
 import { EvidenceError } from '../../evidence/error.ts';
 import { within, type Location } from '../../evidence/location.ts';
 import { readIfThere } from '../../evidence/regular-file.ts';
-import { readEvents } from '../../evidence/read/events.ts';
+import { format } from '../../evidence/export/formats.ts';
+import { readEventBatches } from '../../evidence/read/events.ts';
 import { readChannels } from '../../evidence/read/channels.ts';
 import { evidenceFiles, parseEvidencePath } from '../../evidence/read/files.ts';
 import { publishedSize } from '../../evidence/log/read.ts';
@@ -150,7 +151,7 @@ export function auditRoutes(app: FastifyInstance, options: AuditRoutesOptions): 
   app.get('/v1/audit/events', async (request, reply) => {
     const [reader, query] = await range(options, request);
     await reads.append(reader, 'export', query);
-    return sendLines(reply, readEvents(directory, query));
+    return sendText(reply, format(readEventBatches(directory, query), 'jsonl'));
   });
 
   app.get('/v1/audit/manifest', async (request) => {

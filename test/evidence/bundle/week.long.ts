@@ -18,10 +18,12 @@ const week = {
   commands: Number(process.env['HOOP_WEEK_COMMANDS'] ?? 1_000_000),
   resultBytes: 1500,
 };
-/** 316 MB were seen of 160 MB recorded, 334 MB of 490 MB: V8's own slack, not the record's length. */
-const memoryBytes = 400e6;
-/** An export writes each command down twice, as JSON and CSV: that, not the bytes recorded, is its cost (18,000 were seen). */
-const commandsPerCpuSecond = 9000;
+/** 206 to 260 MB were seen. */
+const memoryBytes = 300e6;
+/** Of a tenth of the week to all of it: were so little as 100 bytes of each command kept, it would be more. */
+const growthBytes = 100e6;
+/** Of recordings before compression. An export writes each command down four times, 3,200 bytes: that is most of its cost. */
+const bytesPerCpuSecond = 50e6;
 
 interface Measured {
   readonly cpuSeconds: number;
@@ -45,6 +47,11 @@ test('a week of work is exported and verified at speed, in flat memory', async (
   const out = await mkdtemp(path.join(tmpdir(), 'hoop-week-'));
   try {
     await using fixture = await EvidenceFixture.create();
+    // The same kind of week, a tenth of it: what memory an export takes whatever its length.
+    const { sessions, commands } = week;
+    await using smaller = await EvidenceFixture.create();
+    await recordWeek(smaller, { ...week, sessions: sessions / 10, commands: commands / 10 });
+    const least = run('export', smaller.directory, path.join(out, 'smaller.zip'));
     await recordWeek(fixture, week);
     let [rawBytes, storedBytes, entries] = [0, 0, 0];
     for await (const { entry } of readEntries(fixture.directory)) {
@@ -59,11 +66,16 @@ test('a week of work is exported and verified at speed, in flat memory', async (
     const file = path.join(out, 'week.zip');
     const written = run('export', fixture.directory, file);
     t.diagnostic(`${told('export', written, rawBytes)}; ${(statSync(file).size / 1e6).toFixed(0)} MB of ZIP`);
+    const lines = run('lines', fixture.directory, path.join(out, 'week.jsonl'));
+    t.diagnostic(told('JSON Lines', lines, rawBytes));
     const verified = run('verify', file, fixture.vkey);
     t.diagnostic(told('verify', verified, rawBytes));
-    const { rssBytes: most } = written.rssBytes > verified.rssBytes ? written : verified;
-    assert.ok(most < memoryBytes, `${(most / 1e6).toFixed(0)} MB of memory`);
-    assert.ok(week.commands / written.cpuSeconds > commandsPerCpuSecond, told('export', written, rawBytes));
+    for (const [what, measured] of Object.entries({ export: written, lines, verify: verified }))
+      assert.ok(measured.rssBytes < memoryBytes, told(what, measured, rawBytes));
+    const growth = written.rssBytes - least.rssBytes;
+    assert.ok(growth < growthBytes, `${(growth / 1e6).toFixed(0)} MB more than for a tenth`);
+    for (const [what, measured] of Object.entries({ export: written, lines }))
+      assert.ok(rawBytes / measured.cpuSeconds > bytesPerCpuSecond, told(what, measured, rawBytes));
     assert.ok(rawBytes / verified.cpuSeconds > 100e6, told('verify', verified, rawBytes));
   } finally {
     await rm(out, { recursive: true });

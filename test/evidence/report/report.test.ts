@@ -5,13 +5,14 @@ import fc from 'fast-check';
 import { Entry } from '../../../src/evidence/entry.ts';
 import type { Control } from '../../../src/evidence/report/control-counts.ts';
 import { controlDefinitions } from '../../../src/evidence/report/controls.ts';
-import { controlsJson, controlsMarkdown, controlsOf } from '../../../src/evidence/report/index.ts';
+import { ControlCounts, controlsJson, controlsMarkdown } from '../../../src/evidence/report/index.ts';
 import { namedOf } from '../../../src/evidence/report/person.ts';
 import { ReportBuilder, type AuditReport } from '../../../src/evidence/report/report.ts';
 import { shortened } from '../../../src/evidence/report/reviews.ts';
 import { SpreadSample } from '../../../src/evidence/report/sample.ts';
 import { TimelineCounter } from '../../../src/evidence/report/timeline.ts';
 import type { EvidenceEvent } from '../../../src/evidence/read/event.ts';
+import type { Report } from '../../../src/evidence/verify/index.ts';
 import { EvidenceFixture } from '../verify/fixture.ts';
 import { ana, event, history, lea, robot } from './events.ts';
 
@@ -19,6 +20,12 @@ function reportOf(events: readonly EvidenceEvent[]): AuditReport {
   const builder = new ReportBuilder();
   for (const each of events) builder.take(each);
   return builder.report({}, null);
+}
+
+function controlsOf(events: readonly EvidenceEvent[], verification: Report | null): Control[] {
+  const counts = new ControlCounts();
+  for (const each of events) counts.take(each);
+  return counts.controls(verification);
 }
 
 test('people, targets, denials, reviews, kills and gaps are counted from the events', () => {
@@ -150,7 +157,7 @@ const countOf = (controls: readonly Control[], id: string, shows: RegExp): numbe
 };
 
 test('controls count the records that bear on them, and refer to them', async () => {
-  const controls = await controlsOf(history, null);
+  const controls = controlsOf(history, null);
   assert.equal(countOf(controls, 'AC-3', /policy stopped/), 1);
   assert.equal(countOf(controls, 'AC-6', /change data/), 1, 'what was blocked did not run');
   assert.equal(countOf(controls, 'AC-6', /review of other/), 1);
@@ -200,7 +207,7 @@ test('proofs say what verification found: whole, damaged, or not asked for', asy
   await fixture.end(session);
   await fixture.log.checkpoint();
   const holds = async () => {
-    const controls = await controlsOf(history, await fixture.verify());
+    const controls = controlsOf(history, await fixture.verify());
     const held = (id: string, says: RegExp) =>
       controls.find((each) => each.id === id)?.proofs.find((each) => says.test(each.says))?.holds;
     return {
@@ -242,7 +249,7 @@ test('proofs say what verification found: whole, damaged, or not asked for', asy
 test('Markdown takes what people typed as data', async () => {
   const evil = { ...ana, email: '|<img src=x>`*[a](b)\n# x\u202e' };
   const text = [
-    ...controlsMarkdown(await controlsOf([event('login', 1, { principal: evil, logIndex: 1 })], null)),
+    ...controlsMarkdown(controlsOf([event('login', 1, { principal: evil, logIndex: 1 })], null)),
   ].join('');
   assert.match(text, /^# Controls/);
   assert.doesNotMatch(text, /[^\\]<img|\u202e|^# x/m);

@@ -2,7 +2,7 @@ import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { isWithinTask } from '../../../src/evidence/read/filter.ts';
 import type { EvidenceEvent } from '../../../src/evidence/read/event.ts';
-import { tasksJson } from '../../../src/evidence/report/index.ts';
+import { TaskHistory, tasksJson } from '../../../src/evidence/report/index.ts';
 import { namedOf } from '../../../src/evidence/report/person.ts';
 import { sessionsBelow, TaskTree, walk, type TaskNode } from '../../../src/evidence/report/task-tree.ts';
 import type { TaskSession, TaskStep } from '../../../src/evidence/report/tasks.ts';
@@ -10,7 +10,11 @@ import { ana, event, history, lea, robot } from './events.ts';
 
 async function document(events: readonly EvidenceEvent[]) {
   let text = '';
-  for await (const piece of tasksJson(() => events)) text += piece;
+  const whole = new TaskHistory();
+  for (const each of events) whole.take(each);
+  const steps = events.flatMap((each) => whole.step(each) ?? []).map((step) => JSON.stringify(step));
+  const lines = steps.length === 0 ? '' : `\n${steps.join(',\n')}`;
+  for await (const piece of tasksJson(whole, [Buffer.from(lines)])) text += String(piece);
   return JSON.parse(text) as { v: number; tasks: TaskNode<TaskSession>[]; steps: TaskStep[] };
 }
 

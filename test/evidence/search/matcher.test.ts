@@ -140,3 +140,20 @@ test('a pattern that goes back in other engines takes a step a byte; one that ne
   const shuffled = random.replaceAll(/(.)(.)/g, (pair, a, b) => (Math.random() < 0.5 ? pair : b + a + b));
   assert.throws(() => found({ text: states, regex: true, ignoreCase: false }, shuffled), /takes too long/);
 });
+
+test('in any case means ASCII letters, wherever they begin and whatever bytes stand around them', () => {
+  const all = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte).filter((byte) => byte !== 10));
+  const matcher = compileMatcher({ text: 'qed', regex: false, ignoreCase: true });
+  for (const needle of ['qed', 'QED', 'qEd', 'QeD', '1ED', 'Q\u0005d', 'q\u00c5d'])
+    for (let before = 0; before < 9; before++) {
+      const bytes = Buffer.concat([all.subarray(0, before), Buffer.from(needle, 'latin1'), all]);
+      const places: number[] = [];
+      matcher.find(bytes, 0, bytes.length, (start) => places.push(start));
+      assert.deepEqual(places, /^qed$/i.test(needle) ? [before] : []);
+      // Memory that begins between words, and a text that begins within it.
+      const within = Buffer.concat([Buffer.from('x'), bytes]).subarray(1);
+      const from: number[] = [];
+      matcher.find(within, before, within.length, (start) => from.push(start));
+      assert.deepEqual(from, places);
+    }
+});
