@@ -6,7 +6,8 @@
  * a value, and for no longer than 20 ms: then it is decided as it stands, masked if it is a finding already, delivered if it
  * is none. So a target that writes a card number digit by digit with pauses shows its first digits (and so does a terminal in
  * which somebody types one); what follows is read together with them, and the rest of the number is masked as soon as
- * it is one. The echo of a key does not wait at all: the time would be over before the next key.
+ * it is one. The echo of a key does not wait at all: the time would be over before the next key. Colours count for nothing
+ * there: a shell that highlights its line shows one character in dozens of bytes.
  *
  * Bytes may be anything: a value in a binary file is masked like one in a text, in place where the rule's mode keeps the
  * length. `fixed` and `hash` put their text there in a program's output, and mask in place (`redact`) in a terminal, where
@@ -17,7 +18,7 @@ import type { Masking, OutputStream, RedactionPlace } from '../../../gate/maskin
 import { ProgramOutput } from './program-output.ts';
 import { TerminalOutput } from './terminal-output.ts';
 
-/** Bytes that a terminal writes when a key is echoed: the character, and what moves the cursor around it. */
+/** Bytes of text that a terminal writes when a key is echoed: the character, and some that are drawn once more around it. */
 const echoBytes = 8;
 /** Keys whose echo may still come. */
 const mostKeys = 256;
@@ -67,8 +68,9 @@ export class MaskedStream {
   /** Takes the next bytes, which are the stream's from now on: they may be changed in place, and delivered. */
   push(chunk: Buffer): void {
     const waits = this.#output.push(chunk);
-    if (waits !== 'nothing' && this.#keys > 0 && chunk.length <= echoBytes) {
-      this.#keys--;
+    const echo = this.#keys > 0 && this.#output.textBytes <= echoBytes;
+    if (echo) this.#keys--;
+    if (echo && waits !== 'nothing') {
       this.end();
       return;
     }
