@@ -38,17 +38,20 @@ export interface MaskedStreamOptions {
   redacted(rule: number, place: RedactionPlace, bytes: Uint8Array, start: number, end: number): void;
   /** The bytes are the receiver's. Must not call `push`. */
   deliver(bytes: Buffer): void;
+  /** Masking failed: of this stream nothing is delivered any more. Called once, from within a call or the clock's work. */
+  failed(error: unknown): void;
   /** Does `work` after so many milliseconds unless the function that it returns is called before. */
   after(ms: number, work: () => void): () => void;
 }
 
-/** One stream of one command. What masking throws, `push`, `end` and the clock's work throw; nothing is delivered behind it. */
+/** One stream of one command. */
 export class MaskedStream {
   readonly #options: MaskedStreamOptions;
   readonly #output: ProgramOutput | TerminalOutput;
   /** Stops the clock of the tail that waits; null when none does. */
   #stop: (() => void) | null = null;
   #keys = 0;
+  #failed = false;
 
   constructor(options: MaskedStreamOptions) {
     this.#options = options;
@@ -67,11 +70,22 @@ export class MaskedStream {
 
   /** Takes the next bytes, which are the stream's from now on: they may be changed in place, and delivered. */
   push(chunk: Buffer): void {
+    this.#guarded(() => this.#push(chunk));
+  }
+
+  /** Nothing follows, or nobody is there to deliver to: everything is decided, and no clock runs. */
+  end(): void {
+    this.#unwind();
+    this.#guarded(() => this.#output.settle());
+  }
+
+  #push(chunk: Buffer): void {
     const waits = this.#output.push(chunk);
     const echo = this.#keys > 0 && this.#output.textBytes <= echoBytes;
     if (echo) this.#keys--;
     if (echo && waits !== 'nothing') {
-      this.end();
+      this.#unwind();
+      this.#output.settle();
       return;
     }
     // The clock runs for the oldest byte: only when that was decided does it start again.
@@ -79,15 +93,21 @@ export class MaskedStream {
     if (waits !== 'nothing') this.#stop ??= this.#options.after(heldMs, () => this.#settle());
   }
 
-  /** Nothing follows, or nobody is there to deliver to: everything is decided, and no clock runs. */
-  end(): void {
-    this.#unwind();
-    this.#output.settle();
-  }
-
   #settle(): void {
     this.#stop = null;
-    this.#output.settle();
+    this.#guarded(() => this.#output.settle());
+  }
+
+  /** Where masking stopped half-way, what was found and not masked yet would be delivered by the next attempt. */
+  #guarded(work: () => void): void {
+    if (this.#failed) return;
+    try {
+      work();
+    } catch (error) {
+      this.#failed = true;
+      this.#unwind();
+      this.#options.failed(error);
+    }
   }
 
   #unwind(): void {
