@@ -20,6 +20,7 @@ const texts: Readonly<Record<SessionEnd, string>> = {
   disconnected: 'session ended: the relay lost this connection for too long',
   'relay-stopped': 'session ended: the relay stopped',
   'evidence-failed': 'session ended: the relay could not record it',
+  'masking-failed': 'session ended: the relay could not mask what came',
   interrupted: 'session ended: the relay was interrupted',
   'target-unreachable': 'session ended: the relay could not reach the target',
 };

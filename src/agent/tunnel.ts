@@ -32,6 +32,7 @@ const sessionEnds: Readonly<Record<SessionEnd, true>> = {
   'target-unreachable': true,
   'relay-stopped': true,
   'evidence-failed': true,
+  'masking-failed': true,
   interrupted: true,
 };
 export const isSessionEnd = (text: string): text is SessionEnd => Object.hasOwn(sessionEnds, text);

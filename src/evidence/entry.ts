@@ -305,6 +305,7 @@ const SessionClosed = z.object({
     'target-unreachable',
     'relay-stopped',
     'evidence-failed',
+    'masking-failed',
     'interrupted',
   ]),
   /** Null when nothing was recorded. */

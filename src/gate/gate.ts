@@ -115,6 +115,11 @@ export interface ConnectionGate {
   /** All of `found` were masked, as `redacted`; before the first is changed. In bulk: no object for a redaction. */
   redactedRows(command: number, found: RowFindings): void;
   outcome(command: number, outcome: Outcome): void;
+  /**
+   * Masking failed, so that nobody knows what its value or stream holds: nothing more of that may be delivered. The session
+   * ends; what was recorded before is still released, and what its connections say last.
+   */
+  maskingFailed(error: unknown): void;
   /** See the opening comment. Asking twice before the release is one release. */
   whenRecorded(releasable: Releasable): void;
   /** The connection is over; nothing follows. `reason` is a literal code, for the record. */

@@ -354,6 +354,10 @@ export class GatedConnection implements ConnectionGate {
     }
   }
 
+  maskingFailed(error: unknown): void {
+    this.#session.maskingFailed(error);
+  }
+
   whenRecorded(releasable: Releasable): void {
     if (this.#blocking > 0) {
       this.#postponed.add(releasable);

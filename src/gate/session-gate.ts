@@ -44,6 +44,8 @@ export interface SessionGateOptions {
   readonly schedule: (flush: () => void) => void;
   /** Recording failed: end the session. Called once; after it nothing is released. */
   readonly onFailure: (error: Error) => void;
+  /** Masking failed: end the session, whose last words are recorded and released. */
+  readonly onMaskingFailure: (error: Error) => void;
   /** Runs after each release, when all connections have written: the tunnel sends the tick's frames. */
   readonly onReleased: () => void;
 }
@@ -172,7 +174,11 @@ export class SessionGate {
   fail(error: unknown): void {
     if (this.#stopped) return;
     this.stop();
-    this.#options.onFailure(error instanceof Error ? error : new Error(String(error)));
+    this.#options.onFailure(asError(error));
+  }
+
+  maskingFailed(error: unknown): void {
+    if (!this.#stopped) this.#options.onMaskingFailure(asError(error));
   }
 
   #release(): void {
@@ -196,3 +202,5 @@ export class SessionGate {
     );
   }
 }
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));

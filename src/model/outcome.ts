@@ -25,4 +25,5 @@ export type SessionEnd =
   | 'target-unreachable' // the target did not answer, or refused the relay's credential
   | 'relay-stopped' // drain
   | 'evidence-failed' // recorder could not write
+  | 'masking-failed' // what a rule names could have been shown
   | 'interrupted'; // the relay was killed; said by recovery

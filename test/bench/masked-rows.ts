@@ -209,6 +209,7 @@ async function rowsPath(directory: string): Promise<(given: Answer) => Promise<n
     nowMs: () => systemClock.monotonicMs(),
     schedule: () => undefined,
     onFailure,
+    onMaskingFailure: onFailure,
     onReleased: () => undefined,
   });
   const [client, target] = [new Ends(), new Ends()];

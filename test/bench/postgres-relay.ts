@@ -78,6 +78,9 @@ class CopyingGate implements ConnectionGate {
   outcome(): void {
     this.outcomes++;
   }
+  maskingFailed(error: unknown): void {
+    throw error;
+  }
   whenRecorded(releasable: Releasable): void {
     this.asked = releasable;
   }

@@ -79,6 +79,7 @@ function gateWith(cedar: string, overrides: Partial<SessionGateOptions> = {}) {
     },
     schedule: (flush) => scheduled.push(flush),
     onFailure: (error) => failures.push(error),
+    onMaskingFailure: (error) => failures.push(error),
     onReleased: () => undefined,
     ...overrides,
   });

@@ -40,6 +40,7 @@ function gateWith(durability: 'process' | 'disk', failing?: Set<string>) {
   const events: string[] = [];
   const scheduled: (() => void)[] = [];
   const failures: Error[] = [];
+  const maskingFailures: Error[] = [];
   const tally = {
     commands: { succeeded: 0, failed: 0, blocked: 0, cancelled: 0, unknown: 0 },
     bytesToClient: 0,
@@ -60,6 +61,7 @@ function gateWith(durability: 'process' | 'disk', failing?: Set<string>) {
     tally,
     schedule: (flush) => scheduled.push(flush),
     onFailure: (error) => failures.push(error),
+    onMaskingFailure: (error) => maskingFailures.push(error),
     onReleased: () => events.push('released'),
   });
   const releasable = (name: string) => ({
@@ -67,7 +69,7 @@ function gateWith(durability: 'process' | 'disk', failing?: Set<string>) {
     release: () => void events.push(`release ${name}`),
   });
   const tick = () => scheduled.splice(0).forEach((flush) => flush());
-  return { gate, events, failures, syncs, releasable, tick, scheduled };
+  return { gate, events, failures, maskingFailures, syncs, releasable, tick, scheduled };
 }
 
 const text = Buffer.from('select 1');
@@ -98,6 +100,20 @@ test('a failed write releases nothing, then or later, and is told once', () => {
   gate.flush();
   assert.deepEqual(events, ['command 1 1']);
   assert.equal(failures.length, 1);
+});
+
+test('masking that failed is told; what was recorded is released, and so is what is said last', () => {
+  const { gate, events, failures, maskingFailures, releasable, tick } = gateWith('process');
+  const connection = gate.connection();
+  connection.output(1, Buffer.from('masked'));
+  connection.whenRecorded(releasable('a'));
+  connection.maskingFailed(new Error('a fault in a detector'));
+  tick();
+  assert.deepEqual(events.slice(1), ['flush', 'stage a', 'release a', 'released']);
+  assert.deepEqual([failures.length, maskingFailures.length], [0, 1]);
+  gate.stop();
+  connection.maskingFailed(new Error('once more'));
+  assert.equal(maskingFailures.length, 1, 'not after the end');
 });
 
 for (const [verb, use] of [

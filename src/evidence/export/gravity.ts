@@ -26,6 +26,7 @@ const byKind: Readonly<Record<string, Gravity>> = {
 export function gravityOf({ kind, outcome }: EvidenceEvent): Gravity {
   if (kind === 'command')
     return outcome === 'blocked' ? 'medium' : outcome === 'failed' ? 'low' : 'informational';
-  if (kind === 'session.closed') return outcome === 'evidence-failed' ? 'critical' : 'informational';
+  if (kind === 'session.closed')
+    return outcome === 'evidence-failed' || outcome === 'masking-failed' ? 'critical' : 'informational';
   return Object.hasOwn(byKind, kind) ? byKind[kind]! : 'informational';
 }

@@ -130,6 +130,7 @@ const failures: ReadonlySet<string> = new Set([
   'cancelled',
   'rejected',
   'evidence-failed',
+  'masking-failed',
 ]);
 const failedKinds: ReadonlySet<string> = new Set(['command.blocked', 'review.refused', 'gap', 'unreadable']);
 

@@ -309,6 +309,11 @@ const recordGeneration: ControlDefinition = {
       only: endedBy('evidence-failed'),
     },
     {
+      shows: 'sessions that were ended because values in them could not be masked',
+      kinds: ['session.closed'],
+      only: endedBy('masking-failed'),
+    },
+    {
       shows: 'sessions that the end of the relay interrupted',
       kinds: ['session.closed'],
       only: endedBy('interrupted', 'relay-stopped'),

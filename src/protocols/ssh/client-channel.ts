@@ -9,7 +9,9 @@ import type { CommandFacts } from '../../model/command-facts.ts';
 export interface Running {
   signal(name: string): void;
   resize(window: Window): void;
-  abandon(why: 'disconnected' | 'session-ended'): void;
+  /** @param told to the client where its channel can carry it; null: nothing */
+  abandon(why: 'disconnected' | 'session-ended', told: string | null): void;
+  readonly closed: Promise<void>;
 }
 
 export interface SessionChannelOptions {
@@ -80,7 +82,7 @@ export function serveSessionChannel(session: Session, options: SessionChannelOpt
     if (inexact.test(name)) return void answer(reject);
     start('subsystem', name, accept);
   });
-  session.on('close', () => running?.abandon('disconnected'));
+  session.on('close', () => running?.abandon('disconnected', null));
 }
 
 /** Absent where the client wants no reply. */

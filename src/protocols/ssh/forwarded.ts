@@ -60,6 +60,7 @@ export class Forwarded implements Releasable {
   signal(): void {}
   resize(): void {}
 
+  /** Its bytes are another protocol's: nothing can be told in it. */
   abandon(why: 'disconnected' | 'session-ended'): void {
     if (this.#over) return;
     if (this.#held) this.#gate.withdraw(this.#command, why);

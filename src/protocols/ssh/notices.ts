@@ -2,6 +2,7 @@
 import { HoopError } from '../../errors.ts';
 import type { FinalVerdict, ReviewNotice } from '../../gate/gate.ts';
 import type { Refusal } from './program.ts';
+import { endedNotice } from './terminal/notices.ts';
 
 export const line = (text: string): Buffer => Buffer.from(`hoop: ${text.replaceAll(/\p{Cc}/gu, '?')}\r\n`);
 
@@ -29,6 +30,10 @@ export function loss(error: unknown): Refusal {
   const { message, hint = null, code } = error;
   return { kind: 'unreachable', message, hint, code };
 }
+
+/** The session ends, and what runs in it; on a terminal a line of its own. */
+export const ending = (why: string, terminal: boolean): Buffer =>
+  terminal ? endedNotice(why) : line(`${why}.`);
 
 export const withdrawal: Refusal = {
   kind: 'cancelled',

@@ -1,6 +1,6 @@
 /** A program without a terminal: what it writes is masked; what it reads the target gets as it is, and the record masked. */
 import type { Inspection, InspectionEnds } from './inspection.ts';
-import { MaskedStream } from './masking/masked-stream.ts';
+import { MaskedStream, type MaskedStreamOptions } from './masking/masked-stream.ts';
 
 export class OutputInspection implements Inspection {
   readonly blocked = false;
@@ -51,16 +51,24 @@ export function maskedOutput(
   stream: 'output' | 'error-output',
   deliver: (bytes: Buffer) => void = () => undefined,
 ): MaskedStream {
-  return new MaskedStream({
+  const failed = (error: unknown): void => gate.maskingFailed(error);
+  const options: MaskedStreamOptions = {
     masking: gate.masking!,
     terminal: window !== null,
     stream,
     after,
+    failed,
     redacted: (rule, place, bytes, start, end) => gate.redacted(command, rule, place, bytes, start, end),
     deliver: (bytes) => {
       if (stream === 'output') toClient(gate.output(command, bytes));
       else errorToClient(gate.errorOutput(command, bytes));
       deliver(bytes);
     },
-  });
+  };
+  try {
+    return new MaskedStream(options);
+  } catch (error) {
+    failed(error);
+    throw error;
+  }
 }

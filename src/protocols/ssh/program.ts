@@ -9,7 +9,7 @@ import type { ConnectionGate, FinalVerdict, GivenCommand, Releasable } from '../
 import type { CommandFacts } from '../../model/command-facts.ts';
 import type { Outcome } from '../../model/outcome.ts';
 import type { Inspection, MakeInspection, Time } from './inspection.ts';
-import { denial, heldText, loss, refusalText, withdrawal } from './notices.ts';
+import { denial, ending, heldText, loss, refusalText, withdrawal } from './notices.ts';
 import { Outlet } from './outlet.ts';
 import { readableWindow } from './window.ts';
 
@@ -103,6 +103,8 @@ export class Program implements Releasable {
   readonly #typed: Buffer[] = [];
   #clientEnded = false;
   #over = false;
+  /** Why the session ends. */
+  #told: string | null = null;
   #status: ExitStatus | null = null;
   #last: { status: ExitStatus; refusal: Refusal | null } | null = null;
   #lastStaged = false;
@@ -142,9 +144,10 @@ export class Program implements Releasable {
     this.#gate.whenRecorded(this);
   }
 
-  /** The client's channel is gone, or the session ends. */
-  abandon(why: 'disconnected' | 'session-ended'): void {
+  /** The client's channel is gone, or the session ends, of which it is `told` why. */
+  abandon(why: 'disconnected' | 'session-ended', told: string | null = null): void {
     if (this.#over) return;
+    this.#told = told;
     if (this.#held) {
       this.#withdraw(why);
       return;
@@ -336,6 +339,7 @@ export class Program implements Releasable {
     } catch {
       // It may be what failed: then nothing more of it is delivered, and the end is told all the same.
     }
+    if (this.#told !== null) this.#tell(ending(this.#told, this.#window !== null));
     this.#gate.outcome(this.#command, outcome);
     this.#gate.closed(refusal?.kind ?? 'ended');
     this.#last = { status: refusal === null ? (this.#status ?? lost) : exitOf(refusal), refusal };

@@ -40,8 +40,8 @@ export interface SshRelayOptions {
 export interface SshRelay {
   /** Both sides are closed and every command has its outcome. Never rejects. */
   readonly closed: Promise<void>;
-  /** Ends it: what runs is stopped, what was not recorded is not delivered. Idempotent. */
-  fail(): void;
+  /** Ends it: what runs is stopped and told `why`, what was not recorded is not delivered. Idempotent. */
+  fail(why: string): void;
 }
 
 /** Serves one connection of a client. */
@@ -85,10 +85,12 @@ class RelayedConnection implements SshRelay {
     server.injectSocket(this.#stream as never);
   }
 
-  fail(): void {
-    this.#end('session-ended');
-    this.#connection?.end();
-    setImmediate(() => this.#stream.destroy());
+  fail(why: string): void {
+    const running = [...this.#running];
+    this.#end('session-ended', why);
+    // Each says its last word when that is recorded. No DISCONNECT follows: OpenSSH would go at once, and show nothing that it
+    // has not written yet. Whoever stays all the same is cut off by the end of the session's tunnel.
+    void Promise.all(running.map(({ closed }) => closed)).then(() => this.#stream.end());
   }
 
   #serve(connection: Connection): void {
@@ -144,15 +146,15 @@ class RelayedConnection implements SshRelay {
   #lost(): void {
     if (this.#ended) return;
     setImmediate(() => {
-      for (const running of this.#running) running.abandon('session-ended');
+      for (const running of this.#running) running.abandon('session-ended', null);
       this.#connection?.end();
     });
   }
 
-  #end(why: 'disconnected' | 'session-ended'): void {
+  #end(why: 'disconnected' | 'session-ended', told: string | null = null): void {
     if (this.#ended) return;
     this.#ended = true;
-    for (const running of this.#running) running.abandon(why);
+    for (const running of this.#running) running.abandon(why, told);
     this.#target?.then(
       (target) => target.close(),
       () => undefined,

@@ -124,6 +124,7 @@ export class LiveSession {
       nowMs: () => options.clock.monotonicMs(),
       schedule: (flush) => this.#schedule(flush),
       onFailure,
+      onMaskingFailure: (error) => void this.end('masking-failed', error),
       onReleased: () => this.#tunnel?.flush(),
     });
     this.#deadline = setTimeout(() => void this.end('deadline'), remainingMs).unref();
@@ -236,8 +237,14 @@ export class LiveSession {
     for (const connection of this.#connections) connection.fail(why);
     this.gate.flush();
     this.#tunnel?.flush();
+    const said = Promise.race([
+      Promise.all(closed),
+      new Promise((resolve) => setTimeout(resolve, farewellMs)),
+    ]);
+    // There the last words wait for the disk; else they went with the flush.
+    if (this.#options.durability === 'disk') await said;
     for (const socket of [this.#tunnel, ...this.#sockets]) socket?.close(why);
-    await Promise.race([Promise.all(closed), new Promise((resolve) => setTimeout(resolve, farewellMs))]);
+    await said;
     this.gate.stop();
     const recording = await this.#recorder.close();
     await this.#options.onEnded(this, why, recording);

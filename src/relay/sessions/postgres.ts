@@ -22,6 +22,7 @@ import { RelayError } from '../error.ts';
 import { lentMemory } from '../../system/lent-reads.ts';
 import type { RelayLogger } from '../logging.ts';
 import type { RelayMetrics } from '../metrics.ts';
+import { endText } from './end-text.ts';
 import type { ServedConnection, SessionProtocol } from './protocol.ts';
 
 export interface PostgresProtocolOptions {
@@ -147,17 +148,10 @@ const startupTimedOut: PeerError = {
 
 /** 57P01 admin_shutdown: clients reconnect or give up, as they would with a server that stops. */
 function endOf(why: SessionEnd): PeerError {
-  const texts: Partial<Record<SessionEnd, string>> = {
-    deadline: 'the session has reached its deadline',
-    killed: 'the session was ended by somebody with the right to',
-    'access-ended': 'the sign-in of this session has ended, or policy no longer allows it',
-    'relay-stopped': 'the relay is stopping',
-    'evidence-failed': 'the record of this session cannot be written, so the session ends',
-  };
   const sqlstate = why === 'evidence-failed' ? '58030' : '57P01';
   return {
     sqlstate,
-    message: texts[why] ?? 'the session has ended',
+    message: endText(why),
     hint: 'Open a new one with: hoop connect',
   };
 }

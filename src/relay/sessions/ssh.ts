@@ -18,6 +18,7 @@ import { RelayError } from '../error.ts';
 import { pinnedKeys } from '../host-keys.ts';
 import type { RelayLogger } from '../logging.ts';
 import type { RelayMetrics } from '../metrics.ts';
+import { endText } from './end-text.ts';
 import { loginOf } from './grants.ts';
 import { hopOf } from './ssh-hops.ts';
 import type { ServedConnection, SessionProtocol } from './protocol.ts';
@@ -80,7 +81,7 @@ export function sshProtocol(options: SshProtocolOptions): SessionProtocol {
         hostKey,
         ...shared,
       });
-      return { closed: relay.closed, fail: () => relay.fail() };
+      return { closed: relay.closed, fail: (why) => relay.fail(endText(why)) };
     },
     exec: (client, asked, gate) => {
       metrics.tally.connections++;

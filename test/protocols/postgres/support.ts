@@ -281,6 +281,10 @@ export class NotingGate implements ConnectionGate {
     this.commands.find((noted) => noted.command === command)!.outcomes.push(outcome);
   }
 
+  maskingFailed(error: unknown): void {
+    throw error;
+  }
+
   whenRecorded(releasable: Releasable): void {
     if (this.#asked.size === 0 && !this.manual) setImmediate(() => this.release());
     this.#asked.add(releasable);

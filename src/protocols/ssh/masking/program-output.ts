@@ -11,6 +11,7 @@ const sliceBytes = 60 * 1024;
 export class ProgramOutput {
   /** Of no meaning here. */
   columns = 0;
+  readonly textBytes = Number.POSITIVE_INFINITY;
   readonly #options: MaskedStreamOptions;
   readonly #live: LiveText;
   #window = Buffer.allocUnsafeSlow(4096);

@@ -52,6 +52,7 @@ export class TerminalOutput implements TerminalEvents {
   #offset = 0;
   /** A carriage return came, and not yet what follows it. */
   #returned = false;
+  #textBytes = 0;
 
   constructor(options: MaskedStreamOptions) {
     this.#options = options;
@@ -62,7 +63,13 @@ export class TerminalOutput implements TerminalEvents {
     this.#shadows = [this.#joined, this.#apart, this.#strings];
   }
 
+  /** Of the last push: bytes that stand on the screen or in a title. */
+  get textBytes(): number {
+    return this.#textBytes;
+  }
+
   push(chunk: Buffer): Waiting {
+    this.#textBytes = 0;
     let waiting: Waiting = 'nothing';
     let untouched = true;
     for (let at = 0; at < chunk.length; at += sliceBytes) {
@@ -157,6 +164,7 @@ export class TerminalOutput implements TerminalEvents {
   // ---- what the bytes mean ----
 
   text(bytes: Uint8Array, start: number, end: number): void {
+    this.#textBytes += end - start;
     this.#return();
     this.#joined.write(bytes, start, end);
     this.#apart.write(bytes, start, end);
@@ -190,6 +198,7 @@ export class TerminalOutput implements TerminalEvents {
       this.#joined.eraseToEnd();
       this.#apart.eraseToEnd();
     } else if (final === 0x62) {
+      this.#textBytes += Math.min(count, mostRepeats);
       this.#joined.repeat(Math.min(count, mostRepeats));
       this.#apart.repeat(Math.min(count, mostRepeats));
     }
@@ -201,6 +210,7 @@ export class TerminalOutput implements TerminalEvents {
   }
 
   stringText(bytes: Uint8Array, start: number, end: number): void {
+    this.#textBytes += end - start;
     this.#strings.write(bytes, start, end);
   }
 

@@ -27,9 +27,12 @@ const parseMs = 20;
  * next read, and say nothing until a key is pressed.
  */
 const clearMs = 50;
+/** On a busy machine that is too short for some: who begins no new line after the signal, and is sent no key, gets it once more. */
+const againMs = 500;
 const promptLimit = 200;
 
 const interruptByte = Buffer.from([0x03]);
+const lineFeed = 0x0a;
 const pasteEcho = '^[[200~';
 
 export class TerminalLines {
@@ -52,6 +55,7 @@ export class TerminalLines {
   #pasteIsText: boolean | null = null;
   #cancelParse: (() => void) | null = null;
   #cancelWait: (() => void) | null = null;
+  #cancelAgain: (() => void) | null = null;
 
   constructor(size: TerminalSize, time: LineTime, owner: LineOwner) {
     this.#time = time;
@@ -73,6 +77,8 @@ export class TerminalLines {
   /** Everything that is delivered to the client's terminal, the owner's own notices too. `bytes` are copied. */
   output(bytes: Uint8Array): void {
     if (this.#state === 'closed') return;
+    // A line editor that missed it may still be drawing the line.
+    if (bytes.includes(lineFeed)) this.#cancelAgain?.();
     this.#screen.write(bytes);
     this.#echo.output();
     this.#line.answered();
@@ -86,6 +92,7 @@ export class TerminalLines {
   /** What the client sent. `bytes` are copied. */
   input(bytes: Uint8Array): void {
     if (this.#state === 'closed') return;
+    this.#cancelAgain?.();
     for (const key of this.#keys.push(bytes)) {
       this.#queue.push(key);
       this.#waitingBytes += key.bytes.length;
@@ -119,6 +126,7 @@ export class TerminalLines {
     this.#state = 'closed';
     this.#cancelParse?.();
     this.#cancelWait?.();
+    this.#cancelAgain?.();
     this.#queue = [];
     this.#passing = [];
     this.#waitingBytes = 0;
@@ -275,6 +283,8 @@ export class TerminalLines {
       this.#state = 'open';
       this.#passing.push(interrupt);
       this.#line.next();
+      if (this.#queue.length === 0)
+        this.#cancelAgain = this.#time.after(againMs, () => this.#owner.forward(interrupt));
       this.#pump();
     });
   }

@@ -35,6 +35,11 @@ export function withdrawnNotice(): Buffer {
   return notice(yellow, 'withdrawn');
 }
 
+/** The session ends, and with it what runs here. */
+export function endedNotice(why: string): Buffer {
+  return notice(red, why);
+}
+
 /** Names of policies and people are configuration, and still nothing that steers a terminal goes out. */
 function notice(colour: string, text: string): Buffer {
   const printable = text.replace(/\p{C}/gu, '?').slice(0, 2000);

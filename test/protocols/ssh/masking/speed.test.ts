@@ -24,6 +24,7 @@ test('speed of output without findings, and of one key', (t) => {
         masking: maskingOf(detect),
         terminal,
         redacted: () => assert.fail('nothing is found'),
+        failed: (error) => assert.fail(String(error)),
         deliver: (bytes) => void (delivered += bytes.length),
         after: () => () => undefined,
       });

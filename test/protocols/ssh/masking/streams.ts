@@ -51,6 +51,9 @@ export class Stream {
         assert.equal(original.length, place.length);
         this.redactions.push({ place, original });
       },
+      failed: (error) => {
+        throw error;
+      },
       deliver: (bytes) => {
         assert.ok(bytes.length > 0, 'nothing empty is delivered');
         this.delivered.push(bytes);

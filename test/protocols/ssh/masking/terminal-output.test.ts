@@ -62,6 +62,36 @@ test('the echo of a key does not wait, and what it becomes is masked all the sam
   assert.ok(!shown.includes('example.com'), shown);
 });
 
+test('nor does one that a shell colours, or draws with what stands around it: fish', () => {
+  const stream = new Stream({ terminal: true, detect: ['email'] });
+  const after = '\x1b[30m\x1b(B\x1b[m';
+  stream.stream.typed(4);
+  const pieces = [
+    `v\r\x1b[35C${after}`,
+    `\x1b[36m\x1b[4ma\x1b[38;5;240m\x1b[24mr/log\r\x1b[40C${after}`,
+    `\b\x1b[91ma${after}`,
+  ];
+  for (const piece of pieces) {
+    stream.push(piece);
+    assert.equal(stream.waits, false, JSON.stringify(piece));
+  }
+  assert.equal(stream.text, pieces.join(''));
+});
+
+test('as many pieces as keys are their echo, and a piece with more text is none: it waits', () => {
+  const stream = new Stream({ terminal: true });
+  stream.stream.typed(2);
+  // decided at once, and the echo of a key all the same
+  stream.push(' ').push('\r\n').push('\x1b[31m4\x1b[m');
+  assert.deepEqual([stream.text, stream.waits], [' \r\n\x1b[31m', true]);
+  assert.equal(stream.push(card.slice(1)).end(), ` \r\n\x1b[31m*\x1b[m${'*'.repeat(15)}`);
+  for (const piece of [card.slice(0, 9), '4\x1b[8b', '\x1b]0;411111111']) {
+    const other = new Stream({ terminal: true });
+    other.stream.typed(1);
+    assert.equal(other.push(piece).waits, true, JSON.stringify(piece));
+  }
+});
+
 test('what is not seen does not take a value apart, wherever it stands', () => {
   for (const between of invisible)
     for (let at = 1; at < card.length; at++) {

@@ -112,6 +112,30 @@ test('deny: the line does not go, Ctrl-C does, and what waited behind it is gone
   assert.equal(scripted.forwarded, 'rm -rf /\x03df\r');
 });
 
+for (const [name, answer, expected] of [
+  ['a line editor that says nothing to Ctrl-C gets it once more', () => undefined, '\x03\x03'],
+  [
+    'nor does it answer by drawing the line',
+    (scripted: ScriptedTerminal) => scripted.shows('\r$ reboot'),
+    '\x03\x03',
+  ],
+  ['not when it answered', (scripted: ScriptedTerminal) => scripted.shows('^C\r\n$ '), '\x03'],
+  ['nor when somebody types, which wakes it', (scripted: ScriptedTerminal) => scripted.types('x'), '\x03x'],
+  ['nor when it is over', (scripted: ScriptedTerminal) => scripted.terminal.close(), '\x03'],
+] as const)
+  test(`deny: ${name}`, () => {
+    const scripted = atPrompt();
+    scripted.verdict = 'deny';
+    scripted.echoes('reboot');
+    scripted.types('\r');
+    scripted.passes(50);
+    answer(scripted);
+    scripted.passes(499);
+    scripted.passes(1);
+    scripted.passes(10_000);
+    assert.equal(scripted.forwarded, `reboot${expected}`);
+  });
+
 test('wait: input stays until people have spoken', () => {
   const scripted = atPrompt();
   scripted.verdict = 'wait';
