@@ -92,6 +92,8 @@ async function answered(socket: Socket, text: Buffer): Promise<Buffer> {
 const upper = (bytes: Buffer): Buffer => Buffer.from(bytes.toString('latin1').toUpperCase(), 'latin1');
 const text = (bytes: number): Buffer => Buffer.from(randomBytes(bytes).toString('hex'));
 
+const sha256 = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
+
 test(
   'VS Code: bash with a script on stdin starts a server, and -D leads to it while the session stays',
   options,
@@ -154,7 +156,6 @@ test('JetBrains: programs, sftp and a forwarded port over one connection', optio
     }),
   ]);
   assert.deepEqual([sftp.code, kernel.stdout, said], [0, 'Linux\n', true], sftp.output);
-  const sha256 = (file: string): string => createHash('sha256').update(readFileSync(file)).digest('hex');
   assert.equal(sha256(there), sha256(uploaded));
   master.child.stdin!.end();
   assert.equal(await master.ended, 0);
