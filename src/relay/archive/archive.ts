@@ -12,7 +12,7 @@ import type { ArchiveMetrics } from '../metrics.ts';
 import type { Retention } from '../retention/retention.ts';
 import { Cursor } from '../streams/cursor.ts';
 import { paused } from '../../system/paused.ts';
-import { ArchivedEvidence } from './archived-evidence.ts';
+import { answered, ArchivedEvidence } from './archived-evidence.ts';
 import { Carrier } from './carrier.ts';
 import { DirectoryStore } from './directory-store.ts';
 import { LocalCopies } from './local-copies.ts';
@@ -88,9 +88,9 @@ export class Archive {
     this.#running = this.#run();
   }
 
-  /** Brings the recording of a session back, for what changes it. @throws ArchiveError */
+  /** Brings the recording of a session back, for what changes it. @throws RelayError `evidence-unavailable` */
   recall(session: string): Promise<void> {
-    return this.#copies.recall(session);
+    return answered(this.#copies.recall(session));
   }
 
   view(): ArchiveMetrics {

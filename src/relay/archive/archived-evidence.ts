@@ -69,8 +69,8 @@ export class ArchivedEvidence implements StoredFiles {
   }
 }
 
-/** What the archive's error says is for the operator. */
-async function answered<T>(asked: Promise<T>): Promise<T> {
+/** What the archive's error says is for the operator. @throws RelayError `evidence-unavailable` */
+export async function answered<T>(asked: Promise<T>): Promise<T> {
   try {
     return await asked;
   } catch (cause) {

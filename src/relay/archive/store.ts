@@ -18,6 +18,9 @@ export interface ArchivedFile extends FileDigest {
   read(offset: number, length: number): Promise<Buffer>;
 }
 
+/** The longest file of a recording that anything reads: a store that gives more gives something else. */
+export const recordingFileBytes = 64 * 1024 * 1024;
+
 export type Holding =
   /** These bytes, under the lock that is configured; it ended if it was in the past. `lockedUntil` null: the store has no lock. */
   | { readonly state: 'held'; readonly lockedUntil: Date | null }

@@ -8,7 +8,7 @@ import { verify } from '../../../src/evidence/verify/index.ts';
 import { ArchivedEvidence } from '../../../src/relay/archive/archived-evidence.ts';
 import { ArchiveLocks } from '../../../src/relay/archive/archive.ts';
 import { Carrier } from '../../../src/relay/archive/carrier.ts';
-import { LocalCopies } from '../../../src/relay/archive/local-copies.ts';
+import { LocalCopies, type LocalCopiesOptions } from '../../../src/relay/archive/local-copies.ts';
 import type { S3StoreOptions } from '../../../src/relay/archive/s3/s3-store.ts';
 import { resolveRetention, RetentionFile } from '../../../src/relay/config/retention.ts';
 import { Retention } from '../../../src/relay/retention/retention.ts';
@@ -99,7 +99,7 @@ export class World implements AsyncDisposable {
     await (await this.carrier()).carry(true);
   }
 
-  copies(): LocalCopies {
+  copies(changes: Partial<Pick<LocalCopiesOptions, 'files' | 'store'>> = {}): LocalCopies {
     const { evidence, retention, keepLocalMs, logger } = this;
     const { store } = this.archive;
     return new LocalCopies({
@@ -109,6 +109,7 @@ export class World implements AsyncDisposable {
       keepLocalMs,
       clock: { wallMs: () => this.nowMs },
       logger,
+      ...changes,
     });
   }
 
