@@ -15,6 +15,7 @@ import { paused } from '../../system/paused.ts';
 import { answered, ArchivedEvidence } from './archived-evidence.ts';
 import { Carrier } from './carrier.ts';
 import { DirectoryStore } from './directory-store.ts';
+import { isOfOriginals } from './entry-files.ts';
 import { LocalCopies } from './local-copies.ts';
 import { S3Store } from './s3/s3-store.ts';
 import type { ArchiveStore } from './store.ts';
@@ -181,8 +182,8 @@ export class ArchiveLocks {
     const key = `${session} ${what}`;
     const known = this.#known.get(key);
     if (known !== undefined && known.getTime() > nowMs) return known;
-    for await (const { name } of this.#store.list(sessionPath(Date.parse(openedAt), session))) {
-      if (what === 'originals' && !name.endsWith('.age')) continue;
+    for await (const name of this.#store.names(sessionPath(Date.parse(openedAt), session))) {
+      if (what === 'originals' && !isOfOriginals(name)) continue;
       const until = await this.#store.lockedUntil(name);
       if (until === null || until.getTime() <= nowMs) continue;
       // The first one is answer enough: it cannot be erased now.

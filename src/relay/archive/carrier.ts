@@ -11,7 +11,13 @@ import { parseName, sessionPath } from '../../evidence/recording/layout.ts';
 import type { RelayLogger } from '../logging.ts';
 import type { Retention } from '../retention/retention.ts';
 import type { Cursor } from '../streams/cursor.ts';
-import { fileOfResealed, filesOfSegment, filesOfSignIn, type NamedFile } from './entry-files.ts';
+import {
+  fileOfResealed,
+  filesOfSegment,
+  filesOfSignIn,
+  isOfOriginals,
+  type NamedFile,
+} from './entry-files.ts';
 import { ArchiveError } from './error.ts';
 import { keep } from './keep.ts';
 import { localFile } from './local-file.ts';
@@ -173,8 +179,8 @@ export class Carrier {
     const { store, retention, logger, onLost } = this.#options;
     const session = await retention.session(id);
     if (session === null) return;
-    for await (const { name } of store.list(sessionPath(Date.parse(session.openedAt), id))) {
-      if (what === 'originals' && !name.endsWith('.age')) continue;
+    for await (const name of store.names(sessionPath(Date.parse(session.openedAt), id))) {
+      if (what === 'originals' && !isOfOriginals(name)) continue;
       try {
         await store.remove(name);
       } catch (error) {

@@ -107,6 +107,18 @@ export class DirectoryStore implements ArchiveStore {
   }
 
   async *list(directory: string): AsyncGenerator<StoredFile> {
+    for await (const file of this.#below(directory)) if (!file.name.endsWith('.tmp')) yield file;
+  }
+
+  async *names(directory: string): AsyncGenerator<string> {
+    for await (const { name } of this.#below(directory)) yield name;
+  }
+
+  hidden(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  async *#below(directory: string): AsyncGenerator<StoredFile> {
     const entries = await this.#io(async () => {
       await this.#mustBeThere();
       const place = await this.#path(directory);
@@ -117,8 +129,8 @@ export class DirectoryStore implements ArchiveStore {
     });
     for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
       const name = `${directory}/${entry.name}`;
-      if (entry.isDirectory()) yield* this.list(name);
-      else if (entry.isFile() && !entry.name.endsWith('.tmp')) {
+      if (entry.isDirectory()) yield* this.#below(name);
+      else if (entry.isFile()) {
         const bytes = await this.#io(async () => regularSize(await this.#path(name)));
         // Gone meanwhile.
         if (bytes !== null) yield { name, bytes };

@@ -20,6 +20,9 @@ export function filesOfSegment(
   ];
 }
 
+/** Of originals, also when they were never finished. */
+export const isOfOriginals = (name: string): boolean => /\.age(?:\.tmp)?$/.test(name);
+
 export const fileOfResealed = (
   openedAt: string,
   { session, segment, to }: EntryOf<'originals.resealed'>,

@@ -52,6 +52,10 @@ export interface ArchiveStore {
   read(name: string, limitBytes: number): Promise<Buffer | null>;
   /** Files below a directory, at any depth, in the order of their names. */
   list(directory: string): AsyncIterable<StoredFile>;
+  /** Names below a directory under which anything is kept at all: also what is hidden, and what was never finished. */
+  names(directory: string): AsyncIterable<string>;
+  /** A version with these bytes that something newer hides; null when there is none. */
+  hidden(file: FileDigest, limitBytes: number): Promise<Buffer | null>;
   /**
    * Removes the file, with every version of it; nothing when it is absent.
    * @throws ArchiveError `archive-locked`

@@ -8,6 +8,7 @@ import { verify } from '../../../src/evidence/verify/index.ts';
 import { ArchivedEvidence } from '../../../src/relay/archive/archived-evidence.ts';
 import { ArchiveLocks } from '../../../src/relay/archive/archive.ts';
 import { Carrier } from '../../../src/relay/archive/carrier.ts';
+import { fsck, type FsckFinding } from '../../../src/relay/archive/fsck.ts';
 import { LocalCopies, type LocalCopiesOptions } from '../../../src/relay/archive/local-copies.ts';
 import type { S3StoreOptions } from '../../../src/relay/archive/s3/s3-store.ts';
 import { resolveRetention, RetentionFile } from '../../../src/relay/config/retention.ts';
@@ -141,6 +142,15 @@ export class World implements AsyncDisposable {
     await this.history[Symbol.asyncDispose]();
     rmSync(this.scratch, { recursive: true, force: true });
   }
+}
+
+/** What `fsck` finds, or mends. */
+export async function problemsOf(world: World, repair = false): Promise<FsckFinding[]> {
+  const archive = { store: world.archive.store, next: (await world.cursor()).next };
+  const findings: FsckFinding[] = [];
+  for await (const finding of fsck({ evidence: world.evidence, archive, repair, readBack: false }))
+    findings.push(finding);
+  return findings;
 }
 
 /** Sessions, some of whose answers were masked; the last one goes on. */
