@@ -47,9 +47,9 @@ export class Carrier {
   readonly #opened = new Map<string, string>();
   /** Null: not begun. */
   #next: number | null = null;
-  /** Of the log in the archive; null: not asked yet. */
-  #logSize: number | null = null;
-  /** Full tiles beyond that size that are there already. */
+  /** The place had no log of another when we came. */
+  #isOurs = false;
+  /** Full tiles beyond the log in the archive that are there already. */
   readonly #tiles = new Set<string>();
 
   constructor(options: CarrierOptions) {
@@ -64,13 +64,15 @@ export class Carrier {
   async carry(withLog: boolean): Promise<void> {
     const { evidence, store, cursor, onCarried } = this.#options;
     const snapshot = withLog ? await snapshotOf(evidence) : null;
+    // Before the first file: what is locked among another relay's stays there.
+    if (snapshot !== null && !this.#isOurs) await archivedSize(evidence, store, snapshot);
+    if (snapshot !== null) this.#isOurs = true;
     await this.#carryFiles(snapshot?.size ?? (await published(evidence)));
     if (snapshot === null || cursor.next < snapshot.size) return;
-    this.#logSize ??= await archivedSize(store);
-    if (this.#logSize >= snapshot.size) return;
-    const { size } = snapshot;
-    onCarried(await copyLog({ evidence, store, from: this.#logSize, done: this.#tiles }, snapshot));
-    this.#logSize = size;
+    // Asked each time: another relay may have come to the same place.
+    const from = await archivedSize(evidence, store, snapshot);
+    if (from === snapshot.size) return;
+    onCarried(await copyLog({ evidence, store, from, done: this.#tiles }, snapshot));
     this.#tiles.clear();
   }
 

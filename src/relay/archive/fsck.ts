@@ -14,7 +14,7 @@ import { durableFiles, replaceFile } from '../../system/durable-file.ts';
 import { ArchiveError } from './error.ts';
 import { keep } from './keep.ts';
 import { localFile, memoryFile } from './local-file.ts';
-import { archivedSize, published } from './log-copy.ts';
+import { archivedHead, isBeginning, published, snapshotOf } from './log-copy.ts';
 import { atOnce } from './parallel.ts';
 import { isOfOriginals } from './entry-files.ts';
 import {
@@ -32,6 +32,7 @@ export const fsckProblems = {
   'archive-hidden': 'the archive has it, but something newer of this name hides it',
   'archive-unnamed': 'the archive has a file that the log does not name',
   'archive-ahead': 'the archive has more of the log than there is here',
+  'archive-foreign': 'the archive has another log',
   'local-missing': 'it is in the archive, and missing here among its neighbours',
   'local-damaged': 'it is not here what the log names; the archive has it',
   'not-erased': 'the log says that it was erased',
@@ -245,8 +246,14 @@ class Fsck {
 
   /** Full tiles never change: those in the archive are those that are here. */
   async *#checkLog(store: ArchiveStore, size: number): AsyncGenerator<FsckFinding> {
-    const there = await archivedSize(store);
+    const theirs = await archivedHead(store);
+    const there = theirs?.size ?? 0;
     if (there > size) yield finding('archive-ahead', log('checkpoint'), 'impossible');
+    else if (theirs !== null) {
+      const ours = await snapshotOf(this.#options.evidence);
+      if (ours !== null && !(await isBeginning(this.#options.evidence, ours, theirs)))
+        yield finding('archive-foreign', log('checkpoint'), 'impossible');
+    }
     for (const tile of tilesOf(Math.min(size, there))) {
       if (parseTilePath(tile)?.width !== tileWidth) continue;
       const local = await localFile(this.#options.evidence, `log/${tile}`);
