@@ -26,6 +26,7 @@ const pieceBytes = 4 * 1024 * 1024;
 
 export class DirectoryStore implements ArchiveStore {
   readonly text: string;
+  readonly lockMs = null;
   readonly #directory: string;
   readonly #log: string;
 

@@ -16,7 +16,7 @@ import { keep } from './keep.ts';
 import { localFile, memoryFile } from './local-file.ts';
 import { archivedHead, isBeginning, published, snapshotOf } from './log-copy.ts';
 import { atOnce } from './parallel.ts';
-import { isOfOriginals } from './entry-files.ts';
+import { isErased } from './entry-files.ts';
 import {
   recordingFileBytes,
   type ArchivedFile,
@@ -156,7 +156,7 @@ class Fsck {
     const local = await localFile(evidence, file.name);
     const holding: Holding =
       archive === null ? { state: 'absent' } : await archive.store.holds(file, this.#options.readBack);
-    if (isErased(file)) {
+    if (isErased(file.session, file.name)) {
       if (local !== null || holding.state !== 'absent' || (await this.#isHidden(file.name)))
         return this.#mended('not-erased', file, () => this.#erase(file));
       counts.erased += 1;
@@ -293,7 +293,7 @@ class Fsck {
     if (!this.#options.repair) return finding(problem, file, 'not-asked');
     try {
       await this.#catchUp();
-      if (problem !== 'not-erased' && isErased(file))
+      if (problem !== 'not-erased' && file.session !== null && isErased(file.session, file.name))
         throw new ArchiveError('archive-mismatch', 'it was erased meanwhile');
       await mend();
       return finding(problem, file, 'repaired');
@@ -302,16 +302,6 @@ class Fsck {
     }
   }
 }
-
-const isErased = ({
-  name,
-  session,
-}: {
-  readonly name: string;
-  readonly session: KeptSession | null;
-}): boolean =>
-  session !== null &&
-  (session.erased.has('recording') || (isOfOriginals(name) && session.erased.has('originals')));
 
 /** Also what the store believes to have. */
 async function putAnew(store: ArchiveStore, file: ArchivedFile, state: Holding['state']): Promise<void> {

@@ -39,6 +39,8 @@ export interface StoredFile {
 export interface ArchiveStore {
   /** As people know it; no secret is in it. */
   readonly text: string;
+  /** How long a lock keeps what is put; null: there is none. */
+  readonly lockMs: number | null;
   /**
    * What it holds of this name, by its own digest of it, or by reading it back where it tells none.
    * @param readBack whatever it tells: a store may hold other bytes than it says

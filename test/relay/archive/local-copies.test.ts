@@ -8,36 +8,15 @@ import { readEvents } from '../../../src/evidence/read/events.ts';
 import { originalsName, sealedName } from '../../../src/evidence/recording/layout.ts';
 import { ArchivedEvidence } from '../../../src/relay/archive/archived-evidence.ts';
 import { LocalCopies } from '../../../src/relay/archive/local-copies.ts';
-import type { ArchiveStore } from '../../../src/relay/archive/store.ts';
 import { durableFiles, type DurableFiles } from '../../../src/system/durable-file.ts';
 import type { LiveSession } from '../../evidence/verify/recorded-history.ts';
 import { kinds } from './stores.ts';
-import { people, root, World } from './world.ts';
+import { people, root, storeWith, World } from './world.ts';
 
 async function eventsOf(evidence: Location): Promise<unknown[]> {
   const events: unknown[] = [];
   for await (const event of readEvents(evidence, {})) events.push(event);
   return events;
-}
-
-/** The store, with something that happens when it is read. */
-function readingFrom(store: ArchiveStore, before: (name: string) => Promise<void>): ArchiveStore {
-  return {
-    text: store.text,
-    holds: (file, readBack) => store.holds(file, readBack),
-    put: (file) => store.put(file),
-    lock: (name) => store.lock(name),
-    list: (directory) => store.list(directory),
-    names: (directory) => store.names(directory),
-    hidden: (file, limitBytes) => store.hidden(file, limitBytes),
-    remove: (name) => store.remove(name),
-    lockedUntil: (name) => store.lockedUntil(name),
-    close: () => store.close(),
-    read: async (name, limitBytes) => {
-      await before(name);
-      return store.read(name, limitBytes);
-    },
-  };
 }
 
 for (const kind of kinds) {
@@ -64,10 +43,12 @@ for (const kind of kinds) {
       await world.carry();
       await world.sweep();
       let erased = false;
-      const store = readingFrom(world.archive.store, async (name) => {
-        if (erased || !name.endsWith(originalsName(0))) return;
-        erased = true;
-        await world.retention.erase({ session: first.of.session }, what, root);
+      const store = storeWith(world.archive.store, {
+        read: async (name) => {
+          if (erased || !name.endsWith(originalsName(0))) return;
+          erased = true;
+          await world.retention.erase({ session: first.of.session }, what, root);
+        },
       });
       await world.copies({ store }).recall(first.of.session);
       assert.equal(erased, true);
@@ -95,8 +76,10 @@ for (const kind of kinds) {
     await world.sweep();
     let reads = 0;
     const copies = world.copies({
-      store: readingFrom(world.archive.store, async () => {
-        reads += 1;
+      store: storeWith(world.archive.store, {
+        read: async () => {
+          reads += 1;
+        },
       }),
     });
     await Promise.all([1, 2, 3].map(() => copies.recall(first.of.session)));

@@ -42,12 +42,14 @@ const mostEmptyPages = 100;
 
 export class S3Store implements ArchiveStore {
   readonly text: string;
+  readonly lockMs: number | null;
   readonly #options: S3StoreOptions;
   readonly #client: S3Client;
 
   constructor(options: S3StoreOptions) {
     const { endpoint, bucket, prefix } = options;
     this.text = `s3 ${endpoint}/${bucket}/${prefix}`;
+    this.lockMs = options.lock?.retainMs ?? null;
     this.#options = options;
     this.#client = new S3Client(options);
   }
