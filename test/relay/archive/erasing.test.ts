@@ -46,7 +46,15 @@ for (const kind of kinds)
     const { readable } = world;
     assert.ok(typeof readable !== 'string');
     assert.equal(await readable.files.size(`${world.directory(second)}/${sealedName(9)}`), null);
+    const asks = Promise.withResolvers<void>();
+    const undisturbed: typeof world.retention.undisturbed = (id, work) => {
+      if (id === first.of.session) asks.resolve();
+      return real(id, work);
+    };
+    const real = world.retention.undisturbed.bind(world.retention);
+    world.retention.undisturbed = undisturbed;
     const carrying = (await world.carrier()).carry(true);
+    await Promise.race([asks.promise, carrying]);
     covered.resolve();
     assert.deepEqual((await erasing).erased, [first.of.session]);
     await carrying;
