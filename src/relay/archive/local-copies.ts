@@ -34,8 +34,10 @@ export interface LocalCopiesOptions {
   readonly files?: DurableFiles;
 }
 
-/** A session that is not in the archive as it is here is not read again for so long; one that came back stays so long. */
+/** A session that is not in the archive as it is here is not read again for so long. */
 const againMs = 3_600_000;
+/** One that came back stays at least so long: until who asked for it has it. */
+const recalledMs = 30_000;
 
 export class LocalCopies {
   readonly #options: LocalCopiesOptions;
@@ -103,7 +105,7 @@ export class LocalCopies {
         // What was erased meanwhile stays away.
         if (now === null || now.erased.size !== erased) return;
         await mkdir(path.dirname(place), { recursive: true, mode: 0o700 });
-        this.#later.set(id, clock.wallMs() + againMs);
+        this.#later.set(id, clock.wallMs() + recalledMs);
         await this.#files.rename(coming, place);
         await this.#files.syncDirectory(path.dirname(place));
       });
