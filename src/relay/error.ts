@@ -13,7 +13,7 @@ export type RelayErrorCode =
   | 'kill-denied' // policy does not allow this principal to end this session
   | 'step-up-required' // policy would allow it after a fresh sign-in
   | 'evidence-denied' // policy does not allow this principal to read evidence
-  | 'evidence-unavailable' // the relay cannot record, so it opens no session
+  | 'evidence-unavailable' // the relay cannot record, so it opens no session; or the archive does not give what it alone has
   | 'reseal-refused' // these originals cannot be replaced, or not by this file
   | 'relay-draining' // the relay is stopping and opens no session
   | 'relay-overloaded' // a bound of the relay is reached

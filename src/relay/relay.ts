@@ -40,7 +40,8 @@ import { postgresProtocol } from './sessions/postgres.ts';
 import { openShellClassifier } from './shell-grammar.ts';
 import type { ShellClassifier } from '../protocols/ssh/shell/classifier.ts';
 import { sshProtocol } from './sessions/ssh.ts';
-import { Archive, ArchiveLocks, openStore } from './archive/archive.ts';
+import { ArchiveLocks } from './archive/archive-locks.ts';
+import { Archive, openStore } from './archive/archive.ts';
 import type { Location } from '../evidence/location.ts';
 import { Resealing } from './retention/resealing.ts';
 import { Retention } from './retention/retention.ts';
@@ -147,23 +148,25 @@ async function serve(parts: Parts): Promise<Relay> {
   const { room, sealer, log } = evidence;
   const { archive: archived } = config.evidence;
   const store = archived === null ? null : openStore(archived, config);
+  const locks = store === null ? null : new ArchiveLocks(store);
   const retention = new Retention({
     directory: config.evidence.directory,
     rules: config.evidence.retention,
     append: evidence.append,
     log,
-    locks: store === null ? null : new ArchiveLocks(store),
+    locks,
     clock: systemClock,
     logger,
   });
   const archive =
-    archived === null || store === null
+    archived === null || store === null || locks === null
       ? null
       : await Archive.open({
           config,
           archive: archived,
           store,
           retention,
+          locks,
           clock: systemClock,
           logger,
           published: () => log.published,

@@ -152,6 +152,7 @@ test('on request: of a person, of a session; of nothing and of what is open it i
 
 test('killed between the entry and the files: the next start removes them, and says nothing twice', async () => {
   const never = {
+    size: Infinity,
     covered: (signal: AbortSignal) =>
       new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve())),
   };

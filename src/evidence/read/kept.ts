@@ -22,6 +22,7 @@ export interface KeptSession {
 }
 
 const none: ReadonlyMap<number, string> = new Map();
+const nothing: ReadonlySet<Erasable> = new Set();
 
 export interface Hold {
   readonly hold: string;
@@ -30,21 +31,26 @@ export interface Hold {
   readonly operator: EntryOf<'hold.placed'>['operator'];
 }
 
-type Tracked = { -readonly [K in keyof Omit<KeptSession, 'erased'>]: KeptSession[K] } & {
-  readonly erased: Set<Erasable>;
-};
+type Tracked = { -readonly [K in keyof KeptSession]: KeptSession[K] };
 
-/** Memory: some hundred bytes for each session of the log. */
+/** Memory: a quarter of a kilobyte for each session of the log, since what many of them have in common is there once. */
 export class Kept {
   readonly #sessions = new Map<string, Tracked>();
+  /** By what they are in JSON. */
+  readonly #people = new Map<string, PersonActor>();
+  /** Of targets and tasks. */
+  readonly #names = new Map<string, string>();
   readonly #holds = new Map<string, Hold>();
 
   /** Takes every entry in order. */
   take(entry: Entry): void {
     switch (entry.kind) {
       case 'session.opened': {
-        const { session, target, task, actor: by, time: openedAt } = entry;
-        this.#sessions.set(session, { session, target, task, by, openedAt, closedAt: null, segments: 0, sealed: false, erased: new Set(), resealed: none }); // prettier-ignore
+        const { session, time: openedAt } = entry;
+        const target = once(this.#names, entry.target, entry.target);
+        const task = entry.task === null ? null : once(this.#names, entry.task, entry.task);
+        const by = once(this.#people, JSON.stringify(entry.actor), entry.actor);
+        this.#sessions.set(session, { session, target, task, by, openedAt, closedAt: null, segments: 0, sealed: false, erased: nothing, resealed: none }); // prettier-ignore
         return;
       }
       case 'segment': {
@@ -59,9 +65,11 @@ export class Kept {
         if (session !== undefined) session.closedAt = entry.time;
         return;
       }
-      case 'evidence.erased':
-        this.#sessions.get(entry.session)?.erased.add(entry.what);
+      case 'evidence.erased': {
+        const session = this.#sessions.get(entry.session);
+        if (session !== undefined) session.erased = new Set(session.erased).add(entry.what);
         return;
+      }
       case 'originals.resealed': {
         const session = this.#sessions.get(entry.session);
         if (session !== undefined) session.resealed = new Map(session.resealed).set(entry.segment, entry.to);
@@ -95,6 +103,13 @@ export class Kept {
   heldBy(session: KeptSession): Hold | null {
     return this.holds.find(({ scope }) => isInScope(scope, session)) ?? null;
   }
+}
+
+function once<T>(known: Map<string, T>, key: string, value: T): T {
+  const before = known.get(key);
+  if (before !== undefined) return before;
+  known.set(key, value);
+  return value;
 }
 
 export function isInScope(

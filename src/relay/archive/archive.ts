@@ -2,8 +2,6 @@
 import path from 'node:path';
 import type { Location } from '../../evidence/location.ts';
 import { StoredAt } from '../../evidence/location.ts';
-import type { KeptSession } from '../../evidence/read/kept.ts';
-import { sessionPath } from '../../evidence/recording/layout.ts';
 import type { Clock } from '../../system/clock.ts';
 import type { RelayConfig } from '../config/config.ts';
 import type { ArchiveConfig } from '../config/archive.ts';
@@ -12,8 +10,9 @@ import type { ArchiveMetrics } from '../metrics.ts';
 import type { Retention } from '../retention/retention.ts';
 import { Cursor } from '../streams/cursor.ts';
 import { paused } from '../../system/paused.ts';
-import { ArchivedEvidence } from './archived-evidence.ts';
+import { answered, ArchivedEvidence } from './archived-evidence.ts';
 import { Carrier } from './carrier.ts';
+import type { ArchiveLocks } from './archive-locks.ts';
 import { DirectoryStore } from './directory-store.ts';
 import { LocalCopies } from './local-copies.ts';
 import { S3Store } from './s3/s3-store.ts';
@@ -26,6 +25,7 @@ export interface ArchiveOptions {
   readonly archive: ArchiveConfig;
   readonly store: ArchiveStore;
   readonly retention: Retention;
+  readonly locks: ArchiveLocks;
   readonly clock: Clock;
   readonly logger: RelayLogger;
   /** Size of the log under its checkpoint. */
@@ -88,9 +88,9 @@ export class Archive {
     this.#running = this.#run();
   }
 
-  /** Brings the recording of a session back, for what changes it. @throws ArchiveError */
+  /** Brings the recording of a session back, for what changes it. @throws RelayError `evidence-unavailable` */
   recall(session: string): Promise<void> {
-    return this.#copies.recall(session);
+    return answered(this.#copies.recall(session));
   }
 
   view(): ArchiveMetrics {
@@ -159,37 +159,5 @@ export class Archive {
   #succeeded(): void {
     if (this.#failing) this.#options.logger.info('archive goes on');
     this.#failing = false;
-  }
-}
-
-/** Until when the archive's lock keeps what would be erased. */
-export class ArchiveLocks {
-  readonly #store: ArchiveStore;
-  /** By session and what of it: a lock only ever gets longer. */
-  readonly #known = new Map<string, Date>();
-
-  constructor(store: ArchiveStore) {
-    this.#store = store;
-  }
-
-  /** Null: nothing keeps it. @throws ArchiveError `archive-unreachable`, `archive-refused` */
-  async until(
-    { session, openedAt }: KeptSession,
-    what: 'recording' | 'originals',
-    nowMs: number,
-  ): Promise<Date | null> {
-    const key = `${session} ${what}`;
-    const known = this.#known.get(key);
-    if (known !== undefined && known.getTime() > nowMs) return known;
-    for await (const { name } of this.#store.list(sessionPath(Date.parse(openedAt), session))) {
-      if (what === 'originals' && !name.endsWith('.age')) continue;
-      const until = await this.#store.lockedUntil(name);
-      if (until === null || until.getTime() <= nowMs) continue;
-      // The first one is answer enough: it cannot be erased now.
-      this.#known.set(key, until);
-      return until;
-    }
-    this.#known.delete(key);
-    return null;
   }
 }

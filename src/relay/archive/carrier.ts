@@ -11,20 +11,29 @@ import { parseName, sessionPath } from '../../evidence/recording/layout.ts';
 import type { RelayLogger } from '../logging.ts';
 import type { Retention } from '../retention/retention.ts';
 import type { Cursor } from '../streams/cursor.ts';
-import { fileOfResealed, filesOfSegment, filesOfSignIn, type NamedFile } from './entry-files.ts';
+import {
+  fileOfResealed,
+  filesOfSegment,
+  filesOfSignIn,
+  isErased,
+  isOfOriginals,
+  type NamedFile,
+} from './entry-files.ts';
+import type { ArchiveLocks } from './archive-locks.ts';
 import { ArchiveError } from './error.ts';
 import { keep } from './keep.ts';
 import { localFile } from './local-file.ts';
 import { archivedSize, copyLog, published, snapshotOf } from './log-copy.ts';
 import { atOnce, inParallel } from './parallel.ts';
-import type { ArchiveStore } from './store.ts';
+import type { ArchivedFile, ArchiveStore, FileDigest } from './store.ts';
 
 export interface CarrierOptions {
   /** The evidence directory. */
   readonly evidence: string;
   readonly store: ArchiveStore;
   readonly cursor: Cursor;
-  readonly retention: Pick<Retention, 'session'>;
+  readonly retention: Pick<Retention, 'session' | 'undisturbed'>;
+  readonly locks: Pick<ArchiveLocks, 'putting'>;
   readonly logger: Pick<RelayLogger, 'warn' | 'error'>;
   readonly signal: AbortSignal;
   /** A file is neither here nor there, or not what the log names. */
@@ -41,9 +50,9 @@ export class Carrier {
   readonly #opened = new Map<string, string>();
   /** Null: not begun. */
   #next: number | null = null;
-  /** Of the log in the archive; null: not asked yet. */
-  #logSize: number | null = null;
-  /** Full tiles beyond that size that are there already. */
+  /** The place had no log of another when we came. */
+  #isOurs = false;
+  /** Full tiles beyond the log in the archive that are there already. */
   readonly #tiles = new Set<string>();
 
   constructor(options: CarrierOptions) {
@@ -58,13 +67,15 @@ export class Carrier {
   async carry(withLog: boolean): Promise<void> {
     const { evidence, store, cursor, onCarried } = this.#options;
     const snapshot = withLog ? await snapshotOf(evidence) : null;
+    // Before the first file: what is locked among another relay's stays there.
+    if (snapshot !== null && !this.#isOurs) await archivedSize(evidence, store, snapshot);
+    if (snapshot !== null) this.#isOurs = true;
     await this.#carryFiles(snapshot?.size ?? (await published(evidence)));
     if (snapshot === null || cursor.next < snapshot.size) return;
-    this.#logSize ??= await archivedSize(store);
-    if (this.#logSize >= snapshot.size) return;
-    const { size } = snapshot;
-    onCarried(await copyLog({ evidence, store, from: this.#logSize, done: this.#tiles }, snapshot));
-    this.#logSize = size;
+    // Asked each time: another relay may have come to the same place.
+    const from = await archivedSize(evidence, store, snapshot);
+    if (from === snapshot.size) return;
+    onCarried(await copyLog({ evidence, store, from, done: this.#tiles }, snapshot));
     this.#tiles.clear();
   }
 
@@ -130,26 +141,38 @@ export class Carrier {
     for (const name of names) {
       const file = await localFile(evidence, name);
       if (file === null) continue;
-      if (file.sha256 === sha256) onCarried((await keep(store, file)).bytes);
-      else await this.#differs(name, of);
+      if (file.sha256 !== sha256) await this.#absent('evidence changed', { name, sha256 }, of);
+      else if (of === null) onCarried((await keep(store, file)).bytes);
+      else await this.#keepUnlessErased(file, of);
       return;
     }
-    if (of === null) return;
     const [name = ''] = names;
-    if ((await store.holds({ name, sha256 })).state === 'held') return;
-    const session = await this.#options.retention.session(of);
-    if (session?.erased.has('recording') === true) return;
-    if (session?.erased.has('originals') === true && name.endsWith('.age')) return;
-    this.#lost('evidence missing', name, of);
+    if (of === null || (await store.holds({ name, sha256 })).state === 'held') return;
+    await this.#absent('evidence missing', { name, sha256 }, of);
   }
 
-  /** Not what the entry names: sealed anew since, which a later entry names and brings there; or changed. */
-  async #differs(name: string, of: string | null): Promise<void> {
+  /** Under a lock it could not be removed any more: what comes first, this or an erasure, is decided one after the other. */
+  async #keepUnlessErased(file: ArchivedFile, of: string): Promise<void> {
+    const { store, retention, locks, onCarried } = this.#options;
+    const done = await retention.undisturbed(of, async (session) =>
+      session !== null && isErased(session, file.name) ? null : locks.putting(of),
+    );
+    if (done === null) return;
+    try {
+      onCarried((await keep(store, file)).bytes);
+    } finally {
+      done();
+    }
+  }
+
+  /** Not here as the entry names it: erased; sealed anew since, which a later entry names and brings there; or lost. */
+  async #absent(what: string, { name, sha256 }: FileDigest, of: string | null): Promise<void> {
+    const session = of === null ? null : await this.#options.retention.session(of);
+    if (session !== null && isErased(session, name)) return;
     const file = parseName(path.posix.basename(name));
-    const session =
-      of === null || file?.state !== 'originals' ? null : await this.#options.retention.session(of);
-    if (file !== null && session?.resealed.has(file.index) === true) return;
-    this.#lost('evidence changed', name, of);
+    const resealed = file?.state === 'originals' ? session?.resealed.get(file.index) : undefined;
+    if (resealed !== undefined && resealed !== sha256) return;
+    this.#lost(what, name, of);
   }
 
   async #keepResealed(file: NamedFile, session: string): Promise<void> {
@@ -173,8 +196,8 @@ export class Carrier {
     const { store, retention, logger, onLost } = this.#options;
     const session = await retention.session(id);
     if (session === null) return;
-    for await (const { name } of store.list(sessionPath(Date.parse(session.openedAt), id))) {
-      if (what === 'originals' && !name.endsWith('.age')) continue;
+    for await (const name of store.names(sessionPath(Date.parse(session.openedAt), id))) {
+      if (what === 'originals' && !isOfOriginals(name)) continue;
       try {
         await store.remove(name);
       } catch (error) {

@@ -4,10 +4,13 @@
  *
  * A marker in it says that it is the archive of this log: a share that is not mounted is an empty directory of the same name,
  * and must not be taken for one that confirms.
+ *
+ * Who has the share is not trusted: only regular files are read, and no link below it is followed. One could name the relay's
+ * own files, which would be shown, written over, or taken for a copy of themselves.
  */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { chmod, readdir, stat, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { chmod, lstat, open, readdir, realpath, rm, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { hasErrno } from '../../errors.ts';
@@ -23,6 +26,7 @@ const pieceBytes = 4 * 1024 * 1024;
 
 export class DirectoryStore implements ArchiveStore {
   readonly text: string;
+  readonly lockMs = null;
   readonly #directory: string;
   readonly #log: string;
 
@@ -55,7 +59,7 @@ export class DirectoryStore implements ArchiveStore {
   async holds({ name, sha256 }: FileDigest): Promise<Holding> {
     return this.#io(async () => {
       await this.#mustBeThere();
-      const digest = await digestOf(this.#path(name));
+      const digest = await digestOf(await this.#path(name));
       if (digest === null) return { state: 'absent' };
       return digest === sha256 ? { state: 'held', lockedUntil: null } : { state: 'other' };
     });
@@ -64,9 +68,12 @@ export class DirectoryStore implements ArchiveStore {
   async put(file: ArchivedFile): Promise<void> {
     await this.#io(async () => {
       await this.#mustBeThere();
-      const target = this.#path(file.name);
-      await this.#makeAbove(target);
+      const below = path.join(this.#directory, file.name);
+      await this.#makeAbove(below);
+      const target = await this.#path(file.name);
       const temporary = `${target}.tmp`;
+      // What stands there is removed, not opened: it may be a link.
+      await rm(temporary, { recursive: true, force: true });
       const written = await durableFiles.create(temporary);
       try {
         for (let at = 0; at < file.bytes; at += pieceBytes)
@@ -95,30 +102,47 @@ export class DirectoryStore implements ArchiveStore {
   read(name: string, limitBytes: number): Promise<Buffer | null> {
     return this.#io(async () => {
       await this.#mustBeThere();
-      return readIfThere(this.#path(name), limitBytes);
+      const file = await this.#path(name);
+      return (await regularSize(file)) === null ? null : readIfThere(file, limitBytes);
     });
   }
 
   async *list(directory: string): AsyncGenerator<StoredFile> {
+    for await (const file of this.#below(directory)) if (!file.name.endsWith('.tmp')) yield file;
+  }
+
+  async *names(directory: string): AsyncGenerator<string> {
+    for await (const { name } of this.#below(directory)) yield name;
+  }
+
+  hidden(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
+  async *#below(directory: string): AsyncGenerator<StoredFile> {
     const entries = await this.#io(async () => {
       await this.#mustBeThere();
-      return readdir(this.#path(directory), { withFileTypes: true }).catch((error: unknown) => {
+      const place = await this.#path(directory);
+      return readdir(place, { withFileTypes: true }).catch((error: unknown) => {
         if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return [];
         throw error;
       });
     });
     for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
       const name = `${directory}/${entry.name}`;
-      if (entry.isDirectory()) yield* this.list(name);
-      else if (entry.isFile() && !entry.name.endsWith('.tmp'))
-        yield { name, bytes: (await this.#io(() => stat(this.#path(name)))).size };
+      if (entry.isDirectory()) yield* this.#below(name);
+      else if (entry.isFile()) {
+        const bytes = await this.#io(async () => regularSize(await this.#path(name)));
+        // Gone meanwhile.
+        if (bytes !== null) yield { name, bytes };
+      }
     }
   }
 
   async remove(name: string): Promise<void> {
     await this.#io(async () => {
       await this.#mustBeThere();
-      const file = this.#path(name);
+      const file = await this.#path(name);
       try {
         await unlink(file);
         await durableFiles.syncDirectory(path.dirname(file));
@@ -132,8 +156,22 @@ export class DirectoryStore implements ArchiveStore {
     // Nothing is held.
   }
 
-  #path(name: string): string {
-    return path.join(this.#directory, name);
+  /** @throws ArchiveError `archive-foreign`: a directory on the way there is a link */
+  async #path(name: string): Promise<string> {
+    const file = path.join(this.#directory, name);
+    const above = path.dirname(file);
+    try {
+      const [is, root] = await Promise.all([realpath(above), realpath(this.#directory)]);
+      if (is !== path.join(root, path.relative(this.#directory, above)))
+        throw new ArchiveError(
+          'archive-foreign',
+          `a link leads out of ${this.#directory}: ${path.dirname(name)}`,
+        );
+    } catch (error) {
+      // Nothing is there.
+      if (!hasErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+    }
+    return file;
   }
 
   async #marker(): Promise<string | null> {
@@ -156,6 +194,7 @@ export class DirectoryStore implements ArchiveStore {
   async #makeAbove(file: string): Promise<void> {
     const directory = path.dirname(file);
     if (directory.length < this.#directory.length) return;
+    await this.#path(path.relative(this.#directory, directory));
     try {
       if (await durableFiles.makeDirectory(directory))
         await durableFiles.syncDirectory(path.dirname(directory));
@@ -184,14 +223,26 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Null when there is no such file. */
-async function digestOf(file: string): Promise<string | null> {
-  const hash = createHash('sha256');
+/** In bytes; null when there is no such file, or something else that has the name. */
+async function regularSize(file: string): Promise<number | null> {
   try {
-    for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer);
+    const status = await lstat(file);
+    return status.isFile() ? status.size : null;
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return null;
     throw error;
   }
-  return hash.digest('hex');
+}
+
+/** Null when there is no such file. */
+async function digestOf(file: string): Promise<string | null> {
+  if ((await regularSize(file)) === null) return null;
+  const handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const hash = createHash('sha256');
+    for await (const chunk of handle.createReadStream({ autoClose: false })) hash.update(chunk as Buffer);
+    return hash.digest('hex');
+  } finally {
+    await handle.close();
+  }
 }

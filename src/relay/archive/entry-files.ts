@@ -1,6 +1,7 @@
 /** What of an entry of the log is to be in the archive: files below the evidence directory, with the digests that it names. */
 import type { Entry, EntryOf } from '../../evidence/entry.ts';
 import { keySetPath, proofPaths, proofsOf } from '../../evidence/logins/layout.ts';
+import type { KeptSession } from '../../evidence/read/kept.ts';
 import { originalsName, sealedName, sessionPath } from '../../evidence/recording/layout.ts';
 
 /** One of these names holds it: who is asked about a sign-in may have kept the proof the day before. */
@@ -19,6 +20,12 @@ export function filesOfSegment(
     ...(sealed === null ? [] : [{ names: [`${directory}/${originalsName(index)}`], sha256: sealed }]),
   ];
 }
+
+/** Of originals, also when they were never finished. */
+export const isOfOriginals = (name: string): boolean => /\.age(?:\.tmp)?$/.test(name);
+
+export const isErased = ({ erased }: Pick<KeptSession, 'erased'>, name: string): boolean =>
+  erased.has('recording') || (erased.has('originals') && isOfOriginals(name));
 
 export const fileOfResealed = (
   openedAt: string,

@@ -14,16 +14,25 @@ import { durableFiles, replaceFile } from '../../system/durable-file.ts';
 import { ArchiveError } from './error.ts';
 import { keep } from './keep.ts';
 import { localFile, memoryFile } from './local-file.ts';
-import { archivedSize, published } from './log-copy.ts';
+import { archivedHead, isBeginning, published, snapshotOf } from './log-copy.ts';
 import { atOnce } from './parallel.ts';
-import type { ArchivedFile, ArchiveStore, FileDigest, Holding } from './store.ts';
+import { isErased } from './entry-files.ts';
+import {
+  recordingFileBytes,
+  type ArchivedFile,
+  type ArchiveStore,
+  type FileDigest,
+  type Holding,
+} from './store.ts';
 
 export const fsckProblems = {
   'archive-missing': 'the archive does not have it',
   'archive-differs': 'the archive has other bytes of this name',
   'archive-unlocked': 'the archive has it, but not under its lock',
+  'archive-hidden': 'the archive has it, but something newer of this name hides it',
   'archive-unnamed': 'the archive has a file that the log does not name',
   'archive-ahead': 'the archive has more of the log than there is here',
+  'archive-foreign': 'the archive has another log',
   'local-missing': 'it is in the archive, and missing here among its neighbours',
   'local-damaged': 'it is not here what the log names; the archive has it',
   'not-erased': 'the log says that it was erased',
@@ -67,8 +76,6 @@ export interface FsckOptions {
   readonly onProgress?: (done: number, of: number) => void;
 }
 
-const largestBytes = 1024 * 1024 * 1024;
-
 /** @throws EvidenceError `evidence-not-found`; ArchiveError when the archive does not answer */
 export async function* fsck(options: FsckOptions): AsyncGenerator<FsckFinding, FsckCounts> {
   return yield* new Fsck(options).run();
@@ -83,6 +90,10 @@ interface Named extends FileDigest {
 class Fsck {
   readonly #options: FsckOptions;
   readonly #kept = new Kept();
+  #next = 0;
+  /** Index of the last entry that says so, by session. */
+  readonly #erasedAt = new Map<string, number>();
+  #names: { readonly directory: string; readonly names: ReadonlySet<string> } | null = null;
   readonly #counts: FsckCounts = { entries: 0, files: 0, here: 0, archived: 0, waiting: 0, erased: 0 };
 
   constructor(options: FsckOptions) {
@@ -91,9 +102,9 @@ class Fsck {
 
   async *run(): AsyncGenerator<FsckFinding, FsckCounts> {
     const { evidence, onProgress, archive } = this.#options;
-    const size = (this.#counts.entries = await published(evidence));
     // What was erased or sealed anew is told behind what it is about.
-    for await (const { entry } of readEntries(evidence)) this.#kept.take(entry);
+    await this.#catchUp();
+    const size = (this.#counts.entries = await published(evidence));
     let waiting: Named[] = [];
     for await (const { index, entry } of readEntries(evidence)) {
       if (index >= size) break;
@@ -113,6 +124,16 @@ class Fsck {
     return this.#counts;
   }
 
+  /** What was erased since must not be put back. */
+  async #catchUp(): Promise<void> {
+    const { evidence } = this.#options;
+    for await (const { index, entry } of readEntries(evidence, this.#next)) {
+      this.#kept.take(entry);
+      if (entry.kind === 'evidence.erased') this.#erasedAt.set(entry.session, index);
+      this.#next = index + 1;
+    }
+  }
+
   *#named(entry: EntryOf<'segment'>, index: number): Generator<Named> {
     const session = this.#kept.session(entry.session);
     if (session === undefined || (this.#options.session ?? session.session) !== session.session) return;
@@ -130,19 +151,16 @@ class Fsck {
 
   async #checkFile(file: Named): Promise<FsckFinding | null> {
     const { evidence, archive } = this.#options;
-    const { erased } = file.session;
     const counts = this.#counts;
     counts.files += 1;
     const local = await localFile(evidence, file.name);
     const holding: Holding =
       archive === null ? { state: 'absent' } : await archive.store.holds(file, this.#options.readBack);
-    const isOriginals = file.name.endsWith('.age');
-    if (erased.has('recording') || (isOriginals && erased.has('originals'))) {
-      if (local === null && holding.state === 'absent') {
-        counts.erased += 1;
-        return null;
-      }
-      return this.#mended('not-erased', file, () => this.#erase(file.name));
+    if (isErased(file.session, file.name)) {
+      if (local !== null || holding.state !== 'absent' || (await this.#isHidden(file.name)))
+        return this.#mended('not-erased', file, () => this.#erase(file));
+      counts.erased += 1;
+      return null;
     }
     const isHere = local?.sha256 === file.sha256;
     if (isHere) counts.here += 1;
@@ -170,15 +188,15 @@ class Fsck {
     { state }: Holding,
   ): Promise<FsckFinding | null> {
     const { evidence, archive } = this.#options;
-    if (archive === null || state === 'absent' || state === 'other')
-      return finding('lost', file, 'impossible');
+    if (archive === null) return finding('lost', file, 'impossible');
+    if (state === 'absent' || state === 'other') return this.#checkHidden(file, archive.store);
     const isHereAtAll = (await sizeIfThere(path.join(evidence, path.dirname(file.name)))) !== null;
     if (local === null && !isHereAtAll) {
       if (state === 'held') return null;
       return this.#mended('archive-unlocked', file, () => archive.store.lock(file.name));
     }
     return this.#mended(local === null ? 'local-missing' : 'local-damaged', file, async () => {
-      const content = await archive.store.read(file.name, largestBytes);
+      const content = await archive.store.read(file.name, recordingFileBytes);
       if (content === null || memoryFile(file.name, content).sha256 !== file.sha256)
         throw new ArchiveError('archive-mismatch', `the archive’s ${file.name} is not what the log names`);
       const place = path.join(evidence, file.name);
@@ -187,8 +205,38 @@ class Fsck {
     });
   }
 
-  async #erase(name: string): Promise<void> {
+  /** Neither here nor, under its name, in the archive: where that keeps versions, an older one may be it. */
+  async #checkHidden(file: Named, store: ArchiveStore): Promise<FsckFinding> {
+    let content: Buffer | null;
+    try {
+      content = await store.hidden(file, recordingFileBytes);
+    } catch (error) {
+      if (!(error instanceof ArchiveError) || error.code !== 'archive-refused') throw error;
+      return finding('lost', file, 'impossible', `older versions cannot be read: ${error.message}`);
+    }
+    if (content === null) return finding('lost', file, 'impossible');
+    const found = memoryFile(file.name, content);
+    return this.#mended('archive-hidden', file, () => putAnew(store, found, 'other'));
+  }
+
+  /** Also what a newer removal hides, or what was never finished there. */
+  async #isHidden(name: string): Promise<boolean> {
+    const { archive } = this.#options;
+    if (archive === null) return false;
+    const directory = path.posix.dirname(name);
+    if (this.#names?.directory !== directory) {
+      const names = new Set<string>();
+      for await (const there of archive.store.names(directory)) names.add(there);
+      this.#names = { directory, names };
+    }
+    return this.#names.names.has(name);
+  }
+
+  async #erase({ name, session }: Named): Promise<void> {
     const { evidence, archive } = this.#options;
+    // As the relay: only what a signed checkpoint covers.
+    if ((this.#erasedAt.get(session.session) ?? 0) >= (await published(evidence)))
+      throw new ArchiveError('archive-mismatch', 'no signed checkpoint says so yet');
     await archive?.store.remove(name);
     const place = path.join(evidence, name);
     if ((await sizeIfThere(place)) === null) return;
@@ -198,8 +246,14 @@ class Fsck {
 
   /** Full tiles never change: those in the archive are those that are here. */
   async *#checkLog(store: ArchiveStore, size: number): AsyncGenerator<FsckFinding> {
-    const there = await archivedSize(store);
+    const theirs = await archivedHead(store);
+    const there = theirs?.size ?? 0;
     if (there > size) yield finding('archive-ahead', log('checkpoint'), 'impossible');
+    else if (theirs !== null) {
+      const ours = await snapshotOf(this.#options.evidence);
+      if (ours !== null && !(await isBeginning(this.#options.evidence, ours, theirs)))
+        yield finding('archive-foreign', log('checkpoint'), 'impossible');
+    }
     for (const tile of tilesOf(Math.min(size, there))) {
       if (parseTilePath(tile)?.width !== tileWidth) continue;
       const local = await localFile(this.#options.evidence, `log/${tile}`);
@@ -238,6 +292,9 @@ class Fsck {
   ): Promise<FsckFinding> {
     if (!this.#options.repair) return finding(problem, file, 'not-asked');
     try {
+      await this.#catchUp();
+      if (problem !== 'not-erased' && file.session !== null && isErased(file.session, file.name))
+        throw new ArchiveError('archive-mismatch', 'it was erased meanwhile');
       await mend();
       return finding(problem, file, 'repaired');
     } catch (error) {

@@ -1,9 +1,12 @@
 /**
  * Recordings that are here as well as in the archive. They go session by session, when the archive has confirmed each file as it
- * is here; a directory leaves its place by one rename, so that whoever reads finds all of it here or nothing. What a killed
- * relay left in `removing/` and `recalling/` means nothing.
+ * is here; a directory leaves its place and comes back by one rename, so that whoever reads finds all of it here or nothing.
+ *
+ * A removal: renamed to `removing/`; that is durable; what is there is removed. A recall: each file durable in `recalling/`,
+ * then its names; renamed to its place; that is durable. Died behind any step: what is in `removing/` and `recalling/` means
+ * nothing, and goes at the next start.
  */
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { hasErrno } from '../../errors.ts';
 import { listIfThere } from '../../evidence/location.ts';
@@ -12,12 +15,12 @@ import { readEntries } from '../../evidence/read/entries.ts';
 import { segmentPaths } from '../../evidence/read/files.ts';
 import { parseName, sessionPath } from '../../evidence/recording/layout.ts';
 import type { Clock } from '../../system/clock.ts';
-import { durableFiles } from '../../system/durable-file.ts';
+import { durableFiles, replaceFile, type DurableFiles } from '../../system/durable-file.ts';
 import type { RelayLogger } from '../logging.ts';
 import type { Retention } from '../retention/retention.ts';
 import { ArchiveError } from './error.ts';
-import { localFile } from './local-file.ts';
-import type { ArchiveStore } from './store.ts';
+import { localFile, memoryFile } from './local-file.ts';
+import { recordingFileBytes, type ArchiveStore } from './store.ts';
 
 export interface LocalCopiesOptions {
   /** The evidence directory. */
@@ -27,25 +30,31 @@ export interface LocalCopiesOptions {
   readonly keepLocalMs: number;
   readonly clock: Pick<Clock, 'wallMs'>;
   readonly logger: Pick<RelayLogger, 'info' | 'warn'>;
+  /** Default: the disk's. */
+  readonly files?: DurableFiles;
 }
 
 /** A session that is not in the archive as it is here is not read again for so long. */
 const againMs = 3_600_000;
-/** Far more than a recording's file. */
-const largestBytes = 1024 * 1024 * 1024;
+/** One that came back stays at least so long: until who asked for it has it. */
+const recalledMs = 30_000;
 
 export class LocalCopies {
   readonly #options: LocalCopiesOptions;
+  readonly #files: DurableFiles;
   /** When to look again, by session. */
   readonly #later = new Map<string, number>();
+  /** Under way, by session: who asks for another of its segments waits for the same. */
+  readonly #recalls = new Map<string, Promise<void>>();
 
   constructor(options: LocalCopiesOptions) {
     this.#options = options;
+    this.#files = options.files ?? durableFiles;
   }
 
   async start(): Promise<void> {
     for (const name of ['removing', 'recalling'])
-      await rm(path.join(this.#options.evidence, name), { recursive: true, force: true });
+      await this.#files.remove(path.join(this.#options.evidence, name));
   }
 
   /** @returns how many sessions went @throws ArchiveError `archive-unreachable`, `archive-refused` */
@@ -58,7 +67,12 @@ export class LocalCopies {
       if ((this.#later.get(id) ?? 0) > now) continue;
       const session = await retention.session(id);
       if (session === null || !(await this.#isOld(session, now))) continue;
-      const what = await this.#remove(session);
+      const what = await this.#remove(session).catch((error: unknown) => {
+        if (error instanceof ArchiveError) throw error;
+        // One that the disk does not give must not keep the others here.
+        this.#options.logger.warn('recording not removed', { session: id }, error);
+        return 'differs' as const;
+      });
       if (what === 'gone') gone += 1;
       if (what === 'differs') this.#later.set(id, now + againMs);
     }
@@ -70,33 +84,47 @@ export class LocalCopies {
    * Brings a session's recording back. Nothing where it is here.
    * @throws ArchiveError, `archive-mismatch` among them: what the archive gave is not what the log names
    */
-  async recall(id: string): Promise<void> {
-    const { evidence, store, retention } = this.#options;
+  recall(id: string): Promise<void> {
+    const recall = this.#recalls.get(id) ?? this.#recall(id).finally(() => void this.#recalls.delete(id));
+    this.#recalls.set(id, recall);
+    return recall;
+  }
+
+  async #recall(id: string): Promise<void> {
+    const { evidence, retention, clock } = this.#options;
     const session = await retention.session(id);
-    if (session === null || session.erased.has('recording')) return;
-    const place = path.join(evidence, sessionPath(Date.parse(session.openedAt), id));
+    if (session === null || session.closedAt === null || session.erased.has('recording')) return;
+    const place = this.#place(id, session.openedAt);
     if ((await statOf(place)) !== null) return;
-    const digests = await this.#digestsOf(session);
     const coming = path.join(evidence, 'recalling', id);
-    await rm(coming, { recursive: true, force: true });
-    await mkdir(coming, { recursive: true, mode: 0o700 });
-    for (const [name, sha256] of digests) {
-      const content = await store.read(name, largestBytes);
-      // Erased originals are not there.
-      if (content === null) continue;
-      const file = path.join(coming, path.posix.basename(name));
-      await writeFile(file, content, { mode: 0o600, flush: true });
-      if ((await localFile(coming, path.basename(file)))?.sha256 !== sha256)
-        throw new ArchiveError('archive-mismatch', `the archive’s ${name} is not what the log names`);
+    const erased = session.erased.size;
+    await this.#files.remove(coming);
+    try {
+      await this.#fetch(session, coming);
+      await retention.undisturbed(id, async (now) => {
+        // What was erased meanwhile stays away.
+        if (now === null || now.erased.size !== erased) return;
+        await mkdir(path.dirname(place), { recursive: true, mode: 0o700 });
+        this.#later.set(id, clock.wallMs() + recalledMs);
+        await this.#files.rename(coming, place);
+        await this.#files.syncDirectory(path.dirname(place));
+      });
+    } finally {
+      await this.#files.remove(coming);
     }
-    await durableFiles.syncDirectory(coming);
-    await retention.undisturbed(id, async (now) => {
-      if (now === null || now.erased.has('recording') || (await statOf(place)) !== null) return;
-      await mkdir(path.dirname(place), { recursive: true, mode: 0o700 });
-      await rename(coming, place);
-      await durableFiles.syncDirectory(path.dirname(place));
-    });
-    await rm(coming, { recursive: true, force: true });
+  }
+
+  /** All of a recording that was not erased, each file as the log names it. */
+  async #fetch(session: KeptSession, coming: string): Promise<void> {
+    await mkdir(coming, { recursive: true, mode: 0o700 });
+    for (const [name, sha256] of await this.#digestsOf(session)) {
+      const content = await this.#options.store.read(name, recordingFileBytes);
+      if (content === null) throw new ArchiveError('archive-mismatch', `the archive does not have ${name}`);
+      if (memoryFile(name, content).sha256 !== sha256)
+        throw new ArchiveError('archive-mismatch', `the archive’s ${name} is not what the log names`);
+      await replaceFile(this.#files, path.join(coming, path.posix.basename(name)), content);
+    }
+    await this.#files.syncDirectory(coming);
   }
 
   /** Ids of what stands below `recordings/`. */
@@ -141,25 +169,33 @@ export class LocalCopies {
       }
     }
     const going = path.join(evidence, 'removing', session);
+    await this.#files.remove(going);
     const left = await retention.undisturbed(session, async () => {
       if (JSON.stringify(await stateOf(place)) !== JSON.stringify(before)) return false;
       await mkdir(path.dirname(going), { recursive: true, mode: 0o700 });
-      await rename(place, going);
+      await this.#files.rename(place, going);
+      // Else a lost machine might bring the directory back without some of its files.
+      await this.#files.syncDirectory(path.dirname(place));
       return true;
     });
     if (!left) return 'not-yet';
-    await rm(going, { recursive: true, force: true });
+    await this.#files.remove(going);
     return 'gone';
   }
 
-  /** By name, as the log says now. */
-  async #digestsOf({ session, openedAt, resealed }: KeptSession): Promise<ReadonlyMap<string, string>> {
+  /** By name, as the log says now; without what was erased. */
+  async #digestsOf({
+    session,
+    openedAt,
+    resealed,
+    erased,
+  }: KeptSession): Promise<ReadonlyMap<string, string>> {
     const digests = new Map<string, string>();
     for await (const { entry } of readEntries(this.#options.evidence)) {
       if (entry.kind !== 'segment' || entry.session !== session) continue;
       const [segment = '', originals] = segmentPaths(openedAt, entry);
       digests.set(segment, entry.sha256);
-      if (originals !== undefined && entry.sealed !== null)
+      if (originals !== undefined && entry.sealed !== null && !erased.has('originals'))
         digests.set(originals, resealed.get(entry.index) ?? entry.sealed);
     }
     return digests;

@@ -16,9 +16,11 @@ export async function localFile(evidence: string, name: string): Promise<Archive
   try {
     const handle = await open(file, 'r');
     try {
-      const piece = Buffer.allocUnsafe(pieceBytes);
+      const { size } = await handle.stat();
+      // Most files are small, and a large buffer for each costs more than reading them.
+      const piece = Buffer.allocUnsafe(Math.min(pieceBytes, size + 1));
       for (;;) {
-        const { bytesRead } = await handle.read(piece, 0, pieceBytes, bytes);
+        const { bytesRead } = await handle.read(piece, 0, piece.length, bytes);
         if (bytesRead === 0) break;
         digest.update(piece.subarray(0, bytesRead));
         bytes += bytesRead;

@@ -18,6 +18,9 @@ export interface ArchivedFile extends FileDigest {
   read(offset: number, length: number): Promise<Buffer>;
 }
 
+/** The longest file of a recording that anything reads: a store that gives more gives something else. */
+export const recordingFileBytes = 64 * 1024 * 1024;
+
 export type Holding =
   /** These bytes, under the lock that is configured; it ended if it was in the past. `lockedUntil` null: the store has no lock. */
   | { readonly state: 'held'; readonly lockedUntil: Date | null }
@@ -36,6 +39,8 @@ export interface StoredFile {
 export interface ArchiveStore {
   /** As people know it; no secret is in it. */
   readonly text: string;
+  /** How long a lock keeps what is put; null: there is none. */
+  readonly lockMs: number | null;
   /**
    * What it holds of this name, by its own digest of it, or by reading it back where it tells none.
    * @param readBack whatever it tells: a store may hold other bytes than it says
@@ -49,6 +54,10 @@ export interface ArchiveStore {
   read(name: string, limitBytes: number): Promise<Buffer | null>;
   /** Files below a directory, at any depth, in the order of their names. */
   list(directory: string): AsyncIterable<StoredFile>;
+  /** Names below a directory under which anything is kept at all: also what is hidden, and what was never finished. */
+  names(directory: string): AsyncIterable<string>;
+  /** A version with these bytes that something newer hides; null when there is none. */
+  hidden(file: FileDigest, limitBytes: number): Promise<Buffer | null>;
   /**
    * Removes the file, with every version of it; nothing when it is absent.
    * @throws ArchiveError `archive-locked`

@@ -18,7 +18,7 @@ import { originalsName, sessionPath } from '../../evidence/recording/layout.ts';
 import type { Clock } from '../../system/clock.ts';
 import { durableFiles } from '../../system/durable-file.ts';
 import { ulid } from '../../system/ulid.ts';
-import type { ArchiveLocks } from '../archive/archive.ts';
+import type { ArchiveLocks } from '../archive/archive-locks.ts';
 import type { RelayLogger } from '../logging.ts';
 import { erases, retainedOf, type RetentionRules } from '../config/retention.ts';
 import { RetentionError } from './error.ts';
@@ -28,7 +28,7 @@ export interface RetentionOptions {
   readonly directory: string;
   readonly rules: RetentionRules;
   readonly append: (entry: NewEntry) => Promise<unknown>;
-  readonly log: Pick<Log, 'covered'>;
+  readonly log: Pick<Log, 'covered' | 'size'>;
   /** What an archive's lock keeps cannot be erased. Default: there is no archive. */
   readonly locks?: Pick<ArchiveLocks, 'until'> | null;
   readonly clock: Clock;
@@ -61,6 +61,7 @@ export class Retention {
   /** Removed by this process, or found to be gone. */
   readonly #gone = new Set<string>();
   #turns: Promise<unknown> = Promise.resolve();
+  #reading: Promise<unknown> = Promise.resolve();
   #timer: NodeJS.Timeout | null = null;
 
   constructor(options: RetentionOptions) {
@@ -191,9 +192,11 @@ export class Retention {
     });
   }
 
-  /** As the log tells it now; null: it names no such session. */
-  session(id: string): Promise<KeptSession | null> {
-    return this.undisturbed(id, (session) => Promise.resolve(session));
+  /** As the log tells it now; null: it names no such session. Whoever reads does not wait for an erasure that is under way. */
+  async session(id: string): Promise<KeptSession | null> {
+    this.#stop.signal.throwIfAborted();
+    await this.#catchUp();
+    return this.#kept.session(id) ?? null;
   }
 
   /**
@@ -221,8 +224,19 @@ export class Retention {
     return done;
   }
 
-  async #catchUp(): Promise<void> {
-    for await (const { index, entry } of readEntries(this.#options.directory, this.#next)) {
+  #catchUp(): Promise<void> {
+    const done = this.#reading.then(() => this.#readOn());
+    this.#reading = done.catch(() => undefined);
+    return done;
+  }
+
+  /** What is not acknowledged yet may never be. */
+  async #readOn(): Promise<void> {
+    const { directory, log } = this.#options;
+    const { size } = log;
+    if (this.#next >= size) return;
+    for await (const { index, entry } of readEntries(directory, this.#next)) {
+      if (index >= size) return;
       this.#kept.take(entry);
       this.#next = index + 1;
     }

@@ -6,12 +6,14 @@ import { StoredAt, type Location } from '../../../src/evidence/location.ts';
 import { sessionPath } from '../../../src/evidence/recording/layout.ts';
 import { verify } from '../../../src/evidence/verify/index.ts';
 import { ArchivedEvidence } from '../../../src/relay/archive/archived-evidence.ts';
-import { ArchiveLocks } from '../../../src/relay/archive/archive.ts';
+import { ArchiveLocks } from '../../../src/relay/archive/archive-locks.ts';
 import { Carrier } from '../../../src/relay/archive/carrier.ts';
-import { LocalCopies } from '../../../src/relay/archive/local-copies.ts';
+import { fsck, type FsckFinding } from '../../../src/relay/archive/fsck.ts';
+import { LocalCopies, type LocalCopiesOptions } from '../../../src/relay/archive/local-copies.ts';
 import type { S3StoreOptions } from '../../../src/relay/archive/s3/s3-store.ts';
+import type { ArchiveStore } from '../../../src/relay/archive/store.ts';
 import { resolveRetention, RetentionFile } from '../../../src/relay/config/retention.ts';
-import { Retention } from '../../../src/relay/retention/retention.ts';
+import { Retention, type RetentionOptions } from '../../../src/relay/retention/retention.ts';
 import { Cursor } from '../../../src/relay/streams/cursor.ts';
 import { RecordedHistory, type LiveSession } from '../../evidence/verify/recorded-history.ts';
 import type { S3Options } from '../../support/s3/s3-server.ts';
@@ -28,12 +30,14 @@ export class World implements AsyncDisposable {
   readonly scratch = mkdtempSync(path.join(tmpdir(), 'hoop-carrier-'));
   lost = 0;
   retention: Retention;
+  readonly locks: ArchiveLocks;
   keepLocalMs = 0;
   /** Local files are as new as the machine's clock says; the log's is another. */
   nowMs = Date.now() + 600_000;
 
   constructor(history: RecordedHistory, archive: TestArchive) {
     [this.history, this.archive] = [history, archive];
+    this.locks = new ArchiveLocks(archive.store);
     this.retention = this.openRetention();
   }
 
@@ -56,15 +60,16 @@ export class World implements AsyncDisposable {
     error: (event: string) => void this.told.push(event),
   };
 
-  openRetention(): Retention {
+  /** @param covered what tells that a checkpoint covers an erasure; default: the log */
+  openRetention(covered: RetentionOptions['log'] = this.history.fixture.log): Retention {
     const { log } = this.history.fixture;
     const clock = { wallMs: () => this.nowMs, monotonicMs: () => this.nowMs };
     return new Retention({
       directory: this.evidence,
       rules: resolveRetention(RetentionFile.parse({})),
       append: (entry) => log.append(entry),
-      log,
-      locks: new ArchiveLocks(this.archive.store),
+      log: covered,
+      locks: this.locks,
       clock,
       logger: this.logger,
     });
@@ -79,12 +84,16 @@ export class World implements AsyncDisposable {
   }
 
   /** As a relay would that was started again: it knows nothing but the cursor. */
-  async carrier(signal = new AbortController().signal): Promise<Carrier> {
+  async carrier(
+    signal = new AbortController().signal,
+    store: ArchiveStore = this.archive.store,
+  ): Promise<Carrier> {
     return new Carrier({
       evidence: this.evidence,
-      store: this.archive.store,
+      store,
       cursor: await this.cursor(),
       retention: this.retention,
+      locks: this.locks,
       logger: this.logger,
       signal,
       onLost: () => {
@@ -99,7 +108,7 @@ export class World implements AsyncDisposable {
     await (await this.carrier()).carry(true);
   }
 
-  copies(): LocalCopies {
+  copies(changes: Partial<Pick<LocalCopiesOptions, 'files' | 'store'>> = {}): LocalCopies {
     const { evidence, retention, keepLocalMs, logger } = this;
     const { store } = this.archive;
     return new LocalCopies({
@@ -109,6 +118,7 @@ export class World implements AsyncDisposable {
       keepLocalMs,
       clock: { wallMs: () => this.nowMs },
       logger,
+      ...changes,
     });
   }
 
@@ -140,6 +150,42 @@ export class World implements AsyncDisposable {
     await this.history[Symbol.asyncDispose]();
     rmSync(this.scratch, { recursive: true, force: true });
   }
+}
+
+/** The store, with something that happens before its files are read or put. */
+export function storeWith(
+  store: ArchiveStore,
+  before: { read?: (name: string) => Promise<void>; put?: (name: string) => Promise<void> },
+): ArchiveStore {
+  return {
+    text: store.text,
+    lockMs: store.lockMs,
+    holds: (file, readBack) => store.holds(file, readBack),
+    put: async (file) => {
+      await before.put?.(file.name);
+      return store.put(file);
+    },
+    lock: (name) => store.lock(name),
+    list: (directory) => store.list(directory),
+    names: (directory) => store.names(directory),
+    hidden: (file, limitBytes) => store.hidden(file, limitBytes),
+    remove: (name) => store.remove(name),
+    lockedUntil: (name) => store.lockedUntil(name),
+    close: () => store.close(),
+    read: async (name, limitBytes) => {
+      await before.read?.(name);
+      return store.read(name, limitBytes);
+    },
+  };
+}
+
+/** What `fsck` finds, or mends. */
+export async function problemsOf(world: World, repair = false): Promise<FsckFinding[]> {
+  const archive = { store: world.archive.store, next: (await world.cursor()).next };
+  const findings: FsckFinding[] = [];
+  for await (const finding of fsck({ evidence: world.evidence, archive, repair, readBack: false }))
+    findings.push(finding);
+  return findings;
 }
 
 /** Sessions, some of whose answers were masked; the last one goes on. */

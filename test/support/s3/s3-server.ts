@@ -115,6 +115,11 @@ export class S3Server implements AsyncDisposable {
     };
   }
 
+  /** Of which there are versions that no listing shows but that of versions. */
+  hiddenKeys(): string[] {
+    return this.#bucket.keys().filter((key) => this.object(key) === null);
+  }
+
   /** Of what a listing shows. */
   keys(): string[] {
     return this.#bucket.keys().filter((key) => this.object(key) !== null);

@@ -1,6 +1,6 @@
 /**
  * Requests to an S3 bucket: each signed (Signature Version 4, with the digest of its body), bounded in time and in what is
- * read of the answer. What an answer says of itself is never trusted further than its code.
+ * read of the answer.
  */
 import { createHash, hash } from 'node:crypto';
 import { AwsV4Signer } from 'aws4fetch';
@@ -111,6 +111,8 @@ export class S3Client {
     limitBytes = answerBytes,
   }: S3Request): Promise<S3Answer> {
     const { region, credentials, ca } = this.#place;
+    // Others mean something else in a URL: `..` another bucket.
+    if (!isPlainKey(key)) throw new ArchiveError('archive-refused', 'a name in the archive is no file’s');
     const url = new URL(`${this.#base}/${key}`);
     for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
     const { accessKeyId, secretAccessKey, sessionToken } = await credentials();
@@ -160,6 +162,10 @@ export class S3Client {
     }
   }
 }
+
+/** Whether it is in a URL what it is: nothing to escape, and no part that leads elsewhere. Prefixes are such by configuration. */
+export const isPlainKey = (key: string): boolean =>
+  key === '' || key.split('/').every((part) => /^[\w.-]+$/.test(part) && !/^\.\.?$/.test(part));
 
 function plain(headers: Headers): Record<string, string> {
   const named: Record<string, string> = {};

@@ -6,7 +6,7 @@
 import { createHash, hash } from 'node:crypto';
 import { ArchiveError } from '../error.ts';
 import type { ArchivedFile, ArchiveStore, FileDigest, Holding, StoredFile } from '../store.ts';
-import { base64Sha256, S3Client, S3Refusal, type S3Answer, type S3Place } from './client.ts';
+import { base64Sha256, isPlainKey, S3Client, S3Refusal, type S3Answer, type S3Place } from './client.ts';
 import {
   completion,
   isCompleted,
@@ -37,14 +37,19 @@ export interface ObjectLock {
 export type S3Encryption =
   { readonly kind: 'AES256' } | { readonly kind: 'aws:kms'; readonly keyId: string | null };
 
+/** S3 may leave a page of a listing empty. */
+const mostEmptyPages = 100;
+
 export class S3Store implements ArchiveStore {
   readonly text: string;
+  readonly lockMs: number | null;
   readonly #options: S3StoreOptions;
   readonly #client: S3Client;
 
   constructor(options: S3StoreOptions) {
     const { endpoint, bucket, prefix } = options;
     this.text = `s3 ${endpoint}/${bucket}/${prefix}`;
+    this.lockMs = options.lock?.retainMs ?? null;
     this.#options = options;
     this.#client = new S3Client(options);
   }
@@ -95,7 +100,7 @@ export class S3Store implements ArchiveStore {
 
   async *list(directory: string): AsyncGenerator<StoredFile> {
     const query = { 'list-type': '2', prefix: this.#key(`${directory}/`) };
-    let next: string | null = null;
+    let [next, last, idle]: [string | null, string, number] = [null, '', 0];
     do {
       const page: S3Answer = present(
         await this.#client.send({
@@ -105,10 +110,36 @@ export class S3Store implements ArchiveStore {
         }),
       );
       const { objects, next: more } = readObjects(page.body);
-      for (const { key, bytes } of objects)
+      idle = objects.length === 0 ? idle + 1 : 0;
+      for (const { key, bytes } of objects) {
+        // Else it could go on for ever.
+        if (Buffer.compare(Buffer.from(last), Buffer.from(key)) >= 0) throw unordered();
+        last = key;
         if (key.startsWith(query.prefix)) yield { name: key.slice(this.#options.prefix.length), bytes };
+      }
+      if (idle > mostEmptyPages) throw unordered();
       next = more;
     } while (next !== null);
+  }
+
+  async *names(directory: string): AsyncGenerator<string> {
+    const told = new Set<string>();
+    const { prefix } = this.#options;
+    for await (const { key } of this.#versionsBelow(this.#key(`${directory}/`))) {
+      // What is not named like evidence is none; it stays, and `fsck` tells it.
+      if (told.has(key) || !isPlainKey(key)) continue;
+      told.add(key);
+      yield key.slice(prefix.length);
+    }
+  }
+
+  async hidden({ name, sha256 }: FileDigest, limitBytes: number): Promise<Buffer | null> {
+    for await (const { key, versionId, isMarker } of this.#versions(name)) {
+      if (isMarker) continue;
+      const answer = await this.#client.send({ method: 'GET', key, query: { versionId }, limitBytes });
+      if (answer.status !== 404 && hash('sha256', answer.body, 'hex') === sha256) return answer.body;
+    }
+    return null;
   }
 
   async remove(name: string): Promise<void> {
@@ -177,12 +208,17 @@ export class S3Store implements ArchiveStore {
 
   async *#versions(name: string): AsyncGenerator<ListedVersion> {
     const key = this.#key(name);
+    for await (const version of this.#versionsBelow(key)) if (version.key === key) yield version;
+  }
+
+  async *#versionsBelow(prefix: string): AsyncGenerator<ListedVersion> {
     let next: Record<string, string> | null = {};
     while (next !== null) {
-      const query: Record<string, string> = { versions: '', prefix: key, ...next };
+      const query: Record<string, string> = { versions: '', prefix, ...next };
       const page = present(await this.#client.send({ method: 'GET', key: '', query }));
       const { versions, next: more } = readVersions(page.body);
-      for (const version of versions) if (version.key === key) yield version;
+      for (const version of versions) if (version.key.startsWith(prefix)) yield version;
+      if (more !== null && JSON.stringify(more) === JSON.stringify(next)) throw unordered();
       next = more;
     }
   }
@@ -258,6 +294,9 @@ export class S3Store implements ArchiveStore {
 function untilOf({ retainMs }: ObjectLock): string {
   return new Date(Date.now() + retainMs).toISOString().replace(/\.\d{3}Z$/, 'Z');
 }
+
+const unordered = (): ArchiveError =>
+  new ArchiveError('archive-refused', 'the archive’s listing does not come to an end');
 
 function present(answer: S3Answer): S3Answer {
   if (answer.status !== 404) return answer;

@@ -9,6 +9,8 @@ export interface ListedObject {
 export interface ListedVersion {
   readonly key: string;
   readonly versionId: string;
+  /** Only says that what is older was removed. */
+  readonly isMarker: boolean;
 }
 
 const limits = { characters: 4 * 1024 * 1024, comments: 'refused' } as const;
@@ -32,6 +34,7 @@ export function readVersions(body: Buffer): {
   const versions = [...childrenOf(root, 'Version'), ...childrenOf(root, 'DeleteMarker')].map((item) => ({
     key: textOf(item, 'Key'),
     versionId: textOf(item, 'VersionId'),
+    isMarker: item.name === 'DeleteMarker',
   }));
   const next = isTruncated(root)
     ? {
