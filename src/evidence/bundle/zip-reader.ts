@@ -233,7 +233,9 @@ const same = (a: ZipEntry, b: ZipEntry): boolean =>
 const damaged = (name: string): EvidenceError => malformed(`${name} is damaged`);
 
 async function* inflated(raw: Iterable<Buffer>, name: string): AsyncGenerator<Buffer> {
-  const inflate = Readable.from(raw, { objectMode: false }).pipe(createInflateRaw({ chunkSize: 8 * chunkBytes }));
+  const inflate = Readable.from(raw, { objectMode: false }).pipe(
+    createInflateRaw({ chunkSize: 8 * chunkBytes }),
+  );
   try {
     for await (const piece of inflate) yield piece as Buffer;
   } catch {
