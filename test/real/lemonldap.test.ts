@@ -8,7 +8,7 @@ import { openAccount } from '../../src/agent/account.ts';
 import { freePort } from '../../src/cli/demo/cluster.ts';
 import { stopAll } from '../../src/cli/demo/hoop.ts';
 import { Installation, Person } from '../../src/cli/demo/installation.ts';
-import { startLemonldap } from '../support/lemonldap.ts';
+import { openIdProvider, startLemonldap } from '../support/lemonldap.ts';
 import { missing } from '../support/programs.ts';
 import { verifyInstallation } from '../support/relay.ts';
 import { WebBrowser } from '../support/web-browser.ts';
@@ -36,7 +36,8 @@ before(async () => {
     },
   });
   const redirectUri = `${installation.url}/idp/callback`;
-  await startLemonldap(path.join(directory, 'lemonldap'), issuer, { clientId, clientSecret, redirectUri });
+  const role = openIdProvider(issuer, { clientId, clientSecret, redirectUri });
+  await startLemonldap(path.join(directory, 'lemonldap'), issuer, role);
   await installation.start();
 });
 after(async () => {

@@ -13,6 +13,27 @@ interface Program {
   readonly needs: readonly string[];
 }
 
+const lemonldap = {
+  packages: [
+    'lemonldap-ng',
+    'libcrypt-openssl-rsa-perl',
+    'libgd-securityimage-perl',
+    'libimage-magick-perl',
+    'libio-string-perl',
+    'libmouse-perl',
+    'libplack-perl',
+    'libstring-random-perl',
+  ],
+  purpose: 'a real OpenID provider without a device grant, as upstream of the relay’s own',
+  needs: [
+    'plackup',
+    '/usr/share/lemonldap-ng/portal/htdocs/index.psgi',
+    '/usr/share/perl5/GD/SecurityImage/Magick.pm',
+    '/usr/share/perl5/IO/String.pm',
+    '/usr/share/perl5/String/Random.pm',
+  ],
+} satisfies Program;
+
 export const programs = {
   postgresql: {
     packages: ['postgresql', 'postgresql-client'],
@@ -101,25 +122,12 @@ export const programs = {
     purpose: 'hoop login through a foreign SAML identity provider',
     needs: ['php', 'openssl', '/usr/share/simplesamlphp/www/saml2/idp/SSOService.php'],
   },
-  lemonldap: {
-    packages: [
-      'lemonldap-ng',
-      'libcrypt-openssl-rsa-perl',
-      'libgd-securityimage-perl',
-      'libimage-magick-perl',
-      'libio-string-perl',
-      'libmouse-perl',
-      'libplack-perl',
-      'libstring-random-perl',
-    ],
-    purpose: 'a real OpenID provider without a device grant, as upstream of the relay’s own',
-    needs: [
-      'plackup',
-      '/usr/share/lemonldap-ng/portal/htdocs/index.psgi',
-      '/usr/share/perl5/GD/SecurityImage/Magick.pm',
-      '/usr/share/perl5/IO/String.pm',
-      '/usr/share/perl5/String/Random.pm',
-    ],
+  lemonldap,
+  lemonldapSaml: {
+    packages: [...lemonldap.packages, 'liblasso-perl', 'libxml-simple-perl'],
+    purpose: 'hoop login through a SAML identity provider that is built on Lasso',
+    // Lasso itself lies where the version of Perl and the machine's architecture say.
+    needs: [...lemonldap.needs, '/usr/share/doc/liblasso-perl/copyright', '/usr/share/perl5/XML/Simple.pm'],
   },
   rsyslog: {
     packages: ['rsyslog', 'rsyslog-gnutls'],

@@ -114,7 +114,14 @@ function certificatesOf(role: XmlElement): X509Certificate[] {
         const certificate = certificateOf(textOf(element));
         found.set(certificate.fingerprint256, certificate);
       }
-  if (found.size === 0) throw new Malformed('it has no certificate that signs');
+  if (found.size === 0) {
+    const bare = signing.some((key) => [...descendants(key)].some((child) => is(child, ds, 'KeyValue')));
+    throw new Malformed(
+      bare
+        ? 'it has a bare key that signs and no certificate of it: give the provider a certificate of its key'
+        : 'it has no certificate that signs',
+    );
+  }
   if (found.size > 16) throw new Malformed('it has more than 16 certificates');
   return [...found.values()];
 }

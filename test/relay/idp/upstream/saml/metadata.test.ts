@@ -43,7 +43,12 @@ test('a key for encryption signs nothing; one without a use does; one that stand
   const text = metadataOf([key, key]);
   assert.equal(parseMetadata(text).certificates.length, 1);
   assert.equal(parseMetadata(text.replaceAll(' use="signing"', '')).certificates.length, 1);
-  refuses(text.replaceAll('use="signing"', 'use="encryption"'), /no certificate/);
+  refuses(text.replaceAll('use="signing"', 'use="encryption"'), /no certificate that signs/);
+  const bare = text.replaceAll(
+    /<ds:X509Data>.*?<\/ds:X509Data>/gs,
+    '<ds:KeyValue><ds:RSAKeyValue/></ds:KeyValue>',
+  );
+  refuses(bare, /a bare key .* give the provider a certificate/);
 });
 
 test('metadata that would make sign-ins unsafe, or mean several things, is refused', () => {
