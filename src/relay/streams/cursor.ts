@@ -39,7 +39,7 @@ export class Cursor {
     const stored = Stored.safeParse(parsed(bytes));
     if (!stored.success || stored.data.log !== of.log || stored.data.to !== of.to)
       throw new StreamError('stream-cursor-invalid', `${file} is not the cursor of this log to ${of.to}`, {
-        hint: 'name another file, or remove it to begin from the start',
+        hint: 'remove it to begin from the start, or go back to what it is of',
       });
     return new Cursor(file, of.log, of.to, stored.data.next);
   }
