@@ -170,15 +170,20 @@ async function end(child: ChildProcess, ended: Promise<void>): Promise<void> {
 
 /**
  * A port that was free a moment ago; whoever binds it must be ready to lose the race. It lies below those that systems
- * give to outgoing connections (32,768 on Linux, RFC 6335's 49,152 elsewhere), which would take it before it is bound.
+ * give to outgoing connections (32,768 on Linux, RFC 6335's 49,152 elsewhere), which would take it before it is bound. Processes
+ * that run side by side look at different ports, and each at another one every time: a port may be bound much later.
  */
 export async function freePort(): Promise<number> {
   for (let attempt = 1; attempt <= 100; attempt++) {
-    const port = randomInt(20_000, 32_768);
+    const port = firstPort + (nextPort++ % portsOfProcess);
     if (await isFree(port)) return port;
   }
   throw new ClusterError('cluster-failed', 'the loopback address gave no port');
 }
+
+const portsOfProcess = 199;
+const firstPort = 20_000 + (process.pid % 64) * portsOfProcess;
+let nextPort = randomInt(portsOfProcess);
 
 function isFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
