@@ -2,6 +2,7 @@
  * Reads a session's recording record by record, from sealed and open segments alike, and can go on later when more has
  * been written. Holds one segment in memory.
  */
+import { release } from '../../bytes/release.ts';
 import { listIfThere, within, type Location } from '../location.ts';
 import { openName, parseName, sealedName } from '../recording/layout.ts';
 import { measureSegment, readRecords, type SegmentRecord } from '../recording/records.ts';
@@ -29,16 +30,10 @@ export async function loadSegment(
   return null;
 }
 
-/** Smaller memory may be part of one that others share. */
-const leastReleased = 128 * 1024;
-
-/**
- * Gives the memory back at once; nothing may be read there any more. V8 counts such memory, and collects the whole heap whenever a
- * few dozen megabytes of it have gone by.
- */
-export function releaseSegment({ bytes: { buffer }, sealed }: LoadedSegment): void {
+/** Gives its memory back at once; nothing may be read there any more. */
+export function releaseSegment({ bytes, sealed }: LoadedSegment): void {
   // Of an open one it is the file's, and whoever gave that may keep it.
-  if (sealed && buffer instanceof ArrayBuffer && buffer.byteLength >= leastReleased) buffer.transfer(0);
+  if (sealed) release(bytes);
 }
 
 /** Numbers of the segments that are there, ascending. */

@@ -2,6 +2,7 @@
  * A bundle, where it lies: the record in it is verified as in a directory; then that the manifest names exactly what is
  * there, and that the log's key signed it.
  */
+import { release } from '../../bytes/release.ts';
 import { hash, createHash } from 'node:crypto';
 import {
   BundleInfo,
@@ -131,7 +132,11 @@ function openByAny(note: Buffer, keys: readonly NoteVerifier[]): { text: string;
 
 async function digestOf(zip: ZipFiles, name: string): Promise<string> {
   const digest = createHash('sha256');
-  for await (const piece of zip.content(name)) digest.update(piece);
+  for await (const piece of zip.content(name)) {
+    digest.update(piece);
+    // The rest of one that is not whole is still written to.
+    if (piece.byteLength === piece.buffer.byteLength) release(piece);
+  }
   return digest.digest('hex');
 }
 

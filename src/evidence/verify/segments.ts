@@ -3,6 +3,7 @@
  * they say they are. What is sealed is not opened: that needs an auditor's identity, and proves no more.
  */
 import { hash } from 'node:crypto';
+import { release } from '../../bytes/release.ts';
 import { zstdDecompressSync } from 'node:zlib';
 import type { EntryOf } from '../entry.ts';
 import { within, type Location } from '../location.ts';
@@ -30,7 +31,7 @@ interface Checks {
 
 /**
  * @param evidence the evidence directory
- * @param take gets every record of a segment that is the one that was logged
+ * @param take gets every record of a segment that is the one that was logged, and keeps nothing of its memory
  */
 export async function checkSegment(
   evidence: Location,
@@ -68,6 +69,7 @@ export async function checkSegment(
     take(record);
   };
   checkContents(raw, entry, { findings, place, take: lookAt });
+  release(raw);
   if (gap !== null)
     findings.warning('recording-gap', `a part of the recording is missing: ${String(gap)}`, place);
 }
