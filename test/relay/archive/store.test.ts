@@ -219,6 +219,16 @@ test('s3: credentials of a program are asked for once, again before they expire,
   assert.equal(await lasting(), await lasting(), 'the same object');
   const short = credentialsOfProgram(answer(1000));
   assert.notEqual(await short(), await short());
+  const now = { ms: Date.now() };
+  const said = { Version: 1, AccessKeyId: 'A', SecretAccessKey: 'planted-4711' };
+  const endless = credentialsOfProgram(
+    [process.execPath, '-e', `console.log(${JSON.stringify(JSON.stringify(said))})`],
+    () => now.ms,
+  );
+  const first = await endless();
+  assert.equal(await endless(), first);
+  now.ms += 900_001;
+  assert.notEqual(await endless(), first, 'it may have been rotated');
   for (const argv of [
     answer(1000, 2),
     [process.execPath, '-e', 'console.error("planted-4711"); process.exit(3)'],

@@ -28,10 +28,15 @@ const Answer = z.object({
 const timeoutMs = 30_000;
 /** Fetched anew so long before they expire. */
 const beforeMs = 300_000;
+/** Those that do not say when they expire may be replaced all the same. */
+const longestMs = 900_000;
 const run = promisify(execFile);
 
 /** @param argv no shell takes part */
-export function credentialsOfProgram(argv: readonly string[]): CredentialSource {
+export function credentialsOfProgram(
+  argv: readonly string[],
+  nowMs: () => number = Date.now,
+): CredentialSource {
   let known: { readonly credentials: S3Credentials; readonly untilMs: number } | null = null;
   let asking: Promise<S3Credentials> | null = null;
   const ask = async (): Promise<S3Credentials> => {
@@ -44,11 +49,14 @@ export function credentialsOfProgram(argv: readonly string[]): CredentialSource 
       Expiration,
     } = answer.data;
     const credentials = { accessKeyId, secretAccessKey, sessionToken };
-    known = { credentials, untilMs: Expiration === undefined ? Infinity : Date.parse(Expiration) - beforeMs };
+    known = {
+      credentials,
+      untilMs: Expiration === undefined ? nowMs() + longestMs : Date.parse(Expiration) - beforeMs,
+    };
     return credentials;
   };
   return async () => {
-    if (known !== null && Date.now() < known.untilMs) return known.credentials;
+    if (known !== null && nowMs() < known.untilMs) return known.credentials;
     asking ??= ask().finally(() => {
       asking = null;
     });
