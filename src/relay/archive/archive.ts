@@ -134,8 +134,7 @@ export class Archive {
       const now = clock.monotonicMs();
       try {
         const withLog = now - loggedAt >= logMs;
-        await carrier.carry(withLog);
-        if (withLog) loggedAt = now;
+        if (await carrier.carry(withLog)) loggedAt = now;
         if (now - sweptAt >= sweepMs) {
           await this.#copies.sweep(signal);
           sweptAt = now;

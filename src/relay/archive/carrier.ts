@@ -62,21 +62,23 @@ export class Carrier {
   /**
    * What is published by now.
    * @param withLog also the log itself, as far as it names what has been carried
+   * @returns whether the log is there now, as it was published when this began; that of a relay's first moment has nothing yet
    * @throws ArchiveError: it goes on from the cursor when it is called again
    */
-  async carry(withLog: boolean): Promise<void> {
+  async carry(withLog: boolean): Promise<boolean> {
     const { evidence, store, cursor, onCarried } = this.#options;
     const snapshot = withLog ? await snapshotOf(evidence) : null;
     // Before the first file: what is locked among another relay's stays there.
     if (snapshot !== null && !this.#isOurs) await archivedSize(evidence, store, snapshot);
     if (snapshot !== null) this.#isOurs = true;
     await this.#carryFiles(snapshot?.size ?? (await published(evidence)));
-    if (snapshot === null || cursor.next < snapshot.size) return;
+    if (snapshot === null || cursor.next < snapshot.size) return false;
     // Asked each time: another relay may have come to the same place.
     const from = await archivedSize(evidence, store, snapshot);
-    if (from === snapshot.size) return;
+    if (from === snapshot.size) return from > 0;
     onCarried(await copyLog({ evidence, store, from, done: this.#tiles }, snapshot));
     this.#tiles.clear();
+    return true;
   }
 
   async #carryFiles(size: number): Promise<void> {

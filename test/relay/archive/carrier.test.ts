@@ -244,3 +244,15 @@ test('a share that is not mounted: nothing is taken for archived, and the eviden
   cpSync(`${directory}-away`, directory, { recursive: true });
   assert.equal(await world.sweep(), 2);
 });
+
+test('who carries says whether the log is there now', async () => {
+  await using world = await World.create('directory');
+  const { fixture } = world.history;
+  const checkpoint = path.join(world.evidence, 'log/checkpoint');
+  const first = await world.carrier();
+  assert.equal(await first.carry(false), false, 'it was not asked for');
+  await fixture.log.checkpoint();
+  assert.equal(await first.carry(true), true);
+  const archived = path.join(await world.archive.asDirectory(), 'log/checkpoint');
+  assert.ok(readFileSync(archived).equals(readFileSync(checkpoint)));
+});
